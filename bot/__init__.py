@@ -1,0 +1,1 @@
+"""Burble: a Discord bot that streams the answers of local Ollama models."""

@@ -1,0 +1,1 @@
+"""The Discord edge of a reply."""

@@ -1,0 +1,1 @@
+"""A turn from prompt to recorded reply; knows no Discord."""

@@ -1,0 +1,1 @@
+"""The model server: bytes to objects, objects to typed chunks, failures to our errors."""

@@ -1,0 +1,1 @@
+"""A loopback Discord, a stand-in model server and a web page to try the bot in."""

@@ -1,0 +1,1 @@
+"""Thin extensions: listeners and app commands, guard clauses, one call into bot."""
