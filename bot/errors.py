@@ -245,10 +245,7 @@ class ContextOverflow(OllamaStatusError):
 
     def sentence(self) -> str:
         """Say how to go on."""
-        return (
-            "The conversation no longer fits the model's window. Shorten the message, "
-            "or start afresh with `/reset`."
-        )
+        return "The conversation no longer fits the model's window. Shorten the message, or start afresh with `/reset`."
 
 
 class NotOllama(OllamaError):

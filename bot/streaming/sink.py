@@ -26,6 +26,43 @@ class Bucket:
     bound_globally: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class RateHeaders:
+    """Discord's rate-limit headers of one answer.
+
+    Attributes:
+        limit: requests per window, or the size of the leaky bucket.
+        remaining: requests left now.
+        reset_after: seconds until the window ends, or until the leaky bucket is full.
+    """
+
+    limit: int
+    remaining: int
+    reset_after: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of a request.
+
+    Attributes:
+        text: the message's text now; differs from what was sent when Discord
+            recognised the nonce of an earlier try and returned that message.
+        headers: the rate-limit headers, if the answer had any.
+    """
+
+    text: str
+    headers: RateHeaders | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file to attach: name with extension, content in bytes."""
+
+    name: str
+    data: bytes
+
+
 class Sink(Protocol):
     """A place that shows the messages of one reply.
 
@@ -40,10 +77,10 @@ class Sink(Protocol):
         """Return the bucket that the next `edit` is counted in (it may change: interactions age)."""
         ...
 
-    async def post(self, text: str) -> None:
+    async def post(self, text: str) -> Sent:
         """Send the reply's next message, 1 to 2000 code points."""
         ...
 
-    async def edit(self, ordinal: int, text: str) -> None:
-        """Replace the whole text of message *ordinal*, 1 to 2000 code points."""
+    async def edit(self, ordinal: int, text: str, file: File | None = None) -> Sent:
+        """Replace the whole text of message *ordinal*, 1 to 2000 code points; attach *file* if given."""
         ...

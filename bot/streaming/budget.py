@@ -1,0 +1,297 @@
+"""When may a request go? One budget for the whole process.
+
+Three things are rationed. A bucket (the edits of one channel, its new messages)
+has a few tokens per seconds, learned from headers (`bucket.py`). All requests
+together have 50 per second (https://discord.com/developers/docs/topics/rate-limits);
+discord.py counts neither ahead of time. And a reader's attention: a token spent
+on showing nothing new is wasted, so the streamer asks for a turn only when it
+has something to show.
+
+A writer asks for a `Ticket` and waits for it. Within a bucket the most urgent
+ticket goes first, then the reply whose last edit is longest ago, so that replies
+in one channel share its edits equally. Between buckets the most urgent goes
+first, then the one that was due first, so that no channel starves. Some of the
+global rate is left to more urgent requests: an ending never waits for an edit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass
+
+from bot.streaming.bucket import BucketState, Kind, Limits, Urgency
+from bot.streaming.sink import Bucket, RateHeaders
+
+# Discord's global limit is 50 in a second; two stay free for what is not counted
+# here (the gateway's address, a clock that jitters on the way).
+GLOBAL_LIMIT = 48
+GLOBAL_PERIOD = 1.0
+# What each urgency leaves of the global limit to the more urgent ones.
+_LEAVES = {Urgency.FIRST: 0, Urgency.FINAL: 0, Urgency.PAGE: 2, Urgency.EDIT: 4, Urgency.STATUS: 8}
+# What typing indicators, reactions and commands leave.
+_OTHERS_LEAVE = 12
+# Buckets that nobody used for so long (seconds) are forgotten.
+_FORGET_AFTER = 600.0
+
+
+@dataclass(slots=True, eq=False)
+class Lane:
+    """One reply's place in the budget.
+
+    Attributes:
+        edits: turns it has had since its first message.
+        last: when the latest one was.
+    """
+
+    edits: int = 0
+    last: float = float("-inf")
+
+
+@dataclass(slots=True, eq=False)
+class Ticket:
+    """A wait for one request's turn; ask the budget for it, then await `granted`."""
+
+    lane: Lane
+    bucket: Bucket
+    urgency: Urgency
+    granted: asyncio.Future[float]
+    serial: int
+    version: int = 0
+
+
+class GlobalRate:
+    """At most *limit* requests in any *period*, so in any window that the server may count."""
+
+    def __init__(self, limit: int = GLOBAL_LIMIT, period: float = GLOBAL_PERIOD) -> None:
+        self.limit = limit
+        self.period = period
+        self.blocked_until = float("-inf")
+        self._spent: deque[float] = deque()
+
+    def free_at(self, now: float, leave: int = 0) -> float:
+        """Return when a request may go that leaves *leave* turns to others."""
+        while self._spent and self._spent[0] <= now - self.period:
+            self._spent.popleft()
+        over = len(self._spent) - max(1, self.limit - leave)
+        if over < 0:
+            return max(now, self.blocked_until)
+        return max(now, self.blocked_until, self._spent[over] + self.period)
+
+    def spend(self, now: float) -> None:
+        """Count a request that goes at *now*."""
+        self._spent.append(now)
+
+    def give_back(self) -> None:
+        """Take the latest turn back: it was not used."""
+        if self._spent:
+            self._spent.pop()
+
+
+class EditBudget:
+    """Rations requests over buckets, the whole bot, and replies.
+
+    Not thread-safe; lives on one event loop. *clock* and *call_at* are the
+    loop's own unless a test injects others.
+    """
+
+    def __init__(
+        self,
+        *,
+        prior: Limits | None = None,
+        rate: GlobalRate | None = None,
+        clock: Callable[[], float] | None = None,
+        call_at: Callable[[float, Callable[[], None]], asyncio.TimerHandle] | None = None,
+    ) -> None:
+        self._prior = prior or Limits()
+        self.rate = rate or GlobalRate()
+        self._clock = clock
+        self._call_at = call_at
+        self._buckets: dict[Hashable, BucketState] = {}
+        self._waiting: dict[Hashable, list[Ticket]] = {}
+        self._due: list[tuple[float, int, Ticket, int]] = []  # heads of buckets, not due yet
+        self._ready: list[tuple[Urgency, float, int, Ticket, int]] = []  # due, waiting for the global rate
+        self._others: deque[asyncio.Future[None]] = deque()
+        self._serial = itertools.count()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+
+    def now(self) -> float:
+        """Return the budget's time: seconds, monotonic."""
+        return self._clock() if self._clock else asyncio.get_running_loop().time()
+
+    def bucket(self, key: Hashable) -> BucketState:
+        """Return the state of a bucket, made from what its siblings taught if it is new."""
+        state = self._buckets.get(key)
+        if state is None:
+            self._forget_idle()
+            state = self._buckets[key] = BucketState(self._prior)
+        return state
+
+    def request(self, lane: Lane, bucket: Bucket, urgency: Urgency) -> Ticket:
+        """Ask for a turn; its future's result is the moment it was granted."""
+        future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
+        ticket = Ticket(lane, bucket, urgency, future, next(self._serial))
+        self._waiting.setdefault(bucket.key, []).append(ticket)
+        self._refresh(bucket.key)
+        self._dispatch()
+        return ticket
+
+    def hurry(self, ticket: Ticket, urgency: Urgency) -> None:
+        """Make a waiting ticket more urgent."""
+        if urgency < ticket.urgency and not ticket.granted.done():
+            ticket.urgency = urgency
+            self._refresh(ticket.bucket.key)
+            self._dispatch()
+
+    def withdraw(self, ticket: Ticket) -> None:
+        """Give a ticket up; one that was granted already stays spent."""
+        waiting = self._waiting.get(ticket.bucket.key, [])
+        if ticket in waiting:
+            waiting.remove(ticket)
+            ticket.granted.cancel()
+            self._refresh(ticket.bucket.key)
+            self._dispatch()
+
+    def free_now(self, bucket: Bucket, urgency: Urgency) -> bool:
+        """Tell whether a request of that urgency would go at once."""
+        now = self.now()
+        if self._waiting.get(bucket.key) or self.bucket(bucket.key).due(urgency, 99, now) > now:
+            return False
+        return not bucket.bound_globally or self.rate.free_at(now, _LEAVES[urgency]) <= now
+
+    async def others_turn(self) -> None:
+        """Wait until a request outside any reply (typing, a reaction, a command) may go."""
+        now = self.now()
+        if not self._others and self.rate.free_at(now, _OTHERS_LEAVE) <= now:
+            self.rate.spend(now)
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._others.append(turn)
+        self._dispatch()
+        await turn
+
+    def observe(self, key: Hashable, headers: RateHeaders, *, sent_at: float, received_at: float) -> None:
+        """Learn from the headers of a request's answer."""
+        state = self.bucket(key)
+        state.observe(headers, sent_at, received_at)
+        if state.kind is not Kind.UNKNOWN:
+            self._prior = Limits(state.limit, state.period, state.kind)
+        self._refresh(key)
+        self._dispatch()
+
+    def refused(self, key: Hashable, retry_after: float, *, everywhere: bool = False) -> None:
+        """Note a 429 of a bucket, or (*everywhere*) of the whole bot."""
+        now = self.now()
+        if everywhere:
+            self.rate.blocked_until = max(self.rate.blocked_until, now + retry_after)
+            self.bucket(key).lost()
+        else:
+            self.bucket(key).refused(retry_after, now)
+        self._refresh(key)
+        self._dispatch()
+
+    def give_back(self, bucket: Bucket) -> None:
+        """Return a granted turn that was not used after all."""
+        self.bucket(bucket.key).give_back()
+        if bucket.bound_globally:
+            self.rate.give_back()
+        self._refresh(bucket.key)
+        self._dispatch()
+
+    def lost(self, key: Hashable) -> None:
+        """Note that a request of a bucket ended without headers."""
+        self.bucket(key).lost()
+
+    def _forget_idle(self) -> None:
+        if len(self._buckets) % 256 == 255:
+            horizon = self.now() - _FORGET_AFTER
+            idle = [k for k, s in self._buckets.items() if s.last < horizon and not self._waiting.get(k)]
+            for key in idle:
+                del self._buckets[key]
+
+    def _refresh(self, key: Hashable) -> None:
+        """Choose the bucket's next ticket anew and note when it is due."""
+        waiting = self._waiting.get(key)
+        if not waiting:
+            self._waiting.pop(key, None)
+            return
+        head = min(waiting, key=lambda t: (t.urgency, t.lane.last, t.serial))
+        for ticket in waiting:
+            ticket.version += 1  # what lies in the heaps for this bucket is void now
+        due = self.bucket(key).due(head.urgency, head.lane.edits, self.now())
+        heapq.heappush(self._due, (due, head.serial, head, head.version))
+
+    def _dispatch(self) -> None:
+        """Grant what may go now; set the timer for what may go next."""
+        now = self.now()
+        while self._due and self._due[0][0] <= now:
+            due, serial, ticket, version = heapq.heappop(self._due)
+            if version == ticket.version and not ticket.granted.done():
+                heapq.heappush(self._ready, (ticket.urgency, due, serial, ticket, version))
+        later = self._grant_ready(now)
+        later = min(later, self._grant_others(now))
+        if self._due:
+            later = min(later, self._due[0][0])
+        self._wake_at(later)
+
+    def _grant_ready(self, now: float) -> float:
+        """Grant due tickets in order; return when the global rate allows the first that had to wait."""
+        blocked_at = float("inf")
+        held: list[tuple[Urgency, float, int, Ticket, int]] = []
+        while self._ready:
+            entry = heapq.heappop(self._ready)
+            ticket = entry[3]
+            if entry[4] != ticket.version or ticket.granted.done():
+                continue
+            if ticket.bucket.bound_globally:
+                free = self.rate.free_at(now, _LEAVES[ticket.urgency])
+                if free > now:
+                    # everything behind it is no more urgent, but interaction routes are exempt
+                    blocked_at = min(blocked_at, free)
+                    held.append(entry)
+                    continue
+            self._grant(ticket, now)
+        for entry in held:
+            heapq.heappush(self._ready, entry)
+        return blocked_at
+
+    def _grant(self, ticket: Ticket, now: float) -> None:
+        key = ticket.bucket.key
+        self._waiting[key].remove(ticket)
+        self.bucket(key).spend(now)
+        if ticket.bucket.bound_globally:
+            self.rate.spend(now)
+        ticket.lane.edits += 1
+        ticket.lane.last = now
+        ticket.granted.set_result(now)
+        self._refresh(key)
+
+    def _grant_others(self, now: float) -> float:
+        while self._others:
+            if self._others[0].done():
+                self._others.popleft()
+                continue
+            free = self.rate.free_at(now, _OTHERS_LEAVE)
+            if free > now:
+                return free
+            self.rate.spend(now)
+            self._others.popleft().set_result(None)
+        return float("inf")
+
+    def _wake_at(self, when: float) -> None:
+        if when >= self._timer_at and self._timer is not None:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer, self._timer_at = None, float("inf")
+        if when < float("inf"):
+            call_at = self._call_at or asyncio.get_running_loop().call_at
+            self._timer, self._timer_at = call_at(when, self._on_timer), when
+
+    def _on_timer(self) -> None:
+        self._timer, self._timer_at = None, float("inf")
+        self._dispatch()
