@@ -1,0 +1,95 @@
+"""The bodies of our requests to Ollama, as plain values."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from bot.ollama.ndjson import clean_text
+from bot.ollama.types import Message
+
+KeepAlive = int | float | str
+Think = bool | str
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
+_GO_DURATION = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+")
+
+
+def parse_keep_alive(value: KeepAlive) -> KeepAlive:
+    """Return *value* as Ollama wants it: a number of seconds, or a Go duration such as ``10m``.
+
+    Ollama answers 400 to ``"300"`` and ``"-1"`` as strings (``time: missing unit
+    in duration``), so a text that is a number becomes one. Below zero: for ever.
+
+    Raises:
+        ValueError: if it is neither.
+
+    >>> parse_keep_alive("-1"), parse_keep_alive(" 1h30m "), parse_keep_alive("2.5")
+    (-1, '1h30m', 2.5)
+    """
+    if isinstance(value, str):
+        text = value.strip()
+        if _GO_DURATION.fullmatch(text):
+            return text
+        if not text.isascii() or not _NUMBER.fullmatch(text):
+            raise ValueError(f"{value!r} is neither seconds nor a duration such as 10m")
+        value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{value!r} is no number of seconds")
+    return int(value) if value == int(value) else value
+
+
+def chat_body(
+    model: str,
+    messages: Iterable[Message],
+    *,
+    num_ctx: int | None = None,
+    options: Mapping[str, Any] | None = None,
+    keep_alive: KeepAlive | None = None,
+    think: Think | None = None,
+) -> dict[str, Any]:
+    """Return the body of a streamed ``/api/chat``; what is None is not sent."""
+    body: dict[str, Any] = {
+        "model": clean_text(model),
+        "messages": [{"role": message.role, "content": clean_text(message.content)} for message in messages],
+        "stream": True,
+    }
+    return body | _settings(num_ctx, options, keep_alive, think)
+
+
+def generate_body(
+    model: str,
+    prompt: str,
+    *,
+    system: str | None = None,
+    num_ctx: int | None = None,
+    options: Mapping[str, Any] | None = None,
+    keep_alive: KeepAlive | None = None,
+    think: Think | None = None,
+) -> dict[str, Any]:
+    """Return the body of a streamed ``/api/generate``; what is None is not sent."""
+    body: dict[str, Any] = {"model": clean_text(model), "prompt": clean_text(prompt), "stream": True}
+    if system is not None:
+        body["system"] = clean_text(system)
+    return body | _settings(num_ctx, options, keep_alive, think)
+
+
+def _settings(
+    num_ctx: int | None,
+    options: Mapping[str, Any] | None,
+    keep_alive: KeepAlive | None,
+    think: Think | None,
+) -> dict[str, Any]:
+    settings: dict[str, Any] = {}
+    merged = dict(options or {})
+    if num_ctx is not None:
+        merged["num_ctx"] = num_ctx
+    if merged:
+        settings["options"] = merged
+    if keep_alive is not None:
+        settings["keep_alive"] = parse_keep_alive(keep_alive)
+    if think is not None:
+        settings["think"] = think
+    return settings

@@ -1,0 +1,344 @@
+"""What Ollama says, as values: frozen, typed, and safe against hostile fields.
+
+The field sets are those of ``api/types.go``. A missing, null or mistyped field
+becomes an empty string or None, never an error: older servers, gateways and
+broken proxies send all of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+Role = Literal["system", "user", "assistant", "tool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation, as it is sent to ``/api/chat``."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """The metrics of a finished answer; None where the server gave none (it omits zeros).
+
+    Attributes:
+        prompt_tokens: the whole prompt after the server's truncation, cached part included.
+        reply_tokens: tokens generated, thinking included.
+        total_seconds, load_seconds, prompt_seconds, reply_seconds: durations.
+    """
+
+    prompt_tokens: int | None = None
+    reply_tokens: int | None = None
+    total_seconds: float | None = None
+    load_seconds: float | None = None
+    prompt_seconds: float | None = None
+    reply_seconds: float | None = None
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        """The speed of generation, or None if it is not known."""
+        if not self.reply_tokens or not self.reply_seconds:
+            return None
+        return self.reply_tokens / self.reply_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class ChatChunk:
+    """One line of a streamed answer.
+
+    Attributes:
+        content: text of the answer; may be empty, in the last chunk it may not.
+        thinking: text of the model's reasoning, not part of the answer.
+        done: True on the last chunk only.
+        done_reason: ``stop``, ``length``, ``load``, ``unload``, another word, or None.
+        counts: metrics, on the last chunk if at all.
+        tool_calls: names of the tools that the model wants to call.
+    """
+
+    content: str = ""
+    thinking: str = ""
+    done: bool = False
+    done_reason: str | None = None
+    counts: Counts | None = None
+    tool_calls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """An installed model, as ``/api/tags`` lists it.
+
+    Attributes:
+        name: with its tag, for example ``llama3.2:latest``.
+        size: bytes on disk; a few hundred for a cloud model's stub.
+        modified_at: RFC 3339, or empty; for show, not for arithmetic.
+        parameter_size: such as ``3.2B``, or empty.
+        quantization: such as ``Q4_K_M``, or empty.
+        family: such as ``llama``, or empty.
+        context_length: the training maximum in tokens, or None on older servers.
+        capabilities: such as completion, tools, vision, thinking; None on older servers.
+        is_remote: whether it runs on another host (ollama.com).
+    """
+
+    name: str
+    size: int = 0
+    modified_at: str = ""
+    parameter_size: str = ""
+    quantization: str = ""
+    family: str = ""
+    context_length: int | None = None
+    capabilities: frozenset[str] | None = None
+    is_remote: bool = False
+
+    @property
+    def can_complete(self) -> bool:
+        """Whether it can answer; where the server does not say, all but BERT-like embedders can."""
+        if self.capabilities is None:
+            return "bert" not in self.family.lower()
+        return "completion" in self.capabilities
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDetails:
+    """What ``/api/show`` knows about a model.
+
+    Attributes:
+        model: the name that was asked for.
+        parameters: the Modelfile's parameters as (name, value) pairs; names may repeat.
+        template: the prompt template, or empty.
+        system: the Modelfile's system prompt, or empty.
+        license: the first line of the licence, or empty.
+        context_length: the training maximum in tokens, or None.
+        num_ctx: the Modelfile's own window in tokens, or None.
+        capabilities: as in `Model`.
+        family, parameter_size, quantization, format: as in `Model`; format is ``gguf`` or ``safetensors``.
+        modified_at: as in `Model`.
+        is_remote: as in `Model`.
+    """
+
+    model: str
+    parameters: tuple[tuple[str, str], ...] = ()
+    template: str = ""
+    system: str = ""
+    license: str = ""
+    context_length: int | None = None
+    num_ctx: int | None = None
+    capabilities: frozenset[str] | None = None
+    family: str = ""
+    parameter_size: str = ""
+    quantization: str = ""
+    format: str = ""
+    modified_at: str = ""
+    is_remote: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RunningModel:
+    """A loaded model, as ``/api/ps`` lists it.
+
+    Attributes:
+        name: with its tag.
+        size: bytes of memory it takes.
+        size_vram: bytes of these on GPUs.
+        context_length: tokens of the window that is allocated, or None.
+        expires_at: RFC 3339, or empty; a year of 2318 means for ever.
+    """
+
+    name: str
+    size: int = 0
+    size_vram: int = 0
+    context_length: int | None = None
+    expires_at: str = ""
+
+    @property
+    def stays_loaded(self) -> bool:
+        """Whether it is never unloaded for idleness (``keep_alive`` below zero)."""
+        # Not datetime: year 2318 overflows astimezone() and years may be garbage.
+        year = self.expires_at[:4]
+        return year.isascii() and year.isdigit() and int(year) >= 2200
+
+    @property
+    def gpu_share(self) -> float | None:
+        """The part that lies on GPUs, 0 to 1, or None if sizes are not known."""
+        return min(self.size_vram / self.size, 1.0) if self.size else None
+
+
+_NANOSECONDS = 1e9
+_MAX_COUNT = 2**53
+_COUNT_KEYS = (
+    "prompt_eval_count",
+    "eval_count",
+    "total_duration",
+    "load_duration",
+    "prompt_eval_duration",
+    "eval_duration",
+)
+
+
+def parse_chat_chunk(line: dict[str, Any]) -> ChatChunk:
+    """Return the chunk that one line of ``/api/chat`` holds."""
+    message = line.get("message")
+    if type(message) is not dict:
+        message = {}
+    return _chunk(line, message, message.get("content"))
+
+
+def parse_generate_chunk(line: dict[str, Any]) -> ChatChunk:
+    """Return the chunk that one line of ``/api/generate`` holds."""
+    return _chunk(line, line, line.get("response"))
+
+
+def _chunk(line: dict[str, Any], message: dict[str, Any], content: object) -> ChatChunk:
+    """Build a chunk; this runs once per token, so the common line takes the short way."""
+    text = content if type(content) is str else ""
+    if "\0" in text:
+        # PostgreSQL cannot store it and no client shows it.
+        text = text.replace("\0", "")
+    done = line.get("done")
+    if done is False and "thinking" not in message and "tool_calls" not in message:
+        return ChatChunk(text)
+    finished = done in (True, "true")
+    return ChatChunk(
+        content=text,
+        thinking=_text(message.get("thinking")).replace("\0", ""),
+        done=finished,
+        done_reason=(_text(line.get("done_reason")) or None) if finished else None,
+        counts=parse_counts(line) if finished else None,
+        tool_calls=_tool_names(message.get("tool_calls")),
+    )
+
+
+def parse_counts(line: dict[str, Any]) -> Counts | None:
+    """Return the metrics of a last line, or None if it has none that can be used."""
+    prompt, reply, *durations = (_count(line.get(key)) for key in _COUNT_KEYS)
+    seconds = [None if value is None else value / _NANOSECONDS for value in durations]
+    if prompt is None and reply is None and not any(seconds):
+        return None
+    return Counts(prompt, reply, *seconds)
+
+
+def parse_models(answer: object) -> list[Model]:
+    """Return the models of a ``/api/tags`` answer; entries without a name are skipped."""
+    return [_model(entry, name) for entry, name in _named(answer)]
+
+
+def parse_running(answer: object) -> list[RunningModel]:
+    """Return the models of a ``/api/ps`` answer; entries without a name are skipped."""
+    return [
+        RunningModel(
+            name=name,
+            size=_count(entry.get("size")) or 0,
+            size_vram=_count(entry.get("size_vram")) or 0,
+            context_length=_count(entry.get("context_length")) or None,
+            expires_at=_text(entry.get("expires_at")),
+        )
+        for entry, name in _named(answer)
+    ]
+
+
+def parse_details(answer: object, model: str) -> ModelDetails:
+    """Return what a ``/api/show`` answer says about *model*."""
+    entry = _dict(answer)
+    details = _dict(entry.get("details"))
+    parameters = _parameters(_text(entry.get("parameters")))
+    return ModelDetails(
+        model=model,
+        parameters=parameters,
+        template=_text(entry.get("template")),
+        system=_text(entry.get("system")),
+        license=_first_line(_text(entry.get("license"))),
+        context_length=_training_length(_dict(entry.get("model_info"))),
+        num_ctx=_num_ctx(parameters),
+        capabilities=_capabilities(entry.get("capabilities")),
+        family=_text(details.get("family")),
+        parameter_size=_text(details.get("parameter_size")),
+        quantization=_text(details.get("quantization_level")),
+        format=_text(details.get("format")),
+        modified_at=_text(entry.get("modified_at")),
+        is_remote=_is_remote(entry, model),
+    )
+
+
+def _model(entry: dict[str, Any], name: str) -> Model:
+    details = _dict(entry.get("details"))
+    return Model(
+        name=name,
+        size=_count(entry.get("size")) or 0,
+        modified_at=_text(entry.get("modified_at")),
+        parameter_size=_text(details.get("parameter_size")),
+        quantization=_text(details.get("quantization_level")),
+        family=_text(details.get("family")),
+        context_length=_count(details.get("context_length")) or None,
+        capabilities=_capabilities(entry.get("capabilities")),
+        is_remote=_is_remote(entry, name),
+    )
+
+
+def _named(answer: object) -> list[tuple[dict[str, Any], str]]:
+    """Return the entries of ``models`` with their names; ``models: null`` is an empty list."""
+    entries = _list(_dict(answer).get("models"))
+    named = ((entry, _text(entry.get("name")) or _text(entry.get("model"))) for entry in map(_dict, entries))
+    return [(entry, name) for entry, name in named if name.strip()]
+
+
+def _is_remote(entry: dict[str, Any], name: str) -> bool:
+    if entry.get("remote_model") or entry.get("remote_host"):
+        return True
+    return name.lower().endswith((":cloud", "-cloud"))
+
+
+def _parameters(text: str) -> tuple[tuple[str, str], ...]:
+    """Read the ``%-30s value`` lines of ``/api/show``."""
+    pairs = (line.split(None, 1) for line in text.split("\n"))
+    return tuple((pair[0], pair[1].strip()) for pair in pairs if len(pair) == 2)
+
+
+def _num_ctx(parameters: tuple[tuple[str, str], ...]) -> int | None:
+    for name, value in parameters:
+        if name == "num_ctx" and value.isascii() and value.isdigit() and len(value) < 16:
+            return int(value) or None
+    return None
+
+
+def _training_length(info: dict[str, Any]) -> int | None:
+    architecture = _text(info.get("general.architecture"))
+    return _count(info.get(f"{architecture}.context_length")) or None
+
+
+def _capabilities(value: object) -> frozenset[str] | None:
+    if not isinstance(value, list):
+        return None
+    return frozenset(name for name in value if isinstance(name, str))
+
+
+def _tool_names(calls: object) -> tuple[str, ...]:
+    functions = (_dict(_dict(call).get("function")) for call in _list(calls))
+    return tuple(_text(function.get("name")) or "unnamed" for function in functions)
+
+
+def _first_line(text: str) -> str:
+    return next((line.strip() for line in text.split("\n") if line.strip()), "")
+
+
+def _count(value: object) -> int | None:
+    """Return a whole number from 0 to 2**53, None for everything else (NaN and booleans too)."""
+    if type(value) is int:
+        return value if 0 <= value <= _MAX_COUNT else None
+    if type(value) is float and 0 <= value <= _MAX_COUNT:
+        return int(value)
+    return None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _dict(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _list(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
