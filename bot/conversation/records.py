@@ -1,0 +1,137 @@
+"""The values that go into the store and come out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class PromptKind(StrEnum):
+    """How a prompt came in: chat has a history, ask stands alone."""
+
+    CHAT = "chat"
+    ASK = "ask"
+
+
+class PromptState(StrEnum):
+    """What became of a prompt."""
+
+    WAITING = "waiting"
+    """Taken in, no reply begun: after a restart it is still to be answered."""
+    TAKEN = "taken"
+    """A reply was begun."""
+    CLOSED = "closed"
+    """Nobody will answer: stopped while it waited, or refused."""
+    FORGOTTEN = "forgotten"
+    """Its text was removed and it is never sent again."""
+
+
+class ReplyState(StrEnum):
+    """How far a reply has come; all but the first are final."""
+
+    STREAMING = "streaming"
+    COMPLETE = "complete"
+    STOPPED = "stopped"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class PromptRecord:
+    """What somebody asked.
+
+    Attributes:
+        message_id: the prompt's message, or the interaction for kind ask.
+        channel_id: where it was asked; a thread or a DM is a channel of its own.
+        guild_id: the server, or None in a DM.
+        author_id: who asked.
+        author_name: their display name then.
+        text: the prompt as a reader sees it: mentions as names, ours stripped.
+        created_at: Unix seconds.
+        kind: chat, or ask (which has and leaves no history).
+    """
+
+    message_id: int
+    channel_id: int
+    guild_id: int | None
+    author_id: int
+    author_name: str
+    text: str
+    created_at: float
+    kind: PromptKind = PromptKind.CHAT
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A prompt with what was answered.
+
+    Attributes:
+        author_name: who asked, as in `PromptRecord`.
+        text: the prompt.
+        reply: the answer's text, whole or as far as it came.
+        message_id: the prompt's message.
+    """
+
+    author_name: str
+    text: str
+    reply: str
+    message_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyMessage:
+    """One of the messages that a reply is shown in.
+
+    Attributes:
+        ordinal: its place in the reply, from 0.
+        channel_id: where it is.
+        message_id: None while Discord has not told it (a POST in flight).
+        nonce: what the POST carried, to find it again.
+        text: what was last sent, or about to be.
+    """
+
+    ordinal: int
+    channel_id: int
+    message_id: int | None
+    nonce: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class UnfinishedReply:
+    """A reply that still streamed when the process ended.
+
+    Attributes:
+        reply_id: its row.
+        prompt: what it answers.
+        model: who was answering.
+        text: the answer as far as it was stored.
+        created_at: Unix seconds.
+        messages: where it is shown, by ordinal; empty if nothing was.
+    """
+
+    reply_id: int
+    prompt: PromptRecord
+    model: str
+    text: str
+    created_at: float
+    messages: tuple[ReplyMessage, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyOwner:
+    """Whose a reply's message is.
+
+    Attributes:
+        reply_id: the reply.
+        prompt_id: the prompt that it answers.
+        author_id: who asked.
+        channel_id: the channel of the conversation.
+        state: how far it has come.
+    """
+
+    reply_id: int
+    prompt_id: int
+    author_id: int
+    channel_id: int
+    state: ReplyState

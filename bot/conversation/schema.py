@@ -1,0 +1,133 @@
+"""The tables: who asked what, what was answered, and in which messages it is shown.
+
+Discord's ids are the keys wherever Discord has one, so an event that arrives
+twice changes nothing. Times are Unix seconds. Nothing here belongs to one
+database: the same tables stand in SQLite and in PostgreSQL.
+
+A change to a table needs a migration beside it in ``migrations/versions`` and
+its name at the end of `REVISIONS`; a test compares both ways to the schema.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
+
+from bot.conversation.records import PromptKind, PromptState, ReplyState
+
+__all__ = [
+    "HEAD",
+    "REVISIONS",
+    "PromptKind",
+    "PromptState",
+    "ReplyState",
+    "channel",
+    "metadata",
+    "prompt",
+    "reply",
+    "reply_message",
+    "setting",
+]
+
+REVISIONS = ("0001",)
+"""Every revision of the schema, oldest first (the names of the migrations)."""
+
+HEAD = REVISIONS[-1]
+"""The revision that these tables are."""
+
+
+# Names for every constraint, so that a later migration can name what it drops.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+# SQLite numbers rows by itself only in a column of exactly this type.
+_RowId = BigInteger().with_variant(Integer, "sqlite")
+
+prompt = Table(
+    "prompt",
+    metadata,
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("channel_id", BigInteger, nullable=False),
+    Column("guild_id", BigInteger),
+    Column("author_id", BigInteger, nullable=False),
+    Column("author_name", Text, nullable=False),
+    Column("text", Text, nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", Double, nullable=False),
+    # The history: one channel's prompts, newest first.
+    Index(None, "channel_id", "message_id"),
+)
+Index(
+    "ix_prompt_waiting",
+    prompt.c.message_id,
+    sqlite_where=prompt.c.state == "waiting",
+    postgresql_where=prompt.c.state == "waiting",
+)
+
+reply = Table(
+    "reply",
+    metadata,
+    Column("id", _RowId, primary_key=True, autoincrement=True),
+    Column("prompt_id", ForeignKey("prompt.message_id", ondelete="CASCADE"), nullable=False),
+    Column("variant", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("model", Text, nullable=False),
+    Column("prompt_tokens", Integer),
+    Column("reply_tokens", Integer),
+    Column("created_at", Double, nullable=False),
+    Column("finished_at", Double),
+    # A prompt's newest reply; also what keeps two replies from sharing a number.
+    Index(None, "prompt_id", "variant", unique=True),
+)
+Index(
+    "ix_reply_streaming",
+    reply.c.id,
+    sqlite_where=reply.c.state == "streaming",
+    postgresql_where=reply.c.state == "streaming",
+)
+
+reply_message = Table(
+    "reply_message",
+    metadata,
+    Column("reply_id", ForeignKey("reply.id", ondelete="CASCADE"), primary_key=True),
+    Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    Column("channel_id", BigInteger, nullable=False),
+    Column("message_id", BigInteger, index=True),
+    Column("nonce", String(25), nullable=False),
+    Column("text", Text, nullable=False),
+)
+
+channel = Table(
+    "channel",
+    metadata,
+    Column("id", BigInteger, primary_key=True, autoincrement=False),
+    Column("model", Text),
+    # A message id: turns whose prompt is that old or older are not sent.
+    Column("reset_at", BigInteger),
+)
+
+setting = Table(
+    "setting",
+    metadata,
+    Column("key", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)

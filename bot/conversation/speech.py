@@ -1,0 +1,80 @@
+"""How people's words are put before the model: who speaks, and nothing that pretends to be more.
+
+A person's message reaches the model as ``⟦Ada⟧ what she wrote``. The brackets
+⟦ ⟧ (U+27E6, U+27E7) occur in nobody's code or prose, so they can be taken out
+of names and texts without harm, and then only we can write a speaker's label:
+a line ``Grace: …`` or ``[Grace] …`` inside a message stays Ada's. With a colon
+as the mark we would have to change every ``key: value`` that somebody pastes.
+
+What chat templates use as control tokens (``<|im_start|>``, ``[INST]``,
+``<start_of_turn>`` …) gets a space inside: llama.cpp reads such tokens in the
+rendered prompt wherever they stand, also in a user's text.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+__all__ = ["NAME_LENGTH", "clean_name", "neutralise", "speak"]
+
+NAME_LENGTH = 32
+"""Code points of a name that reach the model; Discord's names have at most as many."""
+
+_ANONYMOUS = "Someone"
+
+# <|im_start|>, <|turn>, <turn|>, <｜User｜>, <|START_OF_TURN_TOKEN|> …: any word
+# held by a bar. "<|>", "|>" and "a <| b", operators in several languages, are none.
+_BARRED = re.compile(r"<(?=[|｜][^\s<>|｜]{1,64}[|｜]?>|[^\s<>|｜]{1,64}[|｜]>)")
+
+# The names that stand in plain angle brackets: Llama 2 and Mistral, Gemma,
+# StarCoder and Nemotron, the vision models, and the tool calls of several.
+_ANGLED = re.compile(
+    r"<(?=/?(?:s|bos|eos|pad|unk|mask|sop|eop|start_of_turn|end_of_turn|end_of_utterance|"
+    r"start_of_image|end_of_image|image_soft_token|start_of_audio|end_of_audio|"
+    r"extra_id_\d+|unused\d+|fim_\w+|tools?|tool_calls?|tool_responses?|tool_results?|seed:\w+)>)",
+    re.IGNORECASE,
+)
+_LLAMA_SYSTEM = re.compile(r"<(?=</?SYS>>)", re.IGNORECASE)
+
+# [INST], [/INST], [SYSTEM_PROMPT], [TOOL_CALLS] …: Mistral's; [|user|]: EXAONE's; [gMASK]: GLM's.
+_SQUARE = re.compile(
+    r"\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|CALL_ID|ARGS|"
+    r"MODEL_SETTINGS|IMG|IMG_BREAK|IMG_END|BEGIN_AUDIO|AUDIO|PREFIX|SUFFIX|MIDDLE|gMASK|sMASK)\]|\|[^\s\[\]|]{1,64}\|\])"
+)
+
+_LABEL = str.maketrans({"⟦": "[", "⟧": "]"})
+
+
+def speak(name: str, text: str) -> str:
+    """Return one message of a person as the model gets it: labelled with *name*, unable to pretend.
+
+    An empty *name* gives the text without a label.
+    """
+    said = neutralise(text).translate(_LABEL)
+    return f"⟦{clean_name(name)}⟧ {said}" if name else said
+
+
+def clean_name(name: str) -> str:
+    """Return a display name on one line, without control or label characters, at most `NAME_LENGTH` long."""
+    # Cc, Cf, Cs, Co, Cn: controls, zero width and bidi marks, surrogates, private and unassigned.
+    visible = "".join(" " if unicodedata.category(char) in {"Zl", "Zp"} or char.isspace() else char for char in name)
+    visible = "".join(char for char in visible if not unicodedata.category(char).startswith("C"))
+    flat = " ".join(neutralise(visible).translate(_LABEL).split())
+    return flat[:NAME_LENGTH].rstrip() or _ANONYMOUS
+
+
+def neutralise(text: str) -> str:
+    """Return *text* with a space inside whatever a chat template could read as a control token.
+
+    NUL, which ends a text for code in C, and lone surrogates, which no JSON
+    for Ollama can hold, become U+FFFD.
+    """
+    text = _UNSENDABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    for pattern, mark in _PATTERNS:
+        text = pattern.sub(mark, text)
+    return text
+
+
+_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
+_PATTERNS = ((_BARRED, "< "), (_LLAMA_SYSTEM, "< "), (_ANGLED, "< "), (_SQUARE, "[ "))

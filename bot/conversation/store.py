@@ -1,0 +1,346 @@
+"""The store: prompts, replies and the journal of their messages, over restarts.
+
+Every method is one short transaction. A caller that is cancelled leaves it
+running to its end: a database call torn in the middle would cost its
+connection, and what it was to store. Everything that fails is a `StoreError`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy import and_, case, func, insert, select, update
+from sqlalchemy.exc import SQLAlchemyError
+
+from bot.conversation import queries
+from bot.conversation.database import open_database
+from bot.conversation.records import (
+    PromptKind,
+    PromptRecord,
+    PromptState,
+    ReplyMessage,
+    ReplyOwner,
+    ReplyState,
+    Turn,
+    UnfinishedReply,
+)
+from bot.conversation.schema import channel, prompt, reply, reply_message, setting
+from bot.errors import StoreError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+
+    from sqlalchemy import Executable, Table
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from bot.conversation.database import Database
+
+__all__ = [
+    "PromptKind",
+    "PromptRecord",
+    "PromptState",
+    "ReplyMessage",
+    "ReplyOwner",
+    "ReplyState",
+    "Store",
+    "Turn",
+    "UnfinishedReply",
+]
+
+_T = TypeVar("_T")
+
+# PostgreSQL takes no NUL in a text, and neither database a lone surrogate.
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_LARGEST_COUNT = 2**31 - 1
+
+
+class Store:
+    """What was said, in the database at one URL.
+
+    Made by `open`. Times are Unix seconds, ids are Discord's.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._insert = _inserter(database.engine.dialect.name)
+        self._calls: set[asyncio.Task[Any]] = set()
+
+    @classmethod
+    @asynccontextmanager
+    async def open(cls, url: str) -> AsyncIterator[Store]:
+        """Open the database at *url* (created or upgraded if need be) and close it at the end.
+
+        Raises:
+            StoreError: it cannot be used; the message names it and the remedy.
+        """
+        async with open_database(url) as database:
+            store = cls(database)
+            try:
+                yield store
+            finally:
+                await store._settle()
+
+    async def ping(self) -> None:
+        """Ask the database for a sign of life."""
+        await self._read(select(1))
+
+    # Prompts
+
+    async def add_prompt(self, record: PromptRecord) -> bool:
+        """Take in a prompt; return False (and change nothing) if its message was taken in before."""
+        statement = (
+            self._insert(prompt)
+            .values(
+                message_id=record.message_id,
+                channel_id=record.channel_id,
+                guild_id=record.guild_id,
+                author_id=record.author_id,
+                author_name=_storable(record.author_name),
+                text=_storable(record.text),
+                kind=record.kind,
+                state=PromptState.WAITING,
+                created_at=record.created_at,
+            )
+            .on_conflict_do_nothing(index_elements=[prompt.c.message_id])
+        )
+        return await self._write(statement) == 1
+
+    async def close_prompt(self, message_id: int) -> None:
+        """Note that nobody will answer a prompt any more: stopped while it waited, or refused."""
+        waiting = and_(prompt.c.message_id == message_id, prompt.c.state == PromptState.WAITING)
+        await self._write(update(prompt).where(waiting).values(state=PromptState.CLOSED))
+
+    async def forget_prompt(self, message_id: int) -> None:
+        """Remove the words of a prompt and of its replies; they are never sent again."""
+
+        async def forget(connection: AsyncConnection) -> None:
+            replies = select(reply.c.id).where(reply.c.prompt_id == message_id)
+            await connection.execute(
+                update(prompt)
+                .where(prompt.c.message_id == message_id)
+                .values(state=PromptState.FORGOTTEN, text="", author_name="")
+            )
+            await connection.execute(update(reply).where(reply.c.prompt_id == message_id).values(text=""))
+            await connection.execute(update(reply_message).where(reply_message.c.reply_id.in_(replies)).values(text=""))
+
+        await self._call(self._transaction(forget))
+
+    async def unanswered_prompts(self) -> list[PromptRecord]:
+        """Return the prompts that were taken in and wait for a reply, oldest first."""
+        return [queries.prompt_record(row) for row in await self._read(queries.unanswered())]
+
+    # Replies and their journal
+
+    async def begin_reply(self, prompt_id: int, *, model: str, at: float) -> int:
+        """Begin a reply to a stored prompt; return its id. A prompt's replies are counted as variants from 0."""
+
+        async def begin(connection: AsyncConnection) -> int:
+            before = select(func.count()).select_from(reply).where(reply.c.prompt_id == prompt_id)
+            row = insert(reply).values(
+                prompt_id=prompt_id,
+                variant=before.scalar_subquery(),
+                state=ReplyState.STREAMING,
+                text="",
+                model=_storable(model),
+                created_at=at,
+            )
+            reply_id: int = (await connection.execute(row.returning(reply.c.id))).scalar_one()
+            waiting = and_(prompt.c.message_id == prompt_id, prompt.c.state != PromptState.FORGOTTEN)
+            await connection.execute(update(prompt).where(waiting).values(state=PromptState.TAKEN))
+            return reply_id
+
+        return await self._call(self._transaction(begin))
+
+    async def record_message(
+        self, reply_id: int, ordinal: int, *, channel_id: int, nonce: str, message_id: int | None = None, text: str = ""
+    ) -> None:
+        """Write down what message *ordinal* of a reply is about to show, before it is sent.
+
+        Call it again when the POST told the *message_id*; left out later, the
+        known one stays for as long as the *nonce* is the same.
+        """
+        statement = self._insert(reply_message).values(
+            reply_id=reply_id,
+            ordinal=ordinal,
+            channel_id=channel_id,
+            message_id=message_id,
+            nonce=nonce,
+            text=_storable(text),
+        )
+        new = statement.excluded
+        same_post = and_(new.message_id.is_(None), new.nonce == reply_message.c.nonce)
+        await self._write(
+            statement.on_conflict_do_update(
+                index_elements=[reply_message.c.reply_id, reply_message.c.ordinal],
+                set_={
+                    "channel_id": new.channel_id,
+                    "message_id": case((same_post, reply_message.c.message_id), else_=new.message_id),
+                    "nonce": new.nonce,
+                    "text": new.text,
+                },
+            )
+        )
+
+    async def set_reply_text(self, reply_id: int, text: str) -> None:
+        """Store a running reply's text as far as it came; a finished one keeps its own."""
+        running = and_(reply.c.id == reply_id, reply.c.state == ReplyState.STREAMING)
+        await self._write(update(reply).where(running).values(text=_storable(text)))
+
+    async def finish_reply(
+        self,
+        reply_id: int,
+        *,
+        state: ReplyState,
+        text: str,
+        at: float,
+        prompt_tokens: int | None = None,
+        reply_tokens: int | None = None,
+        model: str | None = None,
+    ) -> None:
+        """Store how a reply ended: its whole text, its counts and, if it was another, its model."""
+        values: dict[str, Any] = {
+            "state": state,
+            "text": _storable(text),
+            "prompt_tokens": _count(prompt_tokens),
+            "reply_tokens": _count(reply_tokens),
+            "finished_at": at,
+        }
+        if model is not None:
+            values["model"] = _storable(model)
+        await self._write(update(reply).where(reply.c.id == reply_id).values(**values))
+
+    async def reply_by_message(self, message_id: int) -> ReplyOwner | None:
+        """Return whose reply is shown in a message, or None if it shows none."""
+        rows = await self._read(queries.owner(message_id))
+        for *ids, state in rows:
+            return ReplyOwner(*ids, state=ReplyState(state))
+        return None
+
+    async def unfinished_replies(self) -> list[UnfinishedReply]:
+        """Return the replies that still stream as far as the store knows, oldest first, with their messages.
+
+        At start these are the ones that a kill or a crash cut off.
+        """
+        messages: dict[int, list[ReplyMessage]] = {}
+        for reply_id, *shown in await self._read(queries.unfinished_messages()):
+            messages.setdefault(reply_id, []).append(ReplyMessage(*shown))
+        return [
+            UnfinishedReply(
+                reply_id=row.reply_id,
+                prompt=queries.prompt_record(row),
+                model=row.model,
+                text=row.reply_text,
+                created_at=row.begun_at,
+                messages=tuple(messages.get(row.reply_id, ())),
+            )
+            for row in await self._read(queries.unfinished())
+        ]
+
+    # Conversations
+
+    async def history(self, channel_id: int, *, before: int | None = None, limit_turns: int = 100) -> list[Turn]:
+        """Return a channel's latest turns since its reset, oldest first.
+
+        A turn is a prompt of kind chat with its newest reply that has text,
+        however that reply ended. A prompt that got no word of an answer is
+        left out: the model would answer it beside the new one, and many
+        templates refuse two user messages in a row.
+
+        Args:
+            channel_id: the channel, thread or DM.
+            before: the prompt that is being answered; only older ones count.
+            limit_turns: at most so many.
+        """
+        rows = await self._read(queries.history(channel_id, before, limit_turns))
+        return [Turn(row.author_name, row.text, row.reply, row.message_id) for row in reversed(rows)]
+
+    async def reset(self, channel_id: int, *, at_message_id: int) -> None:
+        """Start a channel afresh: turns whose prompt is *at_message_id* or older are kept, but not sent any more."""
+        statement = self._insert(channel).values(id=channel_id, reset_at=at_message_id)
+        later = func.coalesce(channel.c.reset_at, 0) > statement.excluded.reset_at
+        reset_at = case((later, channel.c.reset_at), else_=statement.excluded.reset_at)
+        await self._write(statement.on_conflict_do_update(index_elements=[channel.c.id], set_={"reset_at": reset_at}))
+
+    async def channel_model(self, channel_id: int) -> str | None:
+        """Return the model chosen for a channel, or None if none was."""
+        rows = await self._read(select(channel.c.model).where(channel.c.id == channel_id))
+        return rows[0].model if rows else None
+
+    async def set_channel_model(self, channel_id: int, model: str | None) -> None:
+        """Choose a channel's model; None goes back to the default."""
+        statement = self._insert(channel).values(id=channel_id, model=model)
+        await self._write(
+            statement.on_conflict_do_update(index_elements=[channel.c.id], set_={"model": statement.excluded.model})
+        )
+
+    async def setting(self, key: str) -> str | None:
+        """Return what was stored under *key*, or None."""
+        rows = await self._read(select(setting.c.value).where(setting.c.key == key))
+        return rows[0].value if rows else None
+
+    async def set_setting(self, key: str, value: str) -> None:
+        """Store *value* under *key*, in place of what was there."""
+        statement = self._insert(setting).values(key=key, value=value)
+        await self._write(
+            statement.on_conflict_do_update(index_elements=[setting.c.key], set_={"value": statement.excluded.value})
+        )
+
+    # How a call is made
+
+    async def _read(self, statement: Executable) -> list[Any]:
+        async def read() -> list[Any]:
+            async with self._database.reader.connect() as connection:
+                return list((await connection.execute(statement)).all())
+
+        return await self._call(read())
+
+    async def _write(self, statement: Executable) -> int:
+        """Run one statement in a transaction; return how many rows it changed."""
+
+        async def write(connection: AsyncConnection) -> int:
+            return (await connection.execute(statement)).rowcount
+
+        return await self._call(self._transaction(write))
+
+    async def _transaction(self, work: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
+        async with self._database.engine.begin() as connection:
+            return await work(connection)
+
+    async def _call(self, work: Coroutine[Any, Any, _T]) -> _T:
+        task = asyncio.create_task(work, name="store-call")
+        self._calls.add(task)
+        task.add_done_callback(self._calls.discard)
+        try:
+            return await asyncio.shield(task)
+        except (SQLAlchemyError, OSError, OverflowError) as error:
+            raise self._database.problem(error) from error
+
+    async def _settle(self) -> None:
+        """Wait for the calls whose callers are gone."""
+        if self._calls:
+            await asyncio.wait(self._calls)
+
+
+def _inserter(dialect: str) -> Callable[[Table], Any]:
+    """Return the insert of *dialect*, which knows ``ON CONFLICT``: both spell it the same way."""
+    if dialect == "sqlite":
+        from sqlalchemy.dialects.sqlite import insert as sqlite_insert  # noqa: PLC0415  # only the one in use
+
+        return sqlite_insert
+    if dialect == "postgresql":
+        from sqlalchemy.dialects.postgresql import insert as postgresql_insert  # noqa: PLC0415
+
+        return postgresql_insert
+    raise StoreError(f"DATABASE_URL names {dialect}; the bot knows sqlite and postgresql.")
+
+
+def _storable(text: str) -> str:
+    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def _count(tokens: int | None) -> int | None:
+    """Return *tokens* if it can be a count: a server may send anything."""
+    return tokens if tokens is not None and 0 <= tokens <= _LARGEST_COUNT else None
