@@ -1,0 +1,103 @@
+"""The tap passes everything on and notes when text was emitted."""
+
+from __future__ import annotations
+
+import asyncio
+
+import aiohttp
+import pytest
+from aiohttp import web
+from yarl import URL
+
+from bot.playground.standin import StandIn
+from bot.playground.tap import Tap, model_server_url
+
+
+@pytest.fixture
+async def http():
+    async with aiohttp.ClientSession() as session:
+        yield session
+
+
+async def test_an_answer_passes_unchanged_and_is_noted(http):
+    async with StandIn(speed=5000) as standin, Tap(standin.url) as tap:
+        body = {"model": "stand-in", "messages": [{"role": "user", "content": "Ada: tell me"}]}
+        async with http.post(f"{tap.url}/api/chat", json=body) as response:
+            assert response.headers["Content-Type"] == "application/x-ndjson"
+            lines = (await response.read()).splitlines()
+        async with http.get(f"{tap.url}/api/tags") as response:
+            assert len((await response.json())["models"]) == 3
+    (stream,) = tap.streams
+    assert stream.prompt == "Adatellme"
+    assert stream.text.startswith("Iamastandinnotarealmodel")
+    assert len(stream.times) == len(stream.text)
+    assert tap.tokens == len(lines) - 1
+    assert stream.ended
+
+
+async def test_errors_keep_their_status(http):
+    async with (
+        StandIn() as standin,
+        Tap(standin.url) as tap,
+        http.post(f"{tap.url}/api/chat", json={"model": "nope"}) as response,
+    ):
+        assert response.status == 404
+        assert (await response.json())["error"] == "model 'nope' not found"
+
+
+async def test_a_server_that_is_gone_is_an_error_in_words(http, unused_tcp_port):
+    async with Tap(f"http://127.0.0.1:{unused_tcp_port}") as tap, http.get(f"{tap.url}/api/tags") as response:
+        assert response.status == 502
+        assert "cannot be reached" in (await response.json())["error"]
+
+
+async def test_the_model_hears_at_once_when_the_bot_leaves(http):
+    async with StandIn(speed=20) as standin, Tap(standin.url) as tap:
+        body = {"model": "stand-in", "messages": [{"role": "user", "content": "long"}]}
+        async with http.post(f"{tap.url}/api/chat", json=body) as response:
+            await response.content.readline()
+            assert standin.active == 1
+        async with asyncio.timeout(1):
+            while standin.active:  # noqa: ASYNC110 - the server has no event for it
+                await asyncio.sleep(0.01)
+
+
+async def test_half_an_answer_arrives_as_half_an_answer(http):
+    async def cut(request):
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(b'{"message":{"content":"half"}}\n')
+        await asyncio.sleep(0.02)
+        request.transport.abort()
+        return response
+
+    app = web.Application()
+    app.router.add_post("/api/chat", cut)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    async with Tap(f"http://127.0.0.1:{runner.addresses[0][1]}") as tap:
+        async with http.post(f"{tap.url}/api/chat", json={}) as response:
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await response.read()
+        assert tap.streams[0].text == "half"
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("", "http://127.0.0.1:11434"),
+        (' "gpu-box" ', "http://gpu-box:11434"),
+        ("gpu-box:1234", "http://gpu-box:1234"),
+        ("0.0.0.0", "http://127.0.0.1:11434"),
+        ("http://gpu-box", "http://gpu-box"),
+        ("https://gpu-box/ollama/", "https://gpu-box/ollama"),
+        ("ollama.com", "https://ollama.com"),
+        ("::1", "http://[::1]:11434"),
+        ("[::1]:99", "http://[::1]:99"),
+        ("gpu-box:99999", "http://gpu-box:11434"),
+    ],
+)
+def test_ollama_host_takes_ollamas_forms(host, url):
+    assert URL(model_server_url(host)) == URL(url)
