@@ -41,7 +41,7 @@ from bot.config_values import (
 from bot.errors import SettingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Mapping
+    from collections.abc import Collection, Mapping
 
 __all__ = ["ENV_FILE_KEY", "Settings", "load_settings"]
 
@@ -49,6 +49,21 @@ ENV_FILE_KEY: Final = "BURBLE_ENV_FILE"
 """Environment variable that names the file to read instead of ``.env``; empty: read none."""
 
 _LONGEST_WAIT = 604_800.0  # seconds; a week is already "for ever" here
+
+# pydantic's error types and what we say instead; its own words may quote the value.
+_REASONS = {
+    "value_error": "{error}",
+    "greater_than": "is not above {gt:g}",
+    "greater_than_equal": "is below {ge:g}",
+    "less_than_equal": "is above {le:,.0f}",
+    "int_from_float": "is not a whole number",
+    "int_parsing": "is not a whole number",
+    "int_parsing_size": "is far too large",
+    "float_parsing": "is not a number",
+    "finite_number": "is not a finite number",
+    "literal_error": "is not one of its values",
+    "string_unicode": "is not Unicode text",
+}
 
 Seconds = Annotated[float, Field(gt=0, le=_LONGEST_WAIT, allow_inf_nan=False)]
 
@@ -206,18 +221,5 @@ def _expectation(name: str) -> str:
 def _describe(details: Mapping[str, Any]) -> str:
     """Turn one of pydantic's errors into a sentence that quotes no value."""
     name = str(details["loc"][0])
-    reasons: dict[str, Callable[[dict[str, Any]], str]] = {
-        "value_error": lambda context: str(context["error"]),
-        "greater_than": lambda context: f"is not above {context['gt']:g}",
-        "greater_than_equal": lambda context: f"is below {context['ge']:g}",
-        "less_than_equal": lambda context: f"is above {context['le']:,.0f}",
-        "int_from_float": lambda _: "is not a whole number",
-        "int_parsing": lambda _: "is not a whole number",
-        "int_parsing_size": lambda _: "is far too large",
-        "float_parsing": lambda _: "is not a number",
-        "finite_number": lambda _: "is not a finite number",
-        "literal_error": lambda _: "is not one of its values",
-        "string_unicode": lambda _: "is not Unicode text",
-    }
-    reason = reasons.get(details["type"], lambda _: "is not valid")(details.get("ctx") or {})
+    reason = _REASONS.get(details["type"], "is not valid").format_map(details.get("ctx", {}))
     return f"{name.upper()} {reason}. {_expectation(name)}"

@@ -1,0 +1,196 @@
+"""The command line: ``burble run`` and ``burble playground``, and what their exit codes mean.
+
+0 after a clean stop, 2 for bad settings or a token that Discord refuses, 1 for
+anything else. Modules are imported where they are used: ``--help`` answers at
+once and a plain run does not load the playground.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import importlib.metadata
+import logging
+import math
+import signal
+import sys
+import textwrap
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bot.errors import BurbleError, SettingsError
+from bot.log import setup_logging
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+__all__ = ["EXIT_CLEAN", "EXIT_FAILED", "EXIT_SETTINGS", "main"]
+
+EXIT_CLEAN: Final = 0
+EXIT_FAILED: Final = 1
+EXIT_SETTINGS: Final = 2
+
+_log = logging.getLogger(__name__)
+
+_EPILOG = """\
+examples:
+  burble playground           try everything in a web page; needs no Discord account
+  burble                      run the bot (the same as: burble run)
+  LOG_LEVEL=DEBUG burble      change a setting for one run
+
+settings:
+  They come from the environment and from a file named .env in the current
+  directory (BURBLE_ENV_FILE names another); the environment wins. The bot needs
+  DISCORD_TOKEN; everything else has a default. .env.example explains each.
+
+exit codes:
+  0 stopped cleanly    2 wrong settings or a refused token    1 anything else
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command that *argv* (default: the process's arguments) names; return its exit code.
+
+    Raises:
+        SystemExit: for ``--help``, ``--version`` and arguments that make no sense.
+    """
+    options = _build_parser().parse_args(argv)
+    try:
+        _take_sigterm_for_ctrl_c()
+        return asyncio.run(_playground(options) if options.command == "playground" else _bot())
+    except KeyboardInterrupt:
+        return EXIT_CLEAN
+    except SettingsError as error:
+        _say("these settings need a change:\n\n" + textwrap.indent(str(error), "  "))
+        return EXIT_SETTINGS
+    except BurbleError as error:
+        _say(error.sentence())
+        return EXIT_FAILED
+    except Exception as error:  # noqa: BLE001 - the last net: log it and end with a code, not a bare traceback
+        _log.exception("Unexpected error")
+        _say(f"stopped by an unexpected error ({type(error).__name__}); the log above has the details.")
+        return EXIT_FAILED
+
+
+def _bot() -> Coroutine[Any, Any, int]:
+    """Check the settings and return the running bot, to be awaited."""
+    from bot.config import load_settings  # noqa: PLC0415 - see the module's docstring
+
+    settings = load_settings(require_token=True)
+    setup_logging(settings.log_level, secrets=settings.secrets)
+    from bot.app import serve  # noqa: PLC0415
+
+    return serve(settings)
+
+
+def _playground(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
+    """Check the settings that its bot will read and return the running playground, to be awaited."""
+    from bot.config import load_settings  # noqa: PLC0415 - see the module's docstring
+
+    # The playground hands its bot a token, an address and a database of its own.
+    settings = load_settings(ignore=("DISCORD_TOKEN", "DISCORD_API_URL", "DATABASE_URL"))
+    setup_logging(settings.log_level, secrets=settings.secrets)
+    from bot.playground.app import PlaygroundOptions, run_playground  # noqa: PLC0415
+
+    return run_playground(
+        PlaygroundOptions(
+            port=options.port,
+            data_dir=options.data_dir or settings.data_dir / "playground",
+            no_browser=options.no_browser,
+            no_bot=options.no_bot,
+            stand_in=options.stand_in,
+            speed=options.speed,
+            limiter=options.limiter,
+        )
+    )
+
+
+def _take_sigterm_for_ctrl_c() -> None:
+    """Make SIGTERM end a start as Ctrl-C does, until the bot has handlers of its own.
+
+    As the first process of a container the default would be to ignore it.
+    """
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def _build_parser() -> argparse.ArgumentParser:
+    """Describe the commands and their options."""
+    parser = argparse.ArgumentParser(
+        prog="burble",
+        description="A self-hosted Discord bot that talks with local Ollama models and streams their answers.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"burble {_version()}")
+    commands = parser.add_subparsers(dest="command", metavar="command", title="commands")
+    commands.add_parser(
+        "run",
+        help="run the bot (also without any command)",
+        description="Connect to Discord with DISCORD_TOKEN and answer until stopped with Ctrl-C or SIGTERM.",
+    )
+    _add_playground(commands)
+    return parser
+
+
+def _add_playground(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describe ``burble playground``."""
+    parser = commands.add_parser(
+        "playground",
+        help="try the bot in a web page, without a Discord account",
+        description=(
+            "Run a small Discord on this machine, the bot connected to it, and a web page to talk with it. "
+            "Models come from the Ollama at OLLAMA_HOST if one answers there, else from a stand-in that says so. "
+            "Everything listens on 127.0.0.1 only."
+        ),
+    )
+    option = parser.add_argument
+    option("--port", type=_port, default=8765, help="port of the web page; 0 takes any free one (default: 8765)")
+    option("--no-browser", action="store_true", help="only print the page's address")
+    option("--no-bot", action="store_true", help="run Discord alone; prints its URL and a token for your own bot")
+    option("--stand-in", action="store_true", help="use the stand-in model even if Ollama answers")
+    option("--speed", type=_speed, default=40.0, metavar="TOKENS_PER_SECOND", help="of the stand-in (default: 40)")
+    option(
+        "--limiter",
+        choices=("fixed", "leaky"),
+        default="fixed",
+        help="how rate limits refill: a fixed window or a leaking bucket (default: fixed)",
+    )
+    option("--data-dir", type=Path, metavar="DIR", help="where its channels are kept (default: DATA_DIR/playground)")
+
+
+def _version() -> str:
+    """Return the installed version."""
+    try:
+        return importlib.metadata.version("burble")
+    except importlib.metadata.PackageNotFoundError:  # run from a checkout that was never installed
+        return "(not installed)"
+
+
+def _port(text: str) -> int:
+    """Read a TCP port, 0 included."""
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise argparse.ArgumentTypeError("must be from 0 to 65535")
+    return port
+
+
+def _speed(text: str) -> float:
+    """Read a positive, finite number of tokens per second."""
+    speed = float(text)
+    if not (math.isfinite(speed) and speed > 0):
+        raise argparse.ArgumentTypeError("must be above 0")
+    return speed
+
+
+def _say(text: str) -> None:
+    """Tell the person at the terminal; a terminal that is gone is no error."""
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.write(f"burble: {text}\n")
+        sys.stderr.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
