@@ -8,27 +8,31 @@ from __future__ import annotations
 
 import asyncio
 import os
-import sqlite3
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import Column, Connection, MetaData, String, Table, event, inspect, select
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy import Column, MetaData, String, Table, create_engine, event, inspect, select
+from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import StaticPool
 
 from bot.conversation.schema import HEAD, REVISIONS, metadata
 from bot.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    import sqlite3
+    from collections.abc import AsyncIterator, Callable
+
+    from sqlalchemy import URL, Connection, Engine
 
 BUSY_TIMEOUT_SECONDS = 5.0
 """How long a call waits for another process that holds SQLite's write lock."""
 
-READING = "burble_reading"
-"""The execution option of a connection that only reads."""
+T = TypeVar("T")
+
+_POOL_SIZE = 4
 
 # Alembic's own table, as alembic.runtime.migration creates it.
 _version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
@@ -46,25 +50,51 @@ _REMEDIES = {
 
 
 class Database:
-    """An engine and the words for what goes wrong with it.
+    """An engine, the threads that it works in, and the words for what goes wrong with it.
+
+    SQLAlchemy's synchronous core in a thread costs half the CPU of its asyncio
+    layer over aiosqlite, which changes threads for every cursor, execute and
+    commit. SQLite gets one thread: calls queue up for its one writer in order
+    instead of meeting its lock.
 
     Attributes:
-        engine: for transactions that write.
-        reader: the same connections, for single reads.
+        dialect: ``sqlite`` or ``postgresql``.
         name: what to call the database in a sentence; never with a password.
     """
 
     def __init__(self, url: URL) -> None:
+        self.dialect = url.get_backend_name()
         self.name = url.database or ":memory:" if _is_sqlite(url) else url.render_as_string(hide_password=True)
-        self.engine = _create_engine(url)
-        self.reader = self.engine.execution_options(**{READING: True})
+        self._engine = _create_engine(url)
+        self._threads = ThreadPoolExecutor(1 if _is_sqlite(url) else _POOL_SIZE, thread_name_prefix="store")
 
-    def problem(self, error: BaseException) -> StoreError:
-        """Return *error* as a sentence that names the database and the remedy."""
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Do *work* in one transaction, to its end even if the caller is cancelled; return its result.
+
+        Raises:
+            StoreError: it failed, and nothing of it was stored.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            return await asyncio.shield(loop.run_in_executor(self._threads, self._transact, work))
+        except (SQLAlchemyError, OSError, OverflowError) as error:
+            raise self._problem(error) from error
+
+    async def close(self) -> None:
+        """Finish what was begun and close every connection."""
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._threads, self._engine.dispose)
+        await asyncio.to_thread(self._threads.shutdown)
+
+    def _transact(self, work: Callable[[Connection], T]) -> T:
+        with self._engine.begin() as connection:
+            return work(connection)
+
+    def _problem(self, error: BaseException) -> StoreError:
         cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        name = _sqlite_error_name(cause)
+        code = str(getattr(cause, "sqlite_errorname", ""))
         for start, remedy in _REMEDIES.items():
-            if name.startswith(start):
+            if code.startswith(start):
                 return StoreError(f"The database {self.name} {remedy}.")
         return StoreError(f"The database {self.name} cannot be used: {_first_line(cause)}.")
 
@@ -82,25 +112,20 @@ async def open_database(url: str) -> AsyncIterator[Database]:
     parsed = _parse(url)
     if _is_sqlite(parsed):
         await asyncio.to_thread(_prepare_file, parsed)
-    database = _connectable(parsed)
+    database = _load(parsed)
     try:
-        await _ready(database)
+        await database.run(lambda connection: _bring_to_head(connection, database.name))
         yield database
     finally:
-        await database.engine.dispose()
-
-
-async def _ready(database: Database) -> None:
-    try:
-        async with database.engine.begin() as connection:
-            await connection.run_sync(_bring_to_head, database.name)
-    except (SQLAlchemyError, OSError) as error:
-        raise database.problem(error) from error
+        await database.close()
 
 
 def _bring_to_head(connection: Connection, name: str) -> None:
-    """Create, check or upgrade the schema within the transaction of *connection*."""
-    _check_integrity(connection, name)
+    """Create, check or upgrade the schema, all or nothing."""
+    if connection.dialect.name == "sqlite":
+        # The driver would begin one before changes of rows only, not of tables.
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        _check_integrity(connection, name)
     tables = set(inspect(connection).get_table_names())
     if not tables:
         metadata.create_all(connection)
@@ -126,8 +151,6 @@ def _bring_to_head(connection: Connection, name: str) -> None:
 
 
 def _check_integrity(connection: Connection, name: str) -> None:
-    if connection.dialect.name != "sqlite":
-        return
     verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     if verdict != "ok":
         raise StoreError(f"The database {name} {_REMEDIES['SQLITE_CORRUPT']}.")
@@ -138,53 +161,46 @@ def _parse(url: str) -> URL:
         parsed = make_url(url.strip())
     except ArgumentError as error:
         raise StoreError("DATABASE_URL is not a database URL; an example is sqlite:///data/burble.db.") from error
-    drivers = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
-    return parsed.set(drivername=drivers.get(parsed.drivername, parsed.drivername))
+    # Whatever driver a URL names, these are the synchronous ones that we use.
+    backend = parsed.drivername.partition("+")[0]
+    drivers = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg"}
+    if backend not in drivers:
+        raise StoreError(f"DATABASE_URL names {backend}; the bot knows sqlite and postgresql.")
+    return parsed.set(drivername=drivers[backend])
 
 
 def _is_sqlite(url: URL) -> bool:
     return url.get_backend_name() == "sqlite"
 
 
-def _connectable(url: URL) -> Database:
+def _load(url: URL) -> Database:
     try:
         return Database(url)
     except (ImportError, SQLAlchemyError) as error:
         raise StoreError(
             f"DATABASE_URL names {url.drivername}, which cannot be loaded here ({error}). "
-            "Use sqlite:///path, or install the driver (for PostgreSQL: pip install asyncpg)."
+            "Use sqlite:///path, or install the driver (for PostgreSQL: pip install psycopg)."
         ) from error
 
 
-def _create_engine(url: URL) -> AsyncEngine:
+def _create_engine(url: URL) -> Engine:
     if not _is_sqlite(url):
-        return create_async_engine(url, pool_pre_ping=True)
-    # One connection is one thread and one writer: calls queue up for it in
-    # order instead of meeting SQLite's lock.
-    pool: dict[str, Any] = {} if url.database in {None, "", ":memory:"} else {"pool_size": 1, "max_overflow": 0}
-    engine = create_async_engine(
+        return create_engine(url, pool_size=_POOL_SIZE, pool_pre_ping=True)
+    engine = create_engine(
         url,
-        # Transactions are begun by us (below), not by the driver before some statements only.
-        connect_args={"isolation_level": None, "timeout": BUSY_TIMEOUT_SECONDS},
+        poolclass=StaticPool,
         pool_reset_on_return=None,
-        **pool,
+        # The driver begins a transaction before the first change, not before
+        # reads, and immediately: a deferred one cannot wait for its write lock.
+        connect_args={"isolation_level": "IMMEDIATE", "timeout": BUSY_TIMEOUT_SECONDS, "check_same_thread": False},
     )
-    event.listen(engine.sync_engine, "connect", _set_pragmas)
-    event.listen(engine.sync_engine, "begin", _begin_immediate)
+    event.listen(engine, "connect", _set_pragmas)
     return engine
 
 
-def _set_pragmas(connection: Any, _record: Any) -> None:
-    cursor = connection.cursor()
+def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
     for pragma in ("foreign_keys = ON", "journal_mode = WAL", "synchronous = NORMAL"):
-        cursor.execute(f"PRAGMA {pragma}")
-    cursor.close()
-
-
-def _begin_immediate(connection: Connection) -> None:
-    # Deferred, a transaction that reads first cannot wait for its write lock.
-    if not connection.get_execution_options().get(READING):
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        connection.execute(f"PRAGMA {pragma}").close()
 
 
 def _prepare_file(url: URL) -> None:
@@ -202,10 +218,6 @@ def _prepare_file(url: URL) -> None:
             f"The database {path} cannot be created: {error.strerror}. "
             "Check DATA_DIR or DATABASE_URL and the rights of the user that runs the bot."
         ) from error
-
-
-def _sqlite_error_name(error: BaseException) -> str:
-    return str(getattr(error, "sqlite_errorname", "")) if isinstance(error, sqlite3.Error) else ""
 
 
 def _first_line(error: BaseException) -> str:

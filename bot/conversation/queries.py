@@ -1,23 +1,26 @@
-"""The store's questions as statements, and their rows as values."""
+"""The store's longer statements, and the rows that they give as values."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, literal_column, select
+from sqlalchemy import and_, bindparam, case, func, insert, literal_column, select, update
 
-from bot.conversation.records import PromptKind, PromptRecord, PromptState
+from bot.conversation.records import PromptKind, PromptRecord, PromptState, ReplyState
 from bot.conversation.schema import channel, prompt, reply, reply_message
 
 if TYPE_CHECKING:
-    from sqlalchemy import Select
+    from collections.abc import Callable
+
+    from sqlalchemy import Select, Table, Update
+    from sqlalchemy.sql.dml import ReturningInsert
 
 # Literals, not parameters: only so can SQLite see that a partial index fits.
 _IS_WAITING = prompt.c.state == literal_column("'waiting'")
 _IS_STREAMING = reply.c.state == literal_column("'streaming'")
 
 
-def history(channel_id: int, before: int | None, limit: int) -> Select[Any]:
+def history(channel_id: int, before: int | None, limit: int) -> Select[*tuple[Any, ...]]:
     """Select a channel's turns since its reset, newest first."""
     variant = reply.alias("variant")
     newest = (
@@ -39,12 +42,12 @@ def history(channel_id: int, before: int | None, limit: int) -> Select[Any]:
     return found if before is None else found.where(prompt.c.message_id < before)
 
 
-def unanswered() -> Select[Any]:
+def unanswered() -> Select[*tuple[Any, ...]]:
     """Select the prompts that wait, oldest first."""
     return select(prompt).where(_IS_WAITING).order_by(prompt.c.message_id)
 
 
-def unfinished() -> Select[Any]:
+def unfinished() -> Select[*tuple[Any, ...]]:
     """Select the replies that stream, oldest first, with their prompts."""
     return (
         select(
@@ -60,7 +63,7 @@ def unfinished() -> Select[Any]:
     )
 
 
-def unfinished_messages() -> Select[Any]:
+def unfinished_messages() -> Select[*tuple[Any, ...]]:
     """Select the messages of the replies that stream: reply id, then the fields of `ReplyMessage`."""
     return (
         select(
@@ -77,7 +80,7 @@ def unfinished_messages() -> Select[Any]:
     )
 
 
-def owner(message_id: int) -> Select[Any]:
+def owner(message_id: int) -> Select[*tuple[Any, ...]]:
     """Select the fields of `ReplyOwner` for the reply that is shown in a message."""
     return (
         select(reply.c.id, prompt.c.message_id, prompt.c.author_id, prompt.c.channel_id, reply.c.state)
@@ -86,6 +89,55 @@ def owner(message_id: int) -> Select[Any]:
         .where(reply_message.c.message_id == message_id)
         .order_by(reply.c.id.desc())
         .limit(1)
+    )
+
+
+def begin_reply(prompt_id: int, *, model: str, at: float) -> ReturningInsert[int]:
+    """Insert the next variant of a prompt's replies; its id comes back."""
+    before = select(func.count()).select_from(reply).where(reply.c.prompt_id == prompt_id).scalar_subquery()
+    return (
+        insert(reply)
+        .values(prompt_id=prompt_id, variant=before, state=ReplyState.STREAMING, text="", model=model, created_at=at)
+        .returning(reply.c.id)
+    )
+
+
+def take_prompt(prompt_id: int) -> Update:
+    """Note that a prompt has a reply."""
+    open_ones = and_(prompt.c.message_id == prompt_id, prompt.c.state != PromptState.FORGOTTEN)
+    return update(prompt).where(open_ones).values(state=PromptState.TAKEN)
+
+
+def record_message(insert_into: Callable[[Table], Any]) -> Any:
+    """Insert or update a message of a reply; the values are parameters."""
+    statement = insert_into(reply_message)
+    new = statement.excluded
+    same_post = and_(new.message_id.is_(None), new.nonce == reply_message.c.nonce)
+    return statement.on_conflict_do_update(
+        index_elements=[reply_message.c.reply_id, reply_message.c.ordinal],
+        set_={
+            "channel_id": new.channel_id,
+            "message_id": case((same_post, reply_message.c.message_id), else_=new.message_id),
+            "nonce": new.nonce,
+            "text": new.text,
+        },
+    )
+
+
+def set_reply_text() -> Update:
+    """Update the text of the reply ``running``, unless it has ended."""
+    running = and_(reply.c.id == bindparam("running"), reply.c.state == ReplyState.STREAMING)
+    return update(reply).where(running).values(text=bindparam("text"))
+
+
+def forget(message_id: int) -> tuple[Update, ...]:
+    """Blank a prompt, its replies and their messages."""
+    replies = select(reply.c.id).where(reply.c.prompt_id == message_id)
+    forgotten = {"state": PromptState.FORGOTTEN, "text": "", "author_name": ""}
+    return (
+        update(prompt).where(prompt.c.message_id == message_id).values(**forgotten),
+        update(reply).where(reply.c.prompt_id == message_id).values(text=""),
+        update(reply_message).where(reply_message.c.reply_id.in_(replies)).values(text=""),
     )
 
 

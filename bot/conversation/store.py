@@ -1,19 +1,17 @@
 """The store: prompts, replies and the journal of their messages, over restarts.
 
-Every method is one short transaction. A caller that is cancelled leaves it
-running to its end: a database call torn in the middle would cost its
-connection, and what it was to store. Everything that fails is a `StoreError`.
+Every method is one short transaction, done in a thread of the database's. A
+caller that is cancelled leaves it running to its end: a last word that was
+handed over is stored. Whatever fails is a `StoreError`.
 """
 
 from __future__ import annotations
 
-import asyncio
 import re
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, func, insert, select, update
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import and_, case, func, select, update
 
 from bot.conversation import queries
 from bot.conversation.database import open_database
@@ -27,14 +25,13 @@ from bot.conversation.records import (
     Turn,
     UnfinishedReply,
 )
-from bot.conversation.schema import channel, prompt, reply, reply_message, setting
-from bot.errors import StoreError
+from bot.conversation.schema import channel, prompt, reply, setting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Sequence
 
-    from sqlalchemy import Executable, Table
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy import Connection, Select, Table
+    from sqlalchemy.sql.dml import UpdateBase
 
     from bot.conversation.database import Database
 
@@ -50,8 +47,6 @@ __all__ = [
     "UnfinishedReply",
 ]
 
-_T = TypeVar("_T")
-
 # PostgreSQL takes no NUL in a text, and neither database a lone surrogate.
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _LARGEST_COUNT = 2**31 - 1
@@ -65,8 +60,10 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._insert = _inserter(database.engine.dialect.name)
-        self._calls: set[asyncio.Task[Any]] = set()
+        self._insert = _inserter(database.dialect)
+        # Built once: these two run once per edit of every running reply.
+        self._record_message = queries.record_message(self._insert)
+        self._set_reply_text = queries.set_reply_text()
 
     @classmethod
     @asynccontextmanager
@@ -77,11 +74,7 @@ class Store:
             StoreError: it cannot be used; the message names it and the remedy.
         """
         async with open_database(url) as database:
-            store = cls(database)
-            try:
-                yield store
-            finally:
-                await store._settle()
+            yield cls(database)
 
     async def ping(self) -> None:
         """Ask the database for a sign of life."""
@@ -116,17 +109,11 @@ class Store:
     async def forget_prompt(self, message_id: int) -> None:
         """Remove the words of a prompt and of its replies; they are never sent again."""
 
-        async def forget(connection: AsyncConnection) -> None:
-            replies = select(reply.c.id).where(reply.c.prompt_id == message_id)
-            await connection.execute(
-                update(prompt)
-                .where(prompt.c.message_id == message_id)
-                .values(state=PromptState.FORGOTTEN, text="", author_name="")
-            )
-            await connection.execute(update(reply).where(reply.c.prompt_id == message_id).values(text=""))
-            await connection.execute(update(reply_message).where(reply_message.c.reply_id.in_(replies)).values(text=""))
+        def forget(connection: Connection) -> None:
+            for statement in queries.forget(message_id):
+                connection.execute(statement)
 
-        await self._call(self._transaction(forget))
+        await self._database.run(forget)
 
     async def unanswered_prompts(self) -> list[PromptRecord]:
         """Return the prompts that were taken in and wait for a reply, oldest first."""
@@ -137,22 +124,13 @@ class Store:
     async def begin_reply(self, prompt_id: int, *, model: str, at: float) -> int:
         """Begin a reply to a stored prompt; return its id. A prompt's replies are counted as variants from 0."""
 
-        async def begin(connection: AsyncConnection) -> int:
-            before = select(func.count()).select_from(reply).where(reply.c.prompt_id == prompt_id)
-            row = insert(reply).values(
-                prompt_id=prompt_id,
-                variant=before.scalar_subquery(),
-                state=ReplyState.STREAMING,
-                text="",
-                model=_storable(model),
-                created_at=at,
-            )
-            reply_id: int = (await connection.execute(row.returning(reply.c.id))).scalar_one()
-            waiting = and_(prompt.c.message_id == prompt_id, prompt.c.state != PromptState.FORGOTTEN)
-            await connection.execute(update(prompt).where(waiting).values(state=PromptState.TAKEN))
+        def begin(connection: Connection) -> int:
+            row = queries.begin_reply(prompt_id, model=_storable(model), at=at)
+            reply_id = connection.execute(row).scalar_one()
+            connection.execute(queries.take_prompt(prompt_id))
             return reply_id
 
-        return await self._call(self._transaction(begin))
+        return await self._database.run(begin)
 
     async def record_message(
         self, reply_id: int, ordinal: int, *, channel_id: int, nonce: str, message_id: int | None = None, text: str = ""
@@ -162,32 +140,21 @@ class Store:
         Call it again when the POST told the *message_id*; left out later, the
         known one stays for as long as the *nonce* is the same.
         """
-        statement = self._insert(reply_message).values(
-            reply_id=reply_id,
-            ordinal=ordinal,
-            channel_id=channel_id,
-            message_id=message_id,
-            nonce=nonce,
-            text=_storable(text),
-        )
-        new = statement.excluded
-        same_post = and_(new.message_id.is_(None), new.nonce == reply_message.c.nonce)
         await self._write(
-            statement.on_conflict_do_update(
-                index_elements=[reply_message.c.reply_id, reply_message.c.ordinal],
-                set_={
-                    "channel_id": new.channel_id,
-                    "message_id": case((same_post, reply_message.c.message_id), else_=new.message_id),
-                    "nonce": new.nonce,
-                    "text": new.text,
-                },
-            )
+            self._record_message,
+            {
+                "reply_id": reply_id,
+                "ordinal": ordinal,
+                "channel_id": channel_id,
+                "message_id": message_id,
+                "nonce": nonce,
+                "text": _storable(text),
+            },
         )
 
     async def set_reply_text(self, reply_id: int, text: str) -> None:
         """Store a running reply's text as far as it came; a finished one keeps its own."""
-        running = and_(reply.c.id == reply_id, reply.c.state == ReplyState.STREAMING)
-        await self._write(update(reply).where(running).values(text=_storable(text)))
+        await self._write(self._set_reply_text, {"running": reply_id, "text": _storable(text)})
 
     async def finish_reply(
         self,
@@ -215,9 +182,7 @@ class Store:
     async def reply_by_message(self, message_id: int) -> ReplyOwner | None:
         """Return whose reply is shown in a message, or None if it shows none."""
         rows = await self._read(queries.owner(message_id))
-        for *ids, state in rows:
-            return ReplyOwner(*ids, state=ReplyState(state))
-        return None
+        return next((ReplyOwner(*ids, ReplyState(state)) for *ids, state in rows), None)
 
     async def unfinished_replies(self) -> list[UnfinishedReply]:
         """Return the replies that still stream as far as the store knows, oldest first, with their messages.
@@ -288,40 +253,12 @@ class Store:
             statement.on_conflict_do_update(index_elements=[setting.c.key], set_={"value": statement.excluded.value})
         )
 
-    # How a call is made
+    async def _read(self, statement: Select[*tuple[Any, ...]]) -> Sequence[Any]:
+        return await self._database.run(lambda connection: connection.execute(statement).all())
 
-    async def _read(self, statement: Executable) -> list[Any]:
-        async def read() -> list[Any]:
-            async with self._database.reader.connect() as connection:
-                return list((await connection.execute(statement)).all())
-
-        return await self._call(read())
-
-    async def _write(self, statement: Executable) -> int:
-        """Run one statement in a transaction; return how many rows it changed."""
-
-        async def write(connection: AsyncConnection) -> int:
-            return (await connection.execute(statement)).rowcount
-
-        return await self._call(self._transaction(write))
-
-    async def _transaction(self, work: Callable[[AsyncConnection], Awaitable[_T]]) -> _T:
-        async with self._database.engine.begin() as connection:
-            return await work(connection)
-
-    async def _call(self, work: Coroutine[Any, Any, _T]) -> _T:
-        task = asyncio.create_task(work, name="store-call")
-        self._calls.add(task)
-        task.add_done_callback(self._calls.discard)
-        try:
-            return await asyncio.shield(task)
-        except (SQLAlchemyError, OSError, OverflowError) as error:
-            raise self._database.problem(error) from error
-
-    async def _settle(self) -> None:
-        """Wait for the calls whose callers are gone."""
-        if self._calls:
-            await asyncio.wait(self._calls)
+    async def _write(self, statement: UpdateBase, values: dict[str, Any] | None = None) -> int:
+        """Run one statement; return how many rows it changed."""
+        return await self._database.run(lambda connection: connection.execute(statement, values).rowcount)
 
 
 def _inserter(dialect: str) -> Callable[[Table], Any]:
@@ -330,11 +267,9 @@ def _inserter(dialect: str) -> Callable[[Table], Any]:
         from sqlalchemy.dialects.sqlite import insert as sqlite_insert  # noqa: PLC0415  # only the one in use
 
         return sqlite_insert
-    if dialect == "postgresql":
-        from sqlalchemy.dialects.postgresql import insert as postgresql_insert  # noqa: PLC0415
+    from sqlalchemy.dialects.postgresql import insert as postgresql_insert  # noqa: PLC0415  # same
 
-        return postgresql_insert
-    raise StoreError(f"DATABASE_URL names {dialect}; the bot knows sqlite and postgresql.")
+    return postgresql_insert
 
 
 def _storable(text: str) -> str:
