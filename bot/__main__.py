@@ -50,6 +50,13 @@ exit codes:
 """
 
 
+class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Keep our own line breaks; leave room for long options before their help."""
+
+    def __init__(self, prog: str) -> None:
+        super().__init__(prog, max_help_position=30, width=100)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command that *argv* (default: the process's arguments) names; return its exit code.
 
@@ -122,10 +129,10 @@ def _build_parser() -> argparse.ArgumentParser:
         prog="burble",
         description="A self-hosted Discord bot that talks with local Ollama models and streams their answers.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_HelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"burble {_version()}")
-    commands = parser.add_subparsers(dest="command", metavar="command", title="commands")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
     commands.add_parser(
         "run",
         help="run the bot (also without any command)",
@@ -141,10 +148,12 @@ def _add_playground(commands: argparse._SubParsersAction[argparse.ArgumentParser
         "playground",
         help="try the bot in a web page, without a Discord account",
         description=(
-            "Run a small Discord on this machine, the bot connected to it, and a web page to talk with it. "
-            "Models come from the Ollama at OLLAMA_HOST if one answers there, else from a stand-in that says so. "
-            "Everything listens on 127.0.0.1 only."
+            "Run a small Discord on this machine, the bot connected to it, and a web page to\n"
+            "talk with it. Models come from the Ollama at OLLAMA_HOST if one answers there,\n"
+            "else from a stand-in that says so. "
+            "Everything listens\non 127.0.0.1 only."
         ),
+        formatter_class=_HelpFormatter,
     )
     option = parser.add_argument
     option("--port", type=_port, default=8765, help="port of the web page; 0 takes any free one (default: 8765)")

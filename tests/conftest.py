@@ -1,0 +1,156 @@
+"""Rules for every test: no setting leaks in, nothing but loopback is reached, examples by profile."""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import os
+import shutil
+import socket
+from pathlib import Path
+
+import hypothesis
+import pytest
+
+from bot.config import ENV_FILE_KEY, Settings
+
+# `fast` while working, `ci` for a thorough run (HYPOTHESIS_PROFILE, or CI=true).
+# `deep` is what the streaming tests get under `ci`: pure, quick, and the place
+# where one odd document in thousands tears a page.
+hypothesis.settings.register_profile("fast", max_examples=60, deadline=None)
+hypothesis.settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True, print_blob=True)
+hypothesis.settings.register_profile("deep", hypothesis.settings.get_profile("ci"), max_examples=5000)
+PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "fast")
+hypothesis.settings.load_profile(PROFILE)
+
+DEEP_TESTS = Path(__file__).parent / "streaming"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+
+
+def find_chromium() -> str | None:
+    """Return the path of a Chromium on this machine; ``CHROMIUM`` names one elsewhere."""
+    named = os.environ.get("CHROMIUM")
+    return named or next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave browser tests out where no Chromium is, and say so; in CI its absence is a failure."""
+    if find_chromium() or os.environ.get("CI"):
+        return
+    browser = [item for item in items if item.get_closest_marker("browser")]
+    if browser:
+        items[:] = [item for item in items if item not in browser]
+        config.hook.pytest_deselected(items=browser)
+        config.stash[_left_out] = len(browser)
+
+
+_left_out = pytest.StashKey[int]()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say why browser tests were left out."""
+    if count := config.stash.get(_left_out, 0):
+        terminalreporter.write_line(
+            f"{count} browser tests left out: no Chromium found (install chromium, or name one in CHROMIUM)."
+        )
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The Chromium to drive."""
+    path = find_chromium()
+    if path is None:
+        pytest.fail("CI needs Chromium for the browser tests (apt-get install chromium)")
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _examples(request: pytest.FixtureRequest) -> None:
+    """Give each test the number of examples that its subject deserves."""
+    deep = PROFILE == "ci" and DEEP_TESTS in request.path.parents
+    hypothesis.settings.load_profile("deep" if deep else PROFILE)
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_leak_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Take the machine's own settings and the checkout's ``.env`` out of the way."""
+    for name in Settings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv(ENV_FILE_KEY, "")
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_before() -> object:
+    """Undo what a test did to the process-wide logging."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    levels = {name: logger.level for name, logger in root.manager.loggerDict.items() if hasattr(logger, "level")}
+    yield
+    root.handlers[:] = [h for h in root.handlers if h in handlers or type(h).__module__ != "bot.log"]
+    root.setLevel(level)
+    for name, logger in root.manager.loggerDict.items():
+        if isinstance(logger, logging.Logger) and logger.level != levels.get(name, logging.NOTSET):
+            logger.setLevel(levels.get(name, logging.NOTSET))
+
+
+class NotLoopbackError(RuntimeError):
+    """A test tried to leave this machine."""
+
+
+def is_loopback(host: str | bytes | None) -> bool:
+    """Return True if *host* is this machine, by name or by number."""
+    name = host.decode() if isinstance(host, bytes) else host
+    if name in {None, "", "localhost", "0.0.0.0", "::"} or name.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(name.partition("%")[0]).is_loopback
+    except ValueError:
+        return False
+
+
+def is_number(host: str | bytes | None) -> bool:
+    """Return True if *host* is an address that needs no resolver."""
+    try:
+        ipaddress.ip_address(host.decode() if isinstance(host, bytes) else host)
+    except (ValueError, AttributeError):
+        return False
+    return True
+
+
+@pytest.fixture(scope="session")
+def _escapes() -> object:
+    """Stand before every connection and every name look-up of the process; collect what wants out."""
+    patch = pytest.MonkeyPatch()
+    escapes: list[str] = []
+    resolve = socket.getaddrinfo
+
+    def guard(name: str) -> None:
+        original = getattr(socket.socket, name)
+
+        def checked(self: socket.socket, address: object) -> object:
+            if self.family in {socket.AF_INET, socket.AF_INET6} and not is_loopback(address[0]):
+                escapes.append(f"{name} to {address}")
+                raise NotLoopbackError(escapes[-1])
+            return original(self, address)
+
+        patch.setattr(socket.socket, name, checked)
+
+    def getaddrinfo(host: object, *args: object, **kwargs: object) -> object:
+        # No resolver is asked, so "unknown host" is the same on every machine.
+        if not (is_loopback(host) or is_number(host)):
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return resolve(host, *args, **kwargs)
+
+    guard("connect")
+    guard("connect_ex")
+    patch.setattr(socket, "getaddrinfo", getaddrinfo)
+    yield escapes
+    patch.undo()
+
+
+@pytest.fixture(autouse=True)
+def _loopback_only(_escapes: list[str]) -> object:
+    """Fail a test that tried to reach anything but loopback, even if its code swallowed the error."""
+    _escapes.clear()
+    yield
+    assert not _escapes, f"a test left this machine: {_escapes}"
