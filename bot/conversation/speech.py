@@ -23,6 +23,9 @@ NAME_LENGTH = 32
 
 _ANONYMOUS = "Someone"
 
+# Controls, zero width and bidi marks, surrogates, private use.
+_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co"})
+
 # <|im_start|>, <|turn>, <turn|>, <｜User｜>, <|START_OF_TURN_TOKEN|> …: any word
 # held by a bar. "<|>", "|>" and "a <| b", operators in several languages, are none.
 _BARRED = re.compile(r"<(?=[|｜][^\s<>|｜]{1,64}[|｜]?>|[^\s<>|｜]{1,64}[|｜]>)")
@@ -30,7 +33,7 @@ _BARRED = re.compile(r"<(?=[|｜][^\s<>|｜]{1,64}[|｜]?>|[^\s<>|｜]{1,64}[|�
 # The names that stand in plain angle brackets: Llama 2 and Mistral, Gemma,
 # StarCoder and Nemotron, the vision models, and the tool calls of several.
 _ANGLED = re.compile(
-    r"<(?=/?(?:s|bos|eos|pad|unk|mask|sop|eop|start_of_turn|end_of_turn|end_of_utterance|"
+    r"<(?=/?(?:s|bos|eos|pad|unk|sop|eop|start_of_turn|end_of_turn|end_of_utterance|"
     r"start_of_image|end_of_image|image_soft_token|start_of_audio|end_of_audio|"
     r"extra_id_\d+|unused\d+|fim_\w+|tools?|tool_calls?|tool_responses?|tool_results?|seed:\w+)>)",
     re.IGNORECASE,
@@ -43,7 +46,13 @@ _SQUARE = re.compile(
     r"MODEL_SETTINGS|IMG|IMG_BREAK|IMG_END|BEGIN_AUDIO|AUDIO|PREFIX|SUFFIX|MIDDLE|gMASK|sMASK)\]|\|[^\s\[\]|]{1,64}\|\])"
 )
 
-_LABEL = str.maketrans({"⟦": "[", "⟧": "]"})
+# ]~b] and its kin: MiniMax's.
+_TILDED = re.compile(r"\](?=~!?b[\[\]])|\[(?=e~\[)")
+
+_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
+
+# The second pair looks alike.
+_LABEL = str.maketrans("⟦⟧〚〛", "[][]")
 
 
 def speak(name: str, text: str) -> str:
@@ -57,9 +66,7 @@ def speak(name: str, text: str) -> str:
 
 def clean_name(name: str) -> str:
     """Return a display name on one line, without control or label characters, at most `NAME_LENGTH` long."""
-    # Cc, Cf, Cs, Co, Cn: controls, zero width and bidi marks, surrogates, private and unassigned.
-    visible = "".join(" " if unicodedata.category(char) in {"Zl", "Zp"} or char.isspace() else char for char in name)
-    visible = "".join(char for char in visible if not unicodedata.category(char).startswith("C"))
+    visible = "".join(char for char in name if char.isspace() or unicodedata.category(char) not in _INVISIBLE)
     flat = " ".join(neutralise(visible).translate(_LABEL).split())
     return flat[:NAME_LENGTH].rstrip() or _ANONYMOUS
 
@@ -71,10 +78,6 @@ def neutralise(text: str) -> str:
     for Ollama can hold, become U+FFFD.
     """
     text = _UNSENDABLE.sub("\N{REPLACEMENT CHARACTER}", text)
-    for pattern, mark in _PATTERNS:
-        text = pattern.sub(mark, text)
+    for pattern in (_BARRED, _LLAMA_SYSTEM, _ANGLED, _SQUARE, _TILDED):
+        text = pattern.sub(r"\g<0> ", text)
     return text
-
-
-_UNSENDABLE = re.compile("[\0\ud800-\udfff]")
-_PATTERNS = ((_BARRED, "< "), (_LLAMA_SYSTEM, "< "), (_ANGLED, "< "), (_SQUARE, "[ "))

@@ -182,7 +182,10 @@ class Store:
     async def reply_by_message(self, message_id: int) -> ReplyOwner | None:
         """Return whose reply is shown in a message, or None if it shows none."""
         rows = await self._read(queries.owner(message_id))
-        return next((ReplyOwner(*ids, ReplyState(state)) for *ids, state in rows), None)
+        if not rows:
+            return None
+        reply_id, prompt_id, author_id, channel_id, state = rows[0]
+        return ReplyOwner(reply_id, prompt_id, author_id, channel_id, ReplyState(state))
 
     async def unfinished_replies(self) -> list[UnfinishedReply]:
         """Return the replies that still stream as far as the store knows, oldest first, with their messages.
