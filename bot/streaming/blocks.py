@@ -1,0 +1,337 @@
+"""Blocks of Markdown (paragraphs, lists, headings, code, tables) to pieces of a page."""
+
+from __future__ import annotations
+
+import regex
+
+from bot.streaming.lexer import footnote
+from bot.streaming.markdown import render_inline
+from bot.streaming.pieces import PLAIN, Context, Fence, Piece, Rank, TableHead
+from bot.streaming.table_block import render_table
+from bot.streaming.tables import is_delimiter_row, parse_aligns, split_row
+
+__all__ = ["Block", "BlockReader"]
+
+RULE = "─" * 12
+
+_QUOTE = regex.compile(r" {0,3}>(?:[ \t]|(?=[^>\s])|(?=\n|$)|(?=>))")
+_FENCE = regex.compile(r"([ \t]*)(`{3,}(?!.*`)|~{3,})[ \t]*([^\s`]*)")
+_LANGUAGE = regex.compile(r"[A-Za-z0-9_+\-.#]{1,20}")
+_HEADING = regex.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
+_HEADING_END = regex.compile(r"[ \t]+#+[ \t]*$|[ \t]+$")
+_ITEM = regex.compile(r"([ \t]*)(?:([-*+])|(\d{1,9})([.)]))(?:[ \t]+|$)")
+_TASK = regex.compile(r"\[([ xX])\][ \t]+")
+_RULE = regex.compile(r" {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})")
+_DEFINITION = regex.compile(r" {0,3}\[\^([\w-]{1,30})\]:[ \t]*")
+_SUBTEXT = regex.compile(r"[ \t]*-#")
+_REPL = regex.compile(r">>>(?: |$)")
+_HALF = regex.compile(r"[ \t]*(?:[-*_+=#>~` \t|:]+|\d{1,9}[.)]?|\[\^[^\]\n]{0,30}(?:\]:?)?)[ \t]*")
+
+
+class Block:
+    """A rendered block.
+
+    Attributes:
+        pieces: what is shown of it.
+        end: offset in the source where the next block starts.
+        complete: whether more text can no longer change it.
+    """
+
+    __slots__ = ("complete", "end", "pieces")
+
+    def __init__(self, pieces: list[Piece], end: int, *, complete: bool) -> None:
+        self.pieces = pieces
+        self.end = end
+        self.complete = complete
+
+
+class BlockReader:
+    """Read the blocks of a source one by one.
+
+    *source* is the text of the page so far, *final* says that nothing follows it.
+    """
+
+    def __init__(self, source: str, *, final: bool, raw: bool, atom_cap: int) -> None:
+        self.source = source
+        self.final = final
+        self.raw = raw
+        self.atom_cap = atom_cap
+
+    def read(self, at: int, context: Context) -> Block:
+        """Return the block that starts at *at* where *context* is open."""
+        if context.fence:
+            return self._fence(at, context, context.fence, fresh=False)
+        if context.table:
+            return self._table(at, context, context.table)
+        if context.midline or context.spans:
+            return self._paragraph(at, at, context, "")
+        return self._block(at)
+
+    # Lines
+
+    def _line_end(self, at: int) -> int:
+        end = self.source.find("\n", at)
+        return len(self.source) if end < 0 else end
+
+    def _known(self, at: int) -> bool:
+        """Whether the line at *at* is there as a whole."""
+        return self.final or self.source.find("\n", at) >= 0
+
+    def _after_quote(self, at: int) -> tuple[bool, int]:
+        """Return whether the line at *at* is quoted, and where its text starts."""
+        quoted = False
+        if not _REPL.match(self.source, at):
+            match = _QUOTE.match(self.source, at)
+            while match:
+                quoted, at = True, match.end()
+                match = _QUOTE.match(self.source, at)
+        return quoted, at
+
+    # Blocks
+
+    def _block(self, at: int) -> Block:
+        end = self._line_end(at)
+        if not self.source[at:end].strip():
+            return Block([], min(end + 1, len(self.source)), complete=end < len(self.source) or self.final)
+        quoted, start = self._after_quote(at)
+        line = self.source[start:end]
+        context = Context(quoted=quoted)
+        if not self._known(at) and _HALF.fullmatch(line):
+            return Block([], end, complete=False)
+        fence = self._fence_start(line)
+        if fence:
+            return self._fence(min(end + 1, len(self.source)), context, fence, fresh=end < len(self.source))
+        if not self.raw and _RULE.fullmatch(line):
+            text = ("> " if quoted else "") + RULE
+            return self._finish([Piece(text, end, Rank.BLOCK)], end, quoted=quoted)
+        heading = _HEADING.match(line)
+        if heading:
+            return self._heading(start, end, heading, context)
+        table = self._table_start(start, end, quoted=quoted)
+        if table:
+            return table
+        lead_end, lead = self._lead(line)
+        return self._paragraph(at, start + lead_end, context, lead)
+
+    def _finish(self, pieces: list[Piece], end: int, *, quoted: bool = False, rank: int = Rank.BLOCK) -> Block:
+        """Return a block whose last line ends at *end*, with the blank lines after it."""
+        complete = self._known(end)
+        following = min(end + 1, len(self.source))
+        blank = False
+        while following < len(self.source):
+            stop = self._line_end(following)
+            if self.source[following:stop].strip() or not self._known(following):
+                break
+            blank, following = True, min(stop + 1, len(self.source))
+        if pieces:
+            last = pieces[-1]
+            last.text = last.text.rstrip() + ("\n\n" if blank else "\n")
+            last.rank = rank if blank or rank == Rank.HEADING else max(Rank.LINE, rank)
+            last.end = following
+            last.after = Context(quoted=False) if not quoted else PLAIN
+        return Block(pieces, following, complete=complete)
+
+    def _heading(self, start: int, end: int, heading: regex.Match[str], context: Context) -> Block:
+        stop = end
+        if not self.raw and self._known(start):
+            closing = _HEADING_END.search(self.source, start, end)
+            stop = closing.start() if closing and closing.start() > start + heading.end() else end
+        level = len(heading[1])
+        deep = level > 3 and not self.raw
+        pieces = render_inline(
+            self.source,
+            start + heading.end(),
+            stop,
+            context=context,
+            lead="" if deep else heading[1] + " ",
+            final=self._known(start),
+            raw=self.raw,
+            atom_cap=self.atom_cap,
+            extra=("**",) if deep else (),
+        )
+        if not self._known(start):
+            return Block(pieces, end, complete=False)
+        return self._finish(pieces, end, rank=Rank.HEADING)
+
+    def _lead(self, line: str) -> tuple[int, str]:
+        """Return the length of what starts a list item, task or footnote in *line*, and how it is shown."""
+        item = _ITEM.match(line)
+        if not item:
+            note = None if self.raw else _DEFINITION.match(line)
+            if note:
+                return note.end(), footnote(note[1]) + " "
+            indent = len(line) - len(line.lstrip())
+            return indent, ""
+        if self.raw:
+            return item.end(), item[0]
+        indent = item[1].replace("\t", "  ")
+        marker = f"{item[3]}." if item[3] else ("*" if item[2] == "*" else "-")
+        task = _TASK.match(line, item.end())
+        if task:
+            return task.end(), f"{indent}{marker} {'☐' if task[1] == ' ' else '☑'} "
+        return item.end(), f"{indent}{marker} "
+
+    def _paragraph(self, at: int, start: int, context: Context, lead: str) -> Block:
+        """Render the run of lines whose text starts at *start*; marks may span its lines."""
+        end = self._line_end(start)
+        while end < len(self.source) and self._known(end + 1) and self._continues(end + 1, context):
+            end = self._line_end(end + 1)
+        ended = (self._known(end + 1) and end < len(self.source)) or self.final
+        stop = end
+        if not ended and end < len(self.source) and self._continues(end + 1, context):
+            stop = len(self.source)
+        pieces = render_inline(
+            self.source, start, stop, context=context, lead=lead, final=ended, raw=self.raw, atom_cap=self.atom_cap
+        )
+        if not ended:
+            return Block(pieces, stop, complete=False)
+        return self._finish(pieces, end, quoted=context.quoted)
+
+    def _continues(self, at: int, context: Context) -> bool:
+        """Whether the line at *at* goes on with the paragraph before it."""
+        quoted, start = self._after_quote(at)
+        end = self._line_end(start)
+        line = self.source[start:end]
+        if quoted != context.quoted or not line.strip():
+            return False
+        if not self._known(at) and _HALF.fullmatch(line):
+            return False
+        if self._fence_start(line) or _ITEM.match(line) or _HEADING.match(line) or _RULE.fullmatch(line):
+            return False
+        if _DEFINITION.match(line):
+            return False
+        return self._table_start(start, end, quoted=quoted) is None
+
+    # Code
+
+    def _fence_start(self, line: str) -> Fence | None:
+        match = _FENCE.match(line)
+        if not match or (self.raw and match[2][0] == "~"):
+            return None
+        language = _LANGUAGE.match(match[3])
+        return Fence(match[2][0], len(match[2]), len(match[1].expandtabs(4)), language[0] if language else "")
+
+    def _fence(self, at: int, context: Context, fence: Fence, *, fresh: bool) -> Block:
+        """Render code from *at* on; *fresh* is whether the opening line has just ended."""
+        quoted = context.quoted
+        code = Context(quoted=quoted, fence=fence)
+        pieces: list[Piece] = []
+        at_start = at
+        while at < len(self.source):
+            line_quoted, start = self._after_quote(at) if quoted else (False, at)
+            end = self._line_end(start)
+            line = self.source[start:end]
+            if line_quoted != quoted or self._closes(line, fence):
+                closed = line_quoted == quoted
+                if self._known(at) or not closed:
+                    return self._fence_end(pieces, end if closed else at - 1, quoted=quoted)
+                return Block(pieces, len(self.source), complete=False)
+            if not self._known(at) and line.strip() and not line.strip().strip(fence.mark):
+                break
+            self._code_line(pieces, line, end, code)
+            at = min(end + 1, len(self.source))
+        del at_start, fresh
+        if self.final:
+            return self._fence_end(pieces, len(self.source), quoted=quoted)
+        return Block(pieces, len(self.source), complete=False)
+
+    def _closes(self, line: str, fence: Fence) -> bool:
+        text = line.strip()
+        return len(text) >= fence.length and not text.strip(fence.mark)
+
+    def _code_line(self, pieces: list[Piece], line: str, end: int, code: Context) -> None:
+        fence = code.fence
+        indent = min(fence.indent if fence else 0, len(line) - len(line.lstrip()))
+        text = _safe_code(line[indent:].rstrip()) if not line.strip() else _safe_code(line[indent:])
+        prefix = "> " if code.quoted else ""
+        if not text.strip():
+            if pieces:
+                pieces[-1].text += prefix + "\n"
+                pieces[-1].end = min(end + 1, len(self.source))
+            return
+        if not pieces:
+            prefix += f"```{fence.language if fence else ''}\n{prefix}"
+        width = min(100, self.atom_cap)
+        chunks = [text] if len(text) <= 2 * width else regex.findall(rf"\s{{1,{width}}}|\S\X{{0,{width // 2}}}", text)
+        offset = end - (len(line) - indent)
+        for chunk in chunks:
+            offset += len(chunk.replace("\u200b", ""))
+            pieces.append(Piece(prefix + chunk, offset, Rank.GRAPHEME if chunk.strip() else Rank.NEVER, code))
+            prefix = ""
+        pieces[-1].text += "\n"
+        pieces[-1].rank = Rank.LINE
+        pieces[-1].end = min(end + 1, len(self.source))
+
+    def _fence_end(self, pieces: list[Piece], end: int, *, quoted: bool) -> Block:
+        if pieces:
+            last = pieces[-1]
+            last.text = _trim_code(last.text, quoted=quoted) + ("\n> ```" if quoted else "\n```")
+            last.after = PLAIN
+        return self._finish(pieces, end)
+
+    # Tables
+
+    def _table_start(self, start: int, end: int, *, quoted: bool) -> Block | None:
+        if self.raw or "|" not in self.source[start:end] or end >= len(self.source):
+            return None
+        next_quoted, second = self._after_quote(end + 1)
+        stop = self._line_end(second)
+        rule = self.source[second:stop]
+        if next_quoted != quoted or not is_delimiter_row(rule):
+            return None
+        header = self.source[start:end]
+        cells = tuple(header[a:b] for a, b in split_row(header))
+        aligns = parse_aligns(rule)
+        if len(cells) != len(aligns) and self._known(second):
+            return None
+        aligns = (aligns + ("l",) * len(cells))[: len(cells)]
+        head = TableHead(cells, aligns)
+        return self._table(min(stop + 1, len(self.source)), Context(quoted=quoted, table=head), head, fresh=True)
+
+    def _table(self, at: int, context: Context, head: TableHead, *, fresh: bool = False) -> Block:
+        rows: list[tuple[int, int, int]] = []
+        ended = False
+        while at < len(self.source):
+            quoted, start = self._after_quote(at)
+            end = self._line_end(start)
+            if quoted != context.quoted or "|" not in self.source[start:end]:
+                ended = self._known(at) or not self.source[start:end].strip(" |")
+                break
+            at = min(end + 1, len(self.source))
+            rows.append((start, end, at))
+        pieces = render_table(
+            self.source,
+            rows,
+            context,
+            head,
+            fresh=fresh,
+            final=self.final,
+            atom_cap=self.atom_cap,
+            known=[self._known(row[0]) for row in rows],
+        )
+        if not (ended or self.final):
+            return Block(pieces, len(self.source), complete=False)
+        if pieces and not pieces[-1].after.table:
+            pass
+        return self._table_end(pieces, at, context)
+
+    def _table_end(self, pieces: list[Piece], at: int, context: Context) -> Block:
+        if pieces:
+            last = pieces[-1]
+            last.text = last.text.rstrip() + last.after.closing
+            last.after = PLAIN
+        end = at - 1 if at and self.source[at - 1] == "\n" else at
+        del context
+        return self._finish(pieces, end)
+
+
+def _safe_code(line: str) -> str:
+    """Keep a *line* of code from ending Discord's code block."""
+    return line if "```" not in line else regex.sub(r"``(?=`)", "``\u200b", line)
+
+
+def _trim_code(text: str, *, quoted: bool) -> str:
+    text = text.rstrip()
+    while quoted and text.endswith("\n>"):
+        text = text[:-2].rstrip()
+    return text

@@ -1,0 +1,402 @@
+"""Cut a line of Markdown's inline text into tokens; what Discord lacks comes out as what it has."""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import regex
+
+from bot.streaming.latex import to_unicode
+from bot.streaming.sanitize import Sanitizer
+
+__all__ = ["Action", "Kind", "Lexer", "Token"]
+
+
+class Kind(IntEnum):
+    """What a token is."""
+
+    TEXT = 0  # shown as it stands, may be followed by a cut
+    SPACE = 1
+    NEWLINE = 2
+    DELIMITER = 3  # a run of emphasis marks
+    ATOM = 4  # never torn: a link, a mention, a formula
+    HELD = 5  # the same, but not complete yet: no cut after it
+    OPEN = 6  # opens inline code
+    CLOSE = 7
+
+
+@dataclass(slots=True)
+class Action:
+    """What one mark of a delimiter run does: "open", "close" or stand there as "text"."""
+
+    kind: str
+    mark: str
+
+
+@dataclass(slots=True)
+class Token:
+    """A stretch of source and how it is shown.
+
+    Attributes:
+        kind: what it is.
+        text: what is shown; for delimiters and code the mark.
+        end: offset in the source after it.
+        code: whether it is the content of inline code.
+        can_open, can_close: for delimiters.
+        actions: for delimiters, filled by the matching.
+    """
+
+    kind: Kind
+    text: str
+    end: int
+    code: bool = False
+    can_open: bool = False
+    can_close: bool = False
+    actions: list[Action] = field(default_factory=list)
+
+
+_PLAIN_RAW = regex.compile(r"[^\s\\`*_~|<\[!&]+")
+_PLAIN = regex.compile(r"[^\s\\`*_~|<\[!&$]+")
+_SPACE = regex.compile(r"[^\S\n]+")
+_NEWLINE = regex.compile(r"\\?\n[ \t]*")
+_NEWLINE_QUOTED = regex.compile(r"\\?\n(?: {0,3}>[ \t]?)*[ \t]*")
+_URL = regex.compile(r"https?://[^\s<>`]+")
+_URL_TAIL = regex.compile(r"(?:[*_~|\].,;:!?'\"]|\)(?![^(]*\())+$")
+_TICKS = regex.compile(r"`+")
+_RUN = regex.compile(r"\*+|_+|~+|\|+")
+_ANGLE = regex.compile(
+    r"<(?:a?:\w{1,32}:\d{15,21}|@[!&]?\d{15,21}|#\d{15,21}|t:-?\d{1,13}(?::[tTdDfFRsS])?"
+    r"|/[\w -]{1,100}:\d{15,21}|id:\w+|https?://[^\s<>]{1,1000})>"
+)
+_ANGLE_PARTIAL = regex.compile(r"<(?:[@#:!&/]|a:?|t:?|i|b|h|$)[\w:!&+ ./?=%-]{0,80}")
+_BREAK = regex.compile(r"<br\s*/?>\n?", regex.IGNORECASE)
+_ENTITY = regex.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_ENTITY_PARTIAL = regex.compile(r"&#?\w{0,8}")
+_LABEL = r"\[((?:[^\[\]\\\n]|\\.|\[[^\[\]\n]*\])*+)\]"
+_LINK = regex.compile(_LABEL + r"\(\s*<?((?:[^\s()<>]|\([^\s()<>]*\))*+)>?(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)")
+_LINK_PARTIAL = regex.compile(_LABEL + r"\([^\n]{0,1000}")
+_LABEL_PARTIAL = regex.compile(r"\[(?:[^\[\]\n]|\[[^\[\]\n]*\]){0,300}\]?")
+_FOOTNOTE = regex.compile(r"\[\^([\w-]{1,30})\]")
+_MATH = regex.compile(
+    r"\\\((?P<paren>.{1,1000}?)\\\)|\\\[(?P<bracket>.{1,1000}?)\\\]|\$\$(?P<double>[^$]{1,1000}?)\$\$"
+    r"|(?<![\w$])\$(?![\s$])(?P<dollar>(?:[^$\n\\`]|\\[^\n]){1,300}?)(?<![\s\\])\$(?![\w$])",
+    regex.DOTALL,
+)
+_MATH_PARTIAL = regex.compile(r"(?:\\\(|\\\[|\$\$)(.{0,600})", regex.DOTALL)
+_MONEY = regex.compile(r"\d[\d.,]*(?:\s|$|[kKmMbB]\b)")
+_PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
+_LONG_WORD = 48
+_CHUNK = regex.compile(r"[^。！？]{0,8}[。！？][」』）]*|\X{1,8}")
+_WIDE = regex.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
+_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+_MARKUP = regex.compile(r"[\\`*_~|<>\[\]#-]")
+_CODE_CAP = 300
+_LINKS = ("http://", "https://", "mailto:", "discord://")
+
+
+class Lexer:
+    """Tokens of ``source[start:end]``.
+
+    *final* says that nothing follows: then half a marker is text, else it is held back.
+    *raw* leaves everything as written; *atom_cap* is how long what is never torn may be.
+    """
+
+    def __init__(
+        self, source: str, start: int, end: int, *, final: bool, raw: bool, quoted: bool, atom_cap: int
+    ) -> None:
+        self.source = source
+        self.at = start
+        self.begin = start
+        self.end = end
+        self.final = final
+        self.raw = raw
+        self.quoted = quoted
+        self.atom_cap = atom_cap
+        self.tokens: list[Token] = []
+
+    def tokenize(self, open_code: str = "") -> list[Token]:
+        """Return the tokens; *open_code* is the mark of inline code that is open at the start."""
+        if open_code:
+            self._code_content(open_code, open_code, self.at)
+        plain = _PLAIN_RAW if self.raw else _PLAIN
+        source, end = self.source, self.end
+        while self.at < end:
+            match = plain.match(source, self.at, end)
+            if match:
+                self._words(match[0], match.end())
+                continue
+            char = source[self.at]
+            handler = _HANDLERS.get(char)
+            if handler is None or not handler(self):
+                if char.isspace():
+                    self._white()
+                else:
+                    self._text(char, self.at + 1)
+        return self.tokens
+
+    # Each handler returns whether it took something.
+
+    def _emit(self, kind: Kind, text: str, end: int) -> bool:
+        self.tokens.append(Token(kind, text, end))
+        self.at = end
+        return True
+
+    def _text(self, text: str, end: int) -> bool:
+        return self._emit(Kind.TEXT, text, end)
+
+    def _hold(self, end: int | None = None) -> bool:
+        return self._emit(Kind.HELD, "", self.end if end is None else end)
+
+    def _white(self) -> None:
+        match = (_NEWLINE_QUOTED if self.quoted else _NEWLINE).match(self.source, self.at, self.end)
+        if match:
+            self._emit(Kind.NEWLINE, "\n", match.end())
+            return
+        match = _SPACE.match(self.source, self.at, self.end)
+        if match:
+            self._emit(Kind.SPACE, match[0][:16], match.end())
+        else:
+            self._text(self.source[self.at], self.at + 1)
+
+    def _words(self, text: str, end: int) -> None:
+        url = _URL.search(self.source, self.at, self.end) if "http" in text else None
+        if url and url.start() < end:
+            if url.start() > self.at:
+                self._chunks(text[: url.start() - self.at], self.at)
+            self._url(url[0], url.start())
+        else:
+            self._chunks(text, self.at)
+
+    def _url(self, url: str, start: int) -> None:
+        tail = _URL_TAIL.search(url)
+        if tail:
+            url = url[: tail.start()]
+        self.at = start
+        if len(url) > self.atom_cap:
+            self._chunks(url, start)
+        else:
+            closed = start + len(url) < self.end or self.final
+            self._emit(Kind.ATOM if closed else Kind.HELD, url, start + len(url))
+
+    def _chunks(self, text: str, start: int, *, code: bool = False) -> None:
+        """Take *text*, which has no white space, in pieces that a page may end after."""
+        if len(text) <= _LONG_WORD and (text.isascii() or not _WIDE.search(text)):
+            chunks = [text]
+        else:
+            chunks = _CHUNK.findall(text)
+        for chunk in chunks:
+            for i in range(0, len(chunk), self.atom_cap):
+                part = chunk[i : i + self.atom_cap]
+                start += len(part)
+                self.tokens.append(Token(Kind.TEXT, part, start, code=code))
+        self.at = start
+
+    def _backslash(self) -> bool:
+        if not self.raw and self._math():
+            return True
+        following = self.source[self.at + 1 : min(self.at + 2, self.end)]
+        if not following:
+            return self._text("\\", self.end) if self.final else self._hold()
+        if following == "\n":
+            self._white()
+            return True
+        if following in _PUNCTUATION:
+            return self._emit(Kind.ATOM, "\\" + following, self.at + 2)
+        return self._text("\\", self.at + 1)
+
+    def _math(self) -> bool:
+        match = _MATH.match(self.source, self.at, self.end)
+        if match:
+            body = match[match.lastgroup or 0]
+            if match.lastgroup == "dollar" and (_MONEY.match(body) or (not self.final and match.end() == self.end)):
+                return False
+            if "\n\n" in body or len(body) > self.atom_cap:
+                return False
+            return self._emit(Kind.ATOM, _formula(body), match.end())
+        partial = None if self.final else _MATH_PARTIAL.fullmatch(self.source, self.at, self.end)
+        if partial and "\n\n" not in partial[1] and len(partial[1]) < self.atom_cap:
+            body = partial[1].rstrip("\\$ ")
+            return self._emit(Kind.HELD, _formula(body) if body.strip() else "", self.end)
+        return False
+
+    def _ticks(self) -> bool:
+        match = _TICKS.match(self.source, self.at, self.end)
+        mark = match[0] if match else "`"
+        after = self.at + len(mark)
+        if after == self.end and not self.final:
+            return self._hold()
+        close = self._closing_ticks(mark, after)
+        optimistic = not self.final and self.end - after <= _CODE_CAP
+        if close < 0 and not optimistic:
+            return self._text(mark if self.raw else "".join("\\`" for _ in mark), after)
+        content = self.source[after : close if close >= 0 else self.end]
+        shown = mark if self.raw or len(mark) < 3 else ("``" if "`" in content else "`")
+        self._emit(Kind.OPEN, shown, after)
+        self._code_content(mark, shown, after)
+        return True
+
+    def _closing_ticks(self, mark: str, start: int) -> int:
+        for match in _TICKS.finditer(self.source, start, self.end):
+            if len(match[0]) == len(mark):
+                return match.start()
+        return -1
+
+    def _code_content(self, mark: str, shown: str, start: int) -> None:
+        close = self._closing_ticks(mark, start)
+        stop = close if close >= 0 else self.end
+        content = self.source[start:stop]
+        if close < 0 and not self.final:
+            content = content.rstrip("`")
+        if len(mark) > 1 and len(content) <= self.atom_cap:
+            parts = [content]
+        else:
+            parts = re.split(r"(\s+)", content)
+        self.at = start
+        for part in parts:
+            if not part:
+                continue
+            if part.isspace():
+                self._emit(Kind.SPACE, part.replace("\n", " ")[:200], self.at + len(part))
+                self.tokens[-1].code = True
+            elif len(parts) == 1:
+                self._emit(Kind.ATOM, part.replace("\n", " "), self.at + len(part))
+                self.tokens[-1].code = True
+            else:
+                self._chunks(part, self.at, code=True)
+        if close >= 0:
+            self._emit(Kind.CLOSE, shown, close + len(mark))
+        elif self.at < self.end:
+            self._hold()
+
+    def _delimiter(self) -> bool:
+        match = _RUN.match(self.source, self.at, self.end)
+        if match is None:
+            return False
+        run, end = match[0], match.end()
+        before = self.source[self.at - 1] if self.at > self.begin else "\n"
+        after = self.source[end] if end < self.end else "\n"
+        can_open, can_close = not after.isspace(), not before.isspace()
+        if run[0] == "_":
+            can_open = can_open and not (before.isalnum() or before == "_")
+            can_close = can_close and not (after.isalnum() or after == "_")
+        if (run[0] in "~|" and len(run) != 2) or len(run) > 3:
+            can_open = can_close = False
+        self._emit(Kind.DELIMITER, run, end)
+        token = self.tokens[-1]
+        token.can_open, token.can_close = can_open, can_close
+        if end == self.end and not self.final:
+            token.kind = Kind.DELIMITER if can_close else Kind.HELD
+            token.text = run if can_close else ""
+        return True
+
+    def _angle(self) -> bool:
+        match = _ANGLE.match(self.source, self.at, self.end)
+        if match:
+            return self._emit(Kind.ATOM, match[0], match.end())
+        if not self.raw:
+            match = _BREAK.match(self.source, self.at, self.end)
+            if match:
+                return self._emit(Kind.NEWLINE, "br", match.end())
+        if not self.final and _ANGLE_PARTIAL.fullmatch(self.source, self.at, self.end):
+            return self._hold()
+        return False
+
+    def _ampersand(self) -> bool:
+        if self.raw:
+            return False
+        match = _ENTITY.match(self.source, self.at, self.end)
+        if match:
+            char = html.unescape(match[0])
+            if char != match[0]:
+                return self._entity(char, match.end())
+        if not self.final and _ENTITY_PARTIAL.fullmatch(self.source, self.at, self.end):
+            return self._hold()
+        return False
+
+    def _entity(self, char: str, end: int) -> bool:
+        cleaner = Sanitizer()
+        char = cleaner.feed(char) + cleaner.flush()
+        if char.isspace() or not char:
+            return self._emit(Kind.SPACE, " " if char else "", end)
+        return self._emit(Kind.ATOM, _MARKUP.sub(r"\\\g<0>", char), end)
+
+    def _bang(self) -> bool:
+        if self.source[self.at + 1 : min(self.at + 2, self.end)] != "[" or self.raw:
+            return False
+        start = self.at
+        self.at += 1
+        if self._link(default="image"):
+            return True
+        self.at = start
+        return False
+
+    def _bracket(self) -> bool:
+        if not self.raw:
+            match = _FOOTNOTE.match(self.source, self.at, self.end)
+            if match:
+                return self._emit(Kind.ATOM, footnote(match[1]), match.end())
+        return self._link()
+
+    def _link(self, default: str = "") -> bool:
+        match = _LINK.match(self.source, self.at, self.end)
+        if match and len(match[0]) <= self.atom_cap:
+            text = match[0] if self.raw else self._shown_link(match[1].strip() or default, match[2])
+            return self._emit(Kind.ATOM, text, match.end())
+        if match or self.final:
+            return False
+        partial = _LINK_PARTIAL.fullmatch(self.source, self.at, self.end)
+        if partial and len(partial[0]) <= self.atom_cap:
+            return self._emit(Kind.HELD, self._plain(partial[1]) or default, self.end)
+        partial = _LABEL_PARTIAL.fullmatch(self.source, self.at, self.end)
+        if partial and len(partial[0]) <= self.atom_cap:
+            inner = partial[0][1:].removesuffix("]")
+            return self._emit(Kind.HELD, self._plain(inner) if len(inner) > 0 else "", self.end)
+        return False
+
+    def _shown_link(self, text: str, target: str) -> str:
+        if not target.startswith(_LINKS):
+            label = self._plain(text)
+            return label if not target or target.startswith("#") else f"{label} ({self._plain(target)})"
+        return f"[{text}]({target})"
+
+    def _plain(self, text: str) -> str:
+        """Return *text* so that no mark in it opens anything."""
+        text = text.strip()
+        return text if self.raw else re.sub(r"([\\`*_~|<\[\]])", r"\\\1", re.sub(r"[*`]", "", text))
+
+
+def _formula(tex: str) -> str:
+    """Return readable Unicode for *tex*, or inline code where there is none."""
+    readable = to_unicode(tex)
+    if readable is not None:
+        return re.sub(r"([\\`*_~|<\[\]])", r"\\\1", readable)
+    source = re.sub(r"\s+", " ", tex.strip())
+    return f"`` {source} ``" if "`" in source else f"`{source}`"
+
+
+def footnote(label: str) -> str:
+    """Return how the footnote *label* is referred to: ¹ for numbers, [label] for words."""
+    return (
+        label.translate(_SUPERSCRIPT)
+        if label.isdigit() and len(label) < 4
+        else rf"\[{label.replace('_', chr(92) + '_')}\]"
+    )
+
+
+_HANDLERS: dict[str, Callable[[Lexer], bool]] = {
+    "\\": Lexer._backslash,
+    "$": Lexer._math,
+    "`": Lexer._ticks,
+    "*": Lexer._delimiter,
+    "_": Lexer._delimiter,
+    "~": Lexer._delimiter,
+    "|": Lexer._delimiter,
+    "<": Lexer._angle,
+    "&": Lexer._ampersand,
+    "!": Lexer._bang,
+    "[": Lexer._bracket,
+}

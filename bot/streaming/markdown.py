@@ -1,0 +1,232 @@
+"""Inline Markdown to pieces: what is open here, closed for the moment and opened again."""
+
+from __future__ import annotations
+
+import regex
+
+from bot.streaming.lexer import Action, Kind, Lexer, Token
+from bot.streaming.pieces import Context, Piece, Rank
+
+__all__ = ["Style", "render_inline"]
+
+_SENTENCE_END = regex.compile(r"[.!?…:;。！？][\"'”’)\]*_]*$")
+_BLOCK_START = regex.compile(r"(-#|#{1,3}|>{1,3}|[-*+]|\d{1,9}[.)])")
+
+
+def render_inline(
+    source: str,
+    start: int,
+    end: int,
+    *,
+    context: Context,
+    lead: str = "",
+    final: bool,
+    raw: bool,
+    atom_cap: int,
+    extra: tuple[str, ...] = (),
+) -> list[Piece]:
+    """Return the pieces of the inline text ``source[start:end]``.
+
+    *context* is what is open at *start* (reopened before the first piece), *lead*
+    is put before the first piece (a list marker), *extra* are marks that this text
+    opens by itself and closes at its end (a heading shown in bold).
+    """
+    code = context.spans[-1] if context.spans and context.spans[-1].startswith("`") else ""
+    lexer = Lexer(source, start, end, final=final, raw=raw, quoted=context.quoted, atom_cap=atom_cap)
+    tokens = lexer.tokenize(code)
+    base = context.spans[:-1] if code else context.spans
+    _match(tokens, (*base, *extra), final=final, raw=raw)
+    emitter = _Emitter(context, lead, raw=raw)
+    for mark in extra:
+        emitter.open(mark)
+    for token in tokens:
+        emitter.take(token)
+    return emitter.finish(end, final=final)
+
+
+def _match(tokens: list[Token], base: tuple[str, ...], *, final: bool, raw: bool) -> None:
+    """Decide for every delimiter run which marks open, which close and which are text."""
+    stack: list[tuple[str, Action | None]] = [(mark, None) for mark in base]
+    for token in tokens:
+        if token.kind is Kind.DELIMITER:
+            _match_run(token, stack, raw=raw)
+    if final:
+        for _, action in stack:
+            if action is not None:
+                action.kind = "text"
+
+
+def _match_run(token: Token, stack: list[tuple[str, Action | None]], *, raw: bool) -> None:
+    char, left = token.text[0], len(token.text)
+    if not token.can_open and not token.can_close:
+        token.actions.append(Action("text", token.text))
+        return
+    while left and token.can_close:
+        depth = next((i for i in range(len(stack) - 1, -1, -1) if _closes(stack[i][0], char, left, raw=raw)), -1)
+        if depth < 0:
+            break
+        for _, action in stack[depth + 1 :]:
+            if action is not None:
+                action.kind = "text"
+        mark = stack[depth][0]
+        del stack[depth:]
+        token.actions.append(Action("close", mark))
+        left -= len(mark)
+    while left:
+        size = 2 if left >= 2 else 1
+        action = Action("open" if token.can_open else "text", _shown(char * size, raw=raw))
+        if action.kind == "open":
+            stack.append((action.mark, action))
+        else:
+            action.mark = char * size
+        token.actions.append(action)
+        left -= size
+
+
+def _shown(mark: str, *, raw: bool) -> str:
+    return "**" if mark == "__" and not raw else mark
+
+
+def _closes(mark: str, char: str, left: int, *, raw: bool) -> bool:
+    return len(mark) <= left and mark == _shown(char * len(mark), raw=raw)
+
+
+class _Emitter:
+    """Build pieces from matched tokens, marks attached to the text they belong to."""
+
+    def __init__(self, context: Context, lead: str, *, raw: bool) -> None:
+        self.pieces: list[Piece] = []
+        self.raw = raw
+        self.quoted = context.quoted
+        self.spans: list[str] = list(context.spans)
+        self.ignored: list[str] = []  # marks nested in themselves say nothing
+        self.waiting = list(context.spans)  # opened, but nothing shown in them yet
+        self.prefix = ("> " if context.quoted else "") + lead
+        self.fragile = context.midline  # the next text must not look like the start of a block
+        self.line_start = True
+        self.contexts: dict[tuple[bool, tuple[str, ...]], Context] = {}
+
+    def take(self, token: Token) -> None:
+        """Render *token*."""
+        kind = token.kind
+        if kind in {Kind.TEXT, Kind.ATOM, Kind.HELD}:
+            self._show(token)
+        elif kind is Kind.SPACE:
+            self._space(token)
+        elif kind is Kind.NEWLINE:
+            self._newline(token)
+        elif kind is Kind.DELIMITER:
+            self._marks(token)
+        elif kind is Kind.OPEN:
+            self.open(token.text)
+        else:
+            self._close(token.text, token.end)
+
+    def open(self, mark: str) -> None:
+        """Open *mark* before the next text."""
+        if mark in self.spans:
+            self.ignored.append(mark)
+            return
+        self.spans.append(mark)
+        self.waiting.append(mark)
+
+    def finish(self, end: int, *, final: bool) -> list[Piece]:
+        """Return the pieces; a text that is *final* has its open marks closed."""
+        if not self.pieces:
+            return self.pieces
+        last = self.pieces[-1]
+        if final:
+            for mark in reversed(self.spans):
+                if mark not in self.waiting:
+                    last.text = last.text.rstrip() + mark
+            self.spans = []
+            last.after = self._context(midline=False)
+        last.end = end
+        return self.pieces
+
+    def _context(self, *, midline: bool) -> Context:
+        spans = tuple(mark for mark in self.spans if mark not in self.waiting)
+        key = (midline, spans)
+        if key not in self.contexts:
+            self.contexts[key] = Context(spans=spans, quoted=self.quoted, midline=midline)
+        return self.contexts[key]
+
+    def _show(self, token: Token) -> None:
+        text = token.text
+        if not text:
+            if self.pieces:
+                self.pieces[-1].rank = Rank.NEVER
+            return
+        if self.line_start and not token.code and (not self.waiting or self.fragile):
+            text = self._defuse(text, atom=token.kind is not Kind.TEXT)
+        self.line_start = self.fragile = False
+        opened = "".join(self.waiting)
+        self.waiting.clear()
+        rank = Rank.NEVER if token.kind is Kind.HELD else Rank.GRAPHEME
+        self.pieces.append(Piece(self.prefix + opened + text, token.end, rank, self._context(midline=True)))
+        self.prefix = ""
+
+    def _defuse(self, text: str, *, atom: bool) -> str:
+        """Keep *text* at the start of a line from being read as a state line of ours or as a block."""
+        if text.startswith("-#"):
+            return "\\" + text
+        if (atom or self.fragile) and _BLOCK_START.match(text):
+            digits = len(text) - len(text.lstrip("0123456789"))
+            return text[:digits] + "\\" + text[digits:]
+        return text
+
+    def _space(self, token: Token) -> None:
+        if not self.pieces or self.line_start:
+            return
+        last = self.pieces[-1]
+        last.end = token.end
+        if token.code and self.waiting:
+            self._show(Token(Kind.ATOM, token.text, token.end, code=True))
+            return
+        last.text += token.text
+        rank = Rank.SENTENCE if _SENTENCE_END.search(last.text.rstrip()) else Rank.WORD
+        last.rank = rank + (Rank.SPAN if last.after.spans else 0)
+
+    def _newline(self, token: Token) -> None:
+        if not self.pieces:
+            return
+        last = self.pieces[-1]
+        last.text = last.text.rstrip(" ") + "\n"
+        last.end = token.end
+        broken = token.text == "br"
+        last.after = self._context(midline=broken)
+        last.rank = Rank.LINE + (Rank.SPAN if last.after.spans else 0)
+        self.prefix = "> " if self.quoted else ""
+        self.line_start = True
+        self.fragile = broken
+
+    def _marks(self, token: Token) -> None:
+        for action in token.actions:
+            if action.kind == "open":
+                self.open(action.mark)
+            elif action.kind == "close":
+                self._close(action.mark, token.end)
+            else:
+                self._show(Token(Kind.TEXT, self._literal(action.mark, token), token.end, code=True))
+
+    def _literal(self, run: str, token: Token) -> str:
+        intraword = run == "_" and not token.can_open and not token.can_close
+        if self.raw or intraword or run in {"~", "|"}:
+            return run
+        return "".join("\\" + char for char in run)
+
+    def _close(self, mark: str, end: int) -> None:
+        if mark in self.ignored:
+            self.ignored.remove(mark)
+            return
+        if mark in self.spans:
+            self.spans.remove(mark)
+        if mark in self.waiting:
+            self.waiting.remove(mark)
+            return
+        if self.pieces:
+            last = self.pieces[-1]
+            last.text += mark
+            last.end = end
+            last.rank = Rank.GRAPHEME
+            last.after = self._context(midline=True)

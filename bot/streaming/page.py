@@ -1,0 +1,93 @@
+"""One page in the making: its pieces, where it may end, and how it reads closed."""
+
+from __future__ import annotations
+
+from bot.streaming.blocks import BlockReader
+from bot.streaming.pieces import PLAIN, Context, Piece, Rank
+
+__all__ = ["Page", "choose_cut", "join", "show"]
+
+_EXPANSION = 4  # rendered characters that one more of the source can add, at most
+
+
+class Page:
+    """The pieces of the source that follows the last cut.
+
+    Complete blocks are rendered once; only the open one is rendered again.
+    """
+
+    def __init__(self, context: Context, *, raw: bool, limit: int) -> None:
+        self._at = 0
+        self._context = context
+        self._stable: list[Piece] = []
+        self._raw = raw
+        self._atom_cap = limit // 3
+        self.growth = _EXPANSION
+
+    def render(self, source: str, *, final: bool) -> list[Piece]:
+        """Return the pieces of *source*, which extends that of the call before."""
+        reader = BlockReader(source, final=final, raw=self._raw, atom_cap=self._atom_cap)
+        while self._at < len(source):
+            block = reader.read(self._at, self._context)
+            if not block.complete or (block.end <= self._at and not final):
+                rows = sum(piece.after.table is not None for piece in block.pieces)
+                self.growth = _EXPANSION + rows
+                return self._stable + block.pieces
+            self._stable += block.pieces
+            self._at = max(block.end, self._at + 1)
+            self._context = PLAIN
+        self.growth = _EXPANSION
+        return self._stable
+
+
+def sizes(pieces: list[Piece]) -> list[int]:
+    """Return for each piece how long a page that ends after it is, closing marks included."""
+    result: list[int] = []
+    total = 0
+    for piece in pieces:
+        trimmed = total + len(piece.text.rstrip())
+        result.append(trimmed + len(piece.after.closing))
+        total += len(piece.text)
+    return result
+
+
+def choose_cut(pieces: list[Piece], limit: int) -> int:
+    """Return how many *pieces* the page takes: the best kind of end in its second half, the last such.
+
+    The last piece is never the end: more of it may come.
+    """
+    best, best_rank = 0, Rank.NEVER + 1
+    half = limit // 2
+    lengths = sizes(pieces)
+    for i, piece in enumerate(pieces[:-1]):
+        if lengths[i] > limit:
+            break
+        rank = piece.rank if lengths[i] >= half else max(piece.rank, Rank.GRAPHEME)
+        if rank <= best_rank:
+            best, best_rank = i + 1, rank
+    return best
+
+
+def join(pieces: list[Piece]) -> tuple[str, Context]:
+    """Return the text of *pieces* trimmed as Discord does, without closing marks, and what is open after it."""
+    if not pieces:
+        return "", PLAIN
+    after = pieces[-1].after
+    text = "".join(piece.text for piece in pieces).strip()
+    while after.quoted and text.endswith("\n>"):
+        text = text[:-2].rstrip()
+    return text, after
+
+
+def show(pieces: list[Piece], cursor: str = "") -> str:
+    """Return *pieces* as valid Markdown: everything open closed, with *cursor* where text will go on."""
+    text, after = join(pieces)
+    if not text:
+        return ""
+    if not cursor:
+        return text + after.closing
+    if after.in_code_block:
+        return text + cursor + after.closing
+    if text.endswith("```"):
+        return f"{text}\n{cursor.strip()}"
+    return text + after.closing + cursor

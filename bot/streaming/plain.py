@@ -1,0 +1,25 @@
+"""Inline Markdown as plain text, for places where Discord shows no markup."""
+
+from __future__ import annotations
+
+import regex
+
+from bot.streaming.markdown import render_inline
+from bot.streaming.pieces import PLAIN
+
+__all__ = ["plain_text"]
+
+_LINK = regex.compile(r"\[([^\[\]]*)\]\([^()]*\)")
+_MARKS = regex.compile(r"\\(?P<kept>[!-/:-@\[-`{-~])|\*\*|\*|~~|\|\||`+|(?<!\w)_+|_+(?!\w)")
+_MARKUP = regex.compile(r"[\\`*_~|<\[&$]")
+
+
+def plain_text(source: str) -> str:
+    """Return the text of *source* without its marks, on one line."""
+    source = source.strip()
+    if not _MARKUP.search(source):
+        return source
+    pieces = render_inline(source, 0, len(source), context=PLAIN, final=True, raw=False, atom_cap=400)
+    text = "".join(piece.text for piece in pieces).strip().replace("\n", " ")
+    text = _MARKS.sub(lambda match: match["kept"] or "", _LINK.sub(r"\1", text))
+    return text.replace("```", "'''")

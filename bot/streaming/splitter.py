@@ -1,0 +1,136 @@
+"""A growing Markdown text to Discord messages, each well-formed at every moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+from bot.streaming.page import Page, choose_cut, show, sizes
+from bot.streaming.pieces import PLAIN, Context, Piece
+from bot.streaming.sanitize import Sanitizer
+
+__all__ = ["Splitter"]
+
+_STEP = 16  # source characters between two looks at a page that is nearly full
+_MIN_LIMIT = 200
+_COMPACT = 1 << 16
+
+
+class Splitter:
+    """Turn a growing Markdown text into Discord messages ("pages").
+
+    Where a page ends depends on the text alone, never on how it was cut into
+    `feed` calls or on when `tail` was read: the page is looked at whenever its
+    source has reached lengths that follow from the text before them.
+
+    *limit* is in Unicode code points, as Discord counts; *cursor* is put at the
+    end of the open page; *mode* "raw" leaves Markdown as the model wrote it.
+    """
+
+    def __init__(self, *, limit: int = 2000, cursor: str = " ▌", mode: Literal["discord", "raw"] = "discord") -> None:
+        if limit < _MIN_LIMIT:
+            raise ValueError(f"limit must be at least {_MIN_LIMIT}")
+        self._limit = limit
+        self._cursor = cursor
+        self._raw = mode == "raw"
+        self._sanitizer = Sanitizer()
+        self._closed: list[str] = []
+        self._characters = 0
+        self._buffer = ""
+        self._fresh: list[str] = []
+        self._length = 0  # of the open page's source
+        self._start = 0  # of the open page in the buffer
+        self._page = self._new_page(PLAIN)
+        self._check = limit // 4
+        self._finished = False
+
+    def feed(self, text: str) -> None:
+        """Take the next *text*; the cost is its length's, on average."""
+        self._characters += len(text)
+        self._take(self._sanitizer.feed(text))
+
+    def finish(self, footer: str = "") -> None:
+        """End the text; *footer* comes last, on a line of its own. Everything is in `closed` now."""
+        if self._finished:
+            return
+        self._take(self._sanitizer.flush())
+        self._finished = True
+        while self._length:
+            source = self._source(self._length)
+            pieces = self._page.render(source, final=True)
+            if not pieces or sizes(pieces)[-1] <= self._limit:
+                self._close(show(pieces))
+                break
+            self._cut(pieces)
+        self._length = 0
+        if footer:
+            self._add_footer(footer)
+
+    @property
+    def closed(self) -> Sequence[str]:
+        """The pages that never change again, in order."""
+        return self._closed
+
+    @property
+    def characters(self) -> int:
+        """How many code points were fed."""
+        return self._characters
+
+    def tail(self) -> str:
+        """Return the open page as it may be shown now, with the cursor; "" if nothing is visible yet."""
+        if self._finished or not self._length:
+            return ""
+        pieces = self._page.render(self._source(self._length), final=False)
+        if not pieces:
+            return ""
+        room = self._limit - len(self._cursor)
+        if sizes(pieces)[-1] > room:
+            pieces = pieces[: choose_cut(pieces, room)]
+        return show(pieces, self._cursor)
+
+    def _take(self, text: str) -> None:
+        if text and not self._finished:
+            self._fresh.append(text)
+            self._length += len(text)
+            while self._length >= self._check:
+                self._look()
+
+    def _new_page(self, context: Context) -> Page:
+        return Page(context, raw=self._raw, limit=self._limit)
+
+    def _source(self, length: int) -> str:
+        """Return the first *length* characters of the open page's source."""
+        if self._fresh:
+            if self._start > _COMPACT:
+                self._buffer, self._start = self._buffer[self._start :], 0
+            self._buffer += "".join(self._fresh)
+            self._fresh.clear()
+        return self._buffer[self._start : self._start + length]
+
+    def _look(self) -> None:
+        """Close the page if it is full at this length, else set the length to look at next."""
+        pieces = self._page.render(self._source(self._check), final=False)
+        slack = self._limit - len(self._cursor) - (sizes(pieces)[-1] if pieces else 0)
+        if slack < 0:
+            self._cut(pieces)
+        else:
+            self._check += max(_STEP, slack // self._page.growth)
+
+    def _cut(self, pieces: list[Piece]) -> None:
+        count = max(1, choose_cut(pieces, self._limit))
+        self._close(show(pieces[:count]))
+        last = pieces[count - 1]
+        self._start += last.end
+        self._length -= last.end
+        self._page = self._new_page(last.after)
+        self._check = self._limit // 4
+
+    def _close(self, text: str) -> None:
+        if text:
+            self._closed.append(text)
+
+    def _add_footer(self, footer: str) -> None:
+        if self._closed and len(self._closed[-1]) + 1 + len(footer) <= self._limit:
+            self._closed[-1] += "\n" + footer
+        else:
+            self._closed.append(footer)

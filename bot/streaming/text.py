@@ -1,0 +1,45 @@
+"""Small helpers over text as Discord counts, trims and marks it."""
+
+from __future__ import annotations
+
+import unicodedata
+
+import regex
+
+__all__ = ["discord_length", "display_width", "escape_markdown", "graphemes", "trim_like_discord"]
+
+_MARKUP = regex.compile(r"([\\*_~|`<>\[\]()#:@]|^[-+](?=[\s#])|^\d+(?=[.)]\s))", regex.MULTILINE)
+_GRAPHEME = regex.compile(r"\X")
+
+
+def discord_length(text: str) -> int:
+    """Return how much of Discord's 2000 *text* uses: Unicode code points, astral ones counting once."""
+    return len(text)
+
+
+def trim_like_discord(text: str) -> str:
+    """Return *text* as Discord stores it: without white space at its ends."""
+    return text.strip()
+
+
+def escape_markdown(text: str) -> str:
+    """Return *text* so that Discord shows it as written (for names in sentences of our own)."""
+    return _MARKUP.sub(lambda m: m[1] + "\u200b" if m[1] == "@" else "\\" + m[1], text)
+
+
+def graphemes(text: str) -> list[str]:
+    r"""Return the grapheme clusters of *text* (Unicode UAX #29, ``\X``)."""
+    return _GRAPHEME.findall(text)
+
+
+def display_width(text: str) -> int:
+    """Return the columns *text* takes in a monospaced font, wide and emoji clusters counting two."""
+    if text.isascii():
+        return len(text)
+    return sum(_cluster_width(cluster) for cluster in graphemes(text))
+
+
+def _cluster_width(cluster: str) -> int:
+    if "\ufe0f" in cluster or any(unicodedata.east_asian_width(char) in "WF" for char in cluster):
+        return 2
+    return 0 if all(unicodedata.category(char) in {"Mn", "Me", "Cf", "Cc"} for char in cluster) else 1
