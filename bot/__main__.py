@@ -75,7 +75,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BurbleError as error:
         _say(error.sentence())
         return EXIT_FAILED
-    except Exception as error:  # noqa: BLE001 - the last net: log it and end with a code, not a bare traceback
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the last net: a code, not a bare traceback
         _log.exception("Unexpected error")
         _say(f"stopped by an unexpected error ({type(error).__name__}); the log above has the details.")
         return EXIT_FAILED

@@ -50,7 +50,7 @@ ENV_FILE_KEY: Final = "BURBLE_ENV_FILE"
 
 _LONGEST_WAIT = 604_800.0  # seconds; a week is already "for ever" here
 
-_NO_TOKEN = "(To try the bot without one, run: burble playground)"
+_PLAYGROUND_HINT = "(To try the bot without one, run: burble playground)"
 
 # pydantic's error types and what we say instead; its own words may quote the value.
 _REASONS = {
@@ -179,7 +179,7 @@ def load_settings(
     except ValidationError as error:
         problems += [_describe(details) for details in error.errors(include_url=False, include_input=False)]
     if require_token and "discord_token" not in values:
-        problems.insert(0, f"DISCORD_TOKEN is not set. {_expectation('discord_token')} {_NO_TOKEN}")
+        problems.insert(0, f"DISCORD_TOKEN is not set. {_expectation('discord_token')} {_PLAYGROUND_HINT}")
     if problems:
         raise SettingsError("\n".join(dict.fromkeys(problems)))
     return settings

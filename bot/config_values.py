@@ -24,8 +24,8 @@ TOKEN_PLACEHOLDER: Final = "paste-your-bot-token-here"  # noqa: S105 - it is wha
 
 _QUOTES = "\"'`“”‘’"
 _API_PATH = "/api/v10"
-_DURATION = re.compile(r"[-+]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+")
-_DURATION_PART = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_DURATION = re.compile(r"[-+]?(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+")
+_DURATION_PART = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(ns|us|µs|μs|ms|s|m|h)")
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _LONGEST_DURATION = 9_000_000_000.0  # seconds; Go counts nanoseconds in 63 bits
 
@@ -99,11 +99,11 @@ def parse_keep_alive(value: object) -> str | float | int:
     if not isinstance(value, str):
         raise ValueError("is not a duration")  # noqa: TRY004 - pydantic collects ValueErrors only
     text = value.strip()
-    if re.fullmatch(r"[-+]?\d{1,10}", text, re.ASCII):
+    if re.fullmatch(r"[-+]?[0-9]{1,10}", text):
         return int(text)
-    if re.fullmatch(r"[-+]?\d{1,10}\.\d*", text, re.ASCII):
+    if re.fullmatch(r"[-+]?[0-9]{1,10}\.[0-9]*", text):
         return float(text)
-    if not _DURATION.fullmatch(text) or not text.isprintable():
+    if not _DURATION.fullmatch(text):
         raise ValueError("is neither a number of seconds nor a duration with units")
     seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _DURATION_PART.findall(text))
     if seconds > _LONGEST_DURATION:
