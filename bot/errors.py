@@ -6,6 +6,8 @@ The tree::
     ├── SettingsError                 a setting is missing or wrong (exit code 2)
     ├── StoreError                    the database cannot be used
     ├── PromptTooLong                 the prompt alone does not fit the window
+    ├── QueueFull                     too many prompts wait in that channel
+    ├── ShuttingDown                  the bot is about to restart
     ├── OllamaError                   anything between us and the model
     │   ├── OllamaUnreachable         no connection: refused, reset, no route
     │   │   ├── OllamaNameError       its host name does not resolve
@@ -19,6 +21,7 @@ The tree::
     │   │   ├── OllamaBusy            429, 502, 503, 504, 524: later, please
     │   │   ├── OllamaUnauthorized    401, 403: key, sign-in, Host or Origin
     │   │   └── ContextOverflow       the server says the prompt does not fit
+    │   ├── NoModelInstalled          nothing there that can answer
     │   ├── NotOllama                 something answers there, but not Ollama
     │   ├── StreamError               an error line in the middle of an answer
     │   ├── StreamCut                 the answer ended without its last line
@@ -74,6 +77,22 @@ class PromptTooLong(BurbleError):
             f"That message is too long for the model: about {self.prompt_tokens:,} tokens, "
             f"and there is room for {self.room_tokens:,}. Nothing was sent; please shorten it."
         )
+
+
+class QueueFull(BurbleError):
+    """Too many prompts wait in one channel."""
+
+    def sentence(self) -> str:
+        """Ask for patience."""
+        return "Too many questions are waiting in this channel already. Please ask again when some are answered."
+
+
+class ShuttingDown(BurbleError):
+    """No new prompt is taken: the bot is about to restart."""
+
+    def sentence(self) -> str:
+        """Ask for patience."""
+        return "I am restarting. Please ask again in a moment."
 
 
 class OllamaError(BurbleError):
@@ -232,10 +251,10 @@ class OllamaUnauthorized(OllamaStatusError):
         self.signin_url = signin_url
 
     def sentence(self) -> str:
-        """Point at the key or the sign-in page."""
+        """Give Ollama's words and point at the key or the sign-in page."""
         where = f" at <{self.signin_url}>" if self.signin_url else ""
         return (
-            f"Ollama at `{self.url}` does not let me in (HTTP {self.status}). Whoever hosts me should check "
+            f"Ollama at `{self.url}` does not let me in (`{self.short_detail}`). Whoever hosts me should check "
             f"`OLLAMA_API_KEY`, or sign in{where}."
         )
 
@@ -246,6 +265,14 @@ class ContextOverflow(OllamaStatusError):
     def sentence(self) -> str:
         """Say how to go on."""
         return "The conversation no longer fits the model's window. Shorten the message, or start afresh with `/reset`."
+
+
+class NoModelInstalled(OllamaError):
+    """The server has no model that can answer."""
+
+    def sentence(self) -> str:
+        """Name the command that installs one."""
+        return f"Ollama at `{self.url}` has no model that can answer. Whoever hosts me can run `ollama pull llama3.2`."
 
 
 class NotOllama(OllamaError):

@@ -361,6 +361,7 @@ class ScriptedOllama:
         try:
             request = await _read_request(reader)
             if request is None:
+                writer.write(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
                 return
             async with self._news:
                 self.requests.append(request)
@@ -504,8 +505,12 @@ async def _watch(request: SeenRequest, reader: asyncio.StreamReader) -> None:
 
 
 async def _read_request(reader: asyncio.StreamReader) -> SeenRequest | None:
+    """Return the next request, None if the connection closes or it is not HTTP."""
     try:
-        head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+        head = (await reader.readexactly(1)).decode("latin-1")
+        if not head.isalpha():  # TLS, for one
+            return None
+        head += (await reader.readuntil(b"\r\n\r\n")).decode("latin-1")
     except (asyncio.IncompleteReadError, ConnectionError):
         return None
     first, *lines = head.rstrip("\r\n").split("\r\n")

@@ -34,7 +34,9 @@ from bot.ollama.types import (
 
 _log = logging.getLogger(__name__)
 
-_READ_BUFFER_BYTES = 1024 * 1024
+# A read hands out at most twice this: enough never to hold the server up, and
+# its lines are parsed in some 20 ms.
+_READ_BUFFER_BYTES = 256 * 1024
 _MAX_ERROR_BYTES = 64 * 1024
 _MAX_ANSWER_BYTES = 32 * 1024 * 1024
 _ERROR_BODY_SECONDS = 5.0

@@ -35,6 +35,7 @@ _OVERFLOW_TYPE = "exceed_context_size_error"
 _OVERFLOW_TEXTS = ("prompt is longer than the context length", "exceeds the available context size")
 _MAX_RETRY_AFTER = 3600.0
 _MAX_UNWRAP = 4
+_CREDENTIALS = re.compile(r"//[^/]*@")
 _TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 
 
@@ -47,10 +48,10 @@ def connection_error(url: str, error: Exception, connect_timeout: float) -> Olla
             return OllamaNameError(url, _reason(error))
         case aiohttp.ClientSSLError() | ssl.SSLError() | aiohttp.ServerFingerprintMismatch():
             return OllamaTLSError(url, _reason(error))
+        case aiohttp.ClientConnectorError() if url.startswith("https:") and _broke_off(error.os_error):
+            return OllamaTLSError(url, "the other side broke the handshake off")
         case aiohttp.ClientResponseError():
             return _not_http(url, error)
-        case aiohttp.InvalidURL():
-            return NotOllama(url, "the address is no URL")
     return OllamaUnreachable(url, _reason(error))
 
 
@@ -141,7 +142,7 @@ def _foreign_status(url: str, status: int, headers: Mapping[str, str], body: byt
     if any(hint in body.decode("utf-8", "replace").lower() for hint in _TLS_HINTS):
         return OllamaTLSError(url, "the server wants https")
     if 300 <= status < 400:
-        target = headers.get("Location", "").partition("?")[0]
+        target = _CREDENTIALS.sub("//", headers.get("Location", "").partition("?")[0])
         return OllamaStatusError(url, status, f"a redirect to {target}" if target else "a redirect to nowhere")
     if status == 404 or _is_page(body):
         return NotOllama(url, words)
@@ -164,6 +165,11 @@ def _title(body: bytes) -> str:
     found = _TITLE.search(body.decode("utf-8", "replace"))
     title = " ".join(found[1].split())[:80] if found else ""
     return f" titled “{title}”" if title else ""
+
+
+def _broke_off(error: OSError) -> bool:
+    """Return whether a connection was made and then closed: during TLS, if before a request."""
+    return isinstance(error, ConnectionResetError | ConnectionAbortedError)
 
 
 def _not_http(url: str, error: aiohttp.ClientResponseError) -> OllamaError:
