@@ -20,7 +20,7 @@ class Backoff:
 
     def delay(self) -> float:
         """Count a failure; return the seconds to wait after it."""
-        ceiling = min(self._cap, self._base * 2 ** min(self.failures, 32))
+        ceiling = min(self._cap, self._base * 2.0 ** min(self.failures, 32))
         self.failures += 1
         return ceiling * (1 - self._rng.random())
 

@@ -185,14 +185,17 @@ class EditBudget:
 
     def refused(self, key: Hashable, retry_after: float, *, everywhere: bool = False) -> None:
         """Note a 429 of a bucket, or (*everywhere*) of the whole bot."""
-        now = self.now()
         if everywhere:
-            self.rate.blocked_until = max(self.rate.blocked_until, now + retry_after)
             self.bucket(key).lost()
+            self.refused_everywhere(retry_after)
         else:
-            self.bucket(key).refused(retry_after, now)
+            self.bucket(key).refused(retry_after, self.now())
         self._refresh(key)
         self._dispatch()
+
+    def refused_everywhere(self, retry_after: float) -> None:
+        """Note a 429 that binds the whole bot."""
+        self.rate.blocked_until = max(self.rate.blocked_until, self.now() + retry_after)
 
     def give_back(self, bucket: Bucket) -> None:
         """Return a granted turn that was not used after all."""

@@ -11,21 +11,26 @@ writer is never cancelled inside a request; see `bot.delivery.http`.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from bot.errors import DeliveryError, DeliveryRateLimited, DeliveryRetry
+from bot.errors import DeliveryError, DeliveryRateLimited, DeliveryRetry, MessageGone
 from bot.streaming.backoff import Backoff
 from bot.streaming.bucket import Urgency
 from bot.streaming.budget import EditBudget, Lane, Ticket
 from bot.streaming.sink import Bucket, File, Sent, Sink
 
 
+# Somebody deleted that one message; the others go on. Any other 404 is the channel.
+_UNKNOWN_MESSAGE = 10008
+
+
 class Pages(Protocol):
     """What the streamer needs of a splitter (`bot.streaming.splitter.Splitter`)."""
 
     @property
-    def closed(self) -> list[str]:
+    def closed(self) -> Sequence[str]:
         """Pages that never change again."""
         ...
 
@@ -50,6 +55,7 @@ class _Step:
     text: str
     urgency: Urgency
     is_post: bool = False
+    is_status: bool = False
     file: File | None = None
 
 
@@ -93,6 +99,8 @@ class ReplyStreamer:
         self._text: list[str] = []
         self._characters = 0
         self._attached = False
+        self._gone: set[int] = set()  # messages that somebody deleted
+        self._status_shown = False  # message 0 holds a status, not text
 
     # ------------------------------------------------------------ the reader's side: never waits
 
@@ -204,6 +212,11 @@ class ReplyStreamer:
             self._budget.lost(bucket.key)
             self._check_patience(error)
             await asyncio.sleep(self._backoff.delay())
+        except MessageGone as error:
+            self._budget.lost(bucket.key)
+            if step.is_post or error.code != _UNKNOWN_MESSAGE:
+                raise
+            self._gone.add(step.ordinal)
         except DeliveryError:
             self._budget.lost(bucket.key)
             raise
@@ -226,6 +239,8 @@ class ReplyStreamer:
             self._shown[step.ordinal] = sent.text
         if step.file is not None:
             self._attached = True
+        if step.ordinal == 0:
+            self._status_shown = step.is_status
         # The first text is a reader's first look, however long the wait before it was.
         if step.urgency is Urgency.FIRST:
             self._lane.edits = 0
@@ -253,38 +268,41 @@ class ReplyStreamer:
         if not self._status or self._ended:
             return None
         if not self._shown:
-            return _Step(0, self._status, Urgency.STATUS, is_post=True)
-        if self._shown[0] != self._status:
-            return _Step(0, self._status, Urgency.STATUS)
+            return _Step(0, self._status, Urgency.STATUS, is_post=True, is_status=True)
+        if not self._shows(0, self._status):
+            return _Step(0, self._status, Urgency.STATUS, is_status=True)
         return None
 
-    def _stale_page(self, closed: list[str], count: int) -> _Step | None:
+    def _stale_page(self, closed: Sequence[str], count: int) -> _Step | None:
         """Return the edit that gives the first unfinished message its final page."""
-        while self._settled < min(count, len(self._shown)) and self._shown[self._settled] == closed[self._settled]:
+        while self._settled < min(count, len(self._shown)) and self._shows(self._settled, closed[self._settled]):
             self._settled += 1
         if self._settled < min(count, len(self._shown)):
-            first = self._settled == 0 and self._shown[0] == self._status
+            first = self._settled == 0 and self._status_shown
             urgency = Urgency.FIRST if first else Urgency.FINAL if self._ended else Urgency.PAGE
             return _Step(self._settled, closed[self._settled], urgency)
         return None
 
-    def _plan_post(self, closed: list[str], tail: str, count: int) -> _Step | None:
+    def _plan_post(self, closed: Sequence[str], tail: str, count: int) -> _Step | None:
         ordinal = len(self._shown)
         if ordinal >= count:
             return None
         text = closed[ordinal] if ordinal < len(closed) else tail
         return _Step(ordinal, text, Urgency.FIRST, is_post=True)
 
+    def _shows(self, ordinal: int, text: str) -> bool:
+        return self._shown[ordinal] == text or ordinal in self._gone
+
     def _plan_tail(self, tail: str, count: int) -> _Step | None:
         ordinal = count - 1
-        if not tail or self._shown[ordinal] == tail:
+        if not tail or self._shows(ordinal, tail):
             return None
-        first = ordinal == 0 and self._shown[0] == self._status
+        first = ordinal == 0 and self._status_shown
         return _Step(ordinal, tail, Urgency.FIRST if first else Urgency.EDIT)
 
     # ------------------------------------------------------------ more text than messages
 
-    def _plan_overlong(self, closed: list[str]) -> _Step | None:
+    def _plan_overlong(self, closed: Sequence[str]) -> _Step | None:
         """Show the first pages, count characters in the last message, attach everything at the end."""
         full = self._max_messages - 1
         stale = self._stale_page(closed, full)
@@ -296,9 +314,9 @@ class ReplyStreamer:
         line = self._overlong_line()
         if ordinal == full:
             return _Step(full, line, Urgency.FIRST, is_post=True)
-        if self._ended and not self._attached:
+        if self._ended and not self._attached and full not in self._gone:
             return _Step(full, line, Urgency.FINAL, file=File("reply.md", self.text.encode()))
-        if not self._ended and self._shown[full] != line:
+        if not self._ended and not self._shows(full, line):
             return _Step(full, line, Urgency.STATUS)
         return None
 

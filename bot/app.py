@@ -1,0 +1,223 @@
+"""The composition root: opens what the bot works with, runs it, closes it in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+import signal
+from collections.abc import AsyncIterator
+
+import aiohttp
+import discord
+import orjson
+
+from bot.bot import OllamaBot, Services
+from bot.config import Settings
+from bot.conversation.store import Store
+from bot.delivery import endpoint
+from bot.delivery.endpoint import DiscordUnreachable
+from bot.delivery.recovery import close_interrupted
+from bot.errors import OllamaError, StoreError
+from bot.generation.models import ModelCatalog
+from bot.generation.queue import ReplyQueue
+from bot.generation.responder import ReplyOptions, Responder
+from bot.ollama.client import OllamaClient, Timeouts
+from bot.streaming.backoff import Backoff
+from bot.streaming.budget import EditBudget
+
+log = logging.getLogger(__name__)
+
+EXIT_OK, EXIT_FAILED, EXIT_SETTINGS = 0, 1, 2
+
+# After the grace the closing words get this long, the connections half a second
+# more: the process is gone at most 2 s after the grace.
+_LAST_WORDS_SECONDS = 1.2
+_CLOSE_SECONDS = 0.5
+_SYNC_RETRY = Backoff(base=30.0, cap=600.0)
+
+
+async def serve(settings: Settings) -> int:
+    """Run the bot until SIGTERM, Ctrl-C or a failure that trying again cannot mend; return the exit code.
+
+    Raises:
+        StoreError: the database cannot be used.
+    """
+    stopping = asyncio.Event()
+    _listen_for_signals(stopping)
+    endpoint.use_api(settings.discord_api_url)
+    async with open_services(settings) as services:
+        await _report_ollama(services)
+        return await _Supervisor(services, stopping).run()
+
+
+@contextlib.asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[Services]:
+    """Open the store and the model client, and put together what works on them."""
+    timeouts = Timeouts(
+        connect=settings.connect_timeout_seconds,
+        first_byte=settings.first_byte_timeout_seconds,
+        idle=settings.idle_timeout_seconds,
+    )
+    key = settings.ollama_api_key.get_secret_value() if settings.ollama_api_key else None
+    async with (
+        Store.open(settings.store_url) as store,
+        OllamaClient(settings.ollama_host, api_key=key, timeouts=timeouts) as ollama,
+    ):
+        budget = EditBudget()
+        catalog = ModelCatalog(ollama, default=settings.ollama_model, num_ctx=settings.num_ctx)
+        queue = ReplyQueue(settings.max_concurrent_replies)
+        options = ReplyOptions(
+            system_prompt=settings.system_prompt or "",
+            keep_alive=settings.keep_alive,
+            max_messages=settings.max_messages,
+            render_markdown=settings.render_markdown,
+        )
+        responder = Responder(ollama, store, budget, catalog, queue, options)
+        yield Services(settings, store, ollama, catalog, queue, responder, budget)
+
+
+def _listen_for_signals(stopping: asyncio.Event) -> None:
+    """Make the first SIGTERM or Ctrl-C set *stopping*, and the second end the process at once."""
+
+    def on_signal() -> None:
+        if stopping.is_set():
+            log.warning("Stopped at once")
+            os._exit(EXIT_FAILED)
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        try:
+            loop.add_signal_handler(number, on_signal)
+        except NotImplementedError:  # Windows
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(on_signal))
+
+
+async def _report_ollama(services: Services) -> None:
+    try:
+        version = await services.ollama.version()
+        model = await services.catalog.default()
+    except OllamaError as error:
+        log.warning("%s The bot comes up all the same and asks again with each prompt", error.sentence())
+    else:
+        log.info("Ollama %s at %s, model %s", version, services.ollama.url, model)
+
+
+class _Supervisor:
+    """Keeps a bot connected: retries what may pass, ends on what will not."""
+
+    def __init__(self, services: Services, stopping: asyncio.Event) -> None:
+        self._services = services
+        self._stopping = stopping
+        token = services.settings.discord_token
+        assert token is not None, "the command line checked it"
+        self._token = token.get_secret_value()
+        self._content_refused = False
+
+    async def run(self) -> int:
+        """Return the exit code."""
+        backoff = Backoff(base=2.0, cap=60.0)
+        while not self._stopping.is_set():
+            try:
+                application = await endpoint.ask_application(self._token)
+                backoff.reset()
+                content = application.has_message_content and not self._content_refused
+                await self._run_bot(OllamaBot(self._services, message_content=content))
+            except discord.LoginFailure:
+                log.error("Discord refused the token. Check DISCORD_TOKEN, or reset it on the application's Bot page")
+                return EXIT_SETTINGS
+            except discord.PrivilegedIntentsRequired:
+                log.warning("Discord refused the message-content intent; going on without it")
+                self._content_refused = True
+            except discord.ConnectionClosed as error:
+                if error.code == 4004:
+                    log.error("Discord refused the token. Check DISCORD_TOKEN")
+                    return EXIT_SETTINGS
+                await self._wait(backoff, error)
+            except (
+                DiscordUnreachable,
+                discord.GatewayNotFound,
+                discord.HTTPException,
+                aiohttp.ClientError,
+                OSError,
+                TimeoutError,
+            ) as error:
+                await self._wait(backoff, error)
+        return EXIT_OK
+
+    async def _wait(self, backoff: Backoff, error: Exception) -> None:
+        seconds = 1 + backoff.delay()
+        log.warning("Discord is out of reach: %s. Trying again in %.0f s", error, seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    async def _run_bot(self, bot: OllamaBot) -> None:
+        """Run *bot* until it ends by itself or we are to stop."""
+        running = asyncio.create_task(bot.start(self._token), name="discord")
+        errands = asyncio.create_task(_errands(bot), name="errands")
+        stop = asyncio.create_task(self._stopping.wait(), name="stop")
+        try:
+            await asyncio.wait((running, stop), return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+            else:
+                await self._wind_down(bot)
+        finally:
+            errands.cancel()
+            stop.cancel()
+            await _close(bot)
+            await asyncio.wait((running, errands, stop), timeout=_CLOSE_SECONDS)
+            if running.done() and not running.cancelled():
+                running.exception()
+
+    async def _wind_down(self, bot: OllamaBot) -> None:
+        grace = self._services.settings.shutdown_grace_seconds
+        waiting = len(list(bot.queue))
+        log.info("Stopping%s", f": {waiting} replies get {grace:g} s" if waiting else "")
+        # Whatever hangs, the process is gone in time.
+        deadline = grace + _LAST_WORDS_SECONDS + _CLOSE_SECONDS + 0.2
+        asyncio.get_running_loop().call_later(deadline, os._exit, EXIT_OK)
+        ending = asyncio.create_task(bot.responder.shutdown(grace), name="shutdown")
+        done, _ = await asyncio.wait((ending,), timeout=grace + _LAST_WORDS_SECONDS)
+        if not done:
+            log.warning("Not every reply could be closed in time; the next start closes them")
+
+
+async def _close(bot: OllamaBot) -> None:
+    closing = asyncio.create_task(bot.close(), name="close")
+    await asyncio.wait((closing,), timeout=_CLOSE_SECONDS)
+    if closing.done() and closing.exception() is not None:
+        log.debug("Closing the connection failed", exc_info=closing.exception())
+
+
+async def _errands(bot: OllamaBot) -> None:
+    """Do what is to be done once per connection, when the bot is ready."""
+    await bot.wait_until_ready()
+    await close_interrupted(bot.store, bot.courier)
+    await sync_commands(bot)
+
+
+async def sync_commands(bot: OllamaBot) -> None:
+    """Register the app commands if their definition changed since last time; try until it works."""
+    definition = orjson.dumps(
+        [command.to_dict(bot.tree) for command in bot.tree.get_commands()], option=orjson.OPT_SORT_KEYS
+    )
+    digest = hashlib.sha256(definition).hexdigest()
+    key = f"commands:{bot.application_id}"
+    while True:
+        try:
+            if await bot.store.setting(key) == digest:
+                return
+            synced = await bot.tree.sync()
+            await bot.store.set_setting(key, digest)
+        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, StoreError) as error:
+            seconds = _SYNC_RETRY.delay()
+            log.warning("The commands could not be registered: %s. Trying again in %.0f s", error, seconds)
+            await asyncio.sleep(seconds)
+        else:
+            log.info("Registered %d commands", len(synced))
+            return

@@ -1,0 +1,139 @@
+"""The bot: discord.py's client with our intents, our seams and our cogs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import discord
+from discord.ext import commands
+
+from bot.config import Settings
+from bot.conversation.store import Store
+from bot.delivery import endpoint
+from bot.delivery.http import Courier, install, trace_config
+from bot.delivery.permissions import PERMISSIONS, Pauses
+from bot.generation.models import ModelCatalog
+from bot.generation.queue import ReplyQueue
+from bot.generation.responder import Responder
+from bot.ollama.client import OllamaClient
+from bot.streaming.budget import EditBudget
+
+log = logging.getLogger(__name__)
+
+COGS = ("cogs.chat", "cogs.stop", "cogs.model", "cogs.ask", "cogs.conversation", "cogs.help")
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What the bot works with; opened and closed by the composition root."""
+
+    settings: Settings
+    store: Store
+    ollama: OllamaClient
+    catalog: ModelCatalog
+    queue: ReplyQueue
+    responder: Responder
+    budget: EditBudget
+
+
+class OllamaBot(commands.AutoShardedBot):
+    """A Discord client that answers with local models.
+
+    *message_content* says whether that intent may be asked for; without it the
+    bot sees only messages that mention it, replies that ping it, and DMs.
+    """
+
+    def __init__(self, services: Services, *, message_content: bool, **options: Any) -> None:
+        intents = discord.Intents(
+            guilds=True,
+            guild_messages=True,
+            guild_reactions=True,
+            dm_messages=True,
+            dm_reactions=True,
+            message_content=message_content,
+        )
+        super().__init__(
+            command_prefix=commands.when_mentioned,
+            help_command=None,
+            intents=intents,
+            allowed_mentions=discord.AllowedMentions.none(),
+            max_messages=None,
+            chunk_guilds_at_startup=False,
+            member_cache_flags=discord.MemberCacheFlags.none(),
+            http_trace=trace_config(services.budget),
+            **options,
+        )
+        self.services = services
+        self.store = services.store
+        self.ollama = services.ollama
+        self.catalog = services.catalog
+        self.queue = services.queue
+        self.responder = services.responder
+        self.pauses = Pauses()
+        install(self.http)
+        self._survive_poison()
+
+    @property
+    def sees_all_messages(self) -> bool:
+        """Whether the message-content intent is on."""
+        return self.intents.message_content
+
+    @property
+    def courier(self) -> Courier:
+        """What sends replies; once logged in."""
+        assert self.application_id is not None, "not logged in yet"
+        return Courier(self.http, self.application_id)
+
+    @property
+    def invite_link(self) -> str:
+        """The page that adds the bot to a server, with the permissions it needs."""
+        assert self.application_id is not None, "not logged in yet"
+        return discord.utils.oauth_url(self.application_id, permissions=PERMISSIONS)
+
+    async def setup_hook(self) -> None:
+        """Load the cogs."""
+        for cog in COGS:
+            await self.load_extension(cog)
+
+    async def connect(self, *, reconnect: bool = True) -> None:
+        """Connect to the gateway that the API names, and stay with it (see `endpoint.use_gateway`)."""
+        self.shard_count, url, _ = await self.http.get_bot_gateway()
+        endpoint.use_gateway(url)
+        await super().connect(reconnect=reconnect)
+
+    async def on_message(self, message: discord.Message, /) -> None:
+        """Do nothing: there are no text commands, and the chat cog listens itself."""
+
+    async def on_ready(self) -> None:
+        """Say who and where we are."""
+        if not self.sees_all_messages:
+            log.warning(
+                "The message-content intent is off: answering mentions, DMs and replies that ping. "
+                "Turn it on under Bot → Privileged Gateway Intents to answer all replies"
+            )
+        log.info("Ready as %s in %d servers", self.user, len(self.guilds))
+        log.info("Invite: %s", self.invite_link)
+
+    def _survive_poison(self) -> None:
+        """Keep an event that discord.py cannot parse from ending the client.
+
+        A KeyError in a parser passes through ``DiscordWebSocket.received_message``
+        and closes the client (discord/gateway.py); the parsers are the only seam.
+        """
+        parsers = self._connection.parsers
+        for name, parser in list(parsers.items()):
+            parsers[name] = _guarded(name, parser)
+
+
+def _guarded(name: str, parser: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def parse(data: Any) -> Any:
+        try:
+            return parser(data)
+        except Exception:
+            log.exception("An event of type %s could not be read; skipped", name)
+            return None
+
+    return parse

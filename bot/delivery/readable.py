@@ -1,0 +1,67 @@
+"""A message's text as its reader sees it: mentions, channels and emoji as names."""
+
+from __future__ import annotations
+
+import re
+
+import discord
+
+_MENTION = re.compile(r"<@!?(\d{15,25})>")
+_ROLE = re.compile(r"<@&(\d{15,25})>")
+_CHANNEL = re.compile(r"<#(\d{15,25})>")
+_EMOJI = re.compile(r"<a?:(\w{1,32}):\d{15,25}>")
+_COMMAND = re.compile(r"</([^:>\n]{1,100}):\d{15,25}>")
+
+
+def prompt_text(message: discord.Message, me: discord.abc.User) -> str:
+    """Return what *message* asks, for the model.
+
+    The bot's own mention (its user or its managed role) is stripped; what is
+    attached is named, since the model cannot see it.
+    """
+    own_roles = {role.id for role in message.role_mentions if is_own_role(role, me)}
+    users = {user.id: user.display_name for user in message.mentions}
+    roles = {role.id: role.name for role in message.role_mentions}
+    channels = {channel.id: channel.name for channel in message.channel_mentions}
+
+    def user_name(match: re.Match[str]) -> str:
+        user_id = int(match[1])
+        return "" if user_id == me.id else f"@{users.get(user_id, 'someone')}"
+
+    def role_name(match: re.Match[str]) -> str:
+        role_id = int(match[1])
+        return "" if role_id in own_roles else f"@{roles.get(role_id, 'a role')}"
+
+    text = _MENTION.sub(user_name, message.content)
+    text = _ROLE.sub(role_name, text)
+    text = _CHANNEL.sub(lambda match: f"#{channels.get(int(match[1]), 'a channel')}", text)
+    text = _EMOJI.sub(r":\1:", text)
+    text = _COMMAND.sub(r"/\1", text).strip()
+    if text and message.attachments:
+        names = ", ".join(attachment.filename for attachment in message.attachments)
+        text += f"\n(attached, not visible to you: {names})"
+    return text
+
+
+def is_own_role(role: discord.Role, me: discord.abc.User) -> bool:
+    """Tell whether *role* is the one that Discord made for the bot."""
+    return role.tags is not None and role.tags.bot_id == me.id
+
+
+def is_addressed(message: discord.Message, me: discord.abc.User) -> bool:
+    """Tell whether *message* speaks to the bot: a DM, a mention, a reply to one of its messages.
+
+    A reply whose content Discord hides (no message-content intent, no ping)
+    does not count: there is nothing to answer.
+    """
+    if message.guild is None or any(user.id == me.id for user in message.mentions):
+        return True
+    if any(is_own_role(role, me) for role in message.role_mentions):
+        return True
+    replied = message.reference.resolved if message.reference else None
+    return isinstance(replied, discord.Message) and replied.author.id == me.id and has_content(message)
+
+
+def has_content(message: discord.Message) -> bool:
+    """Tell whether there is anything in *message* that we may see."""
+    return bool(message.content or message.attachments or message.stickers or message.message_snapshots)

@@ -1,0 +1,222 @@
+"""Where a reply's messages go: a channel, or an interaction's token.
+
+Both keep the journal: a message's text is noted before it is sent, its id as
+soon as Discord told it, so that a restart knows what is on screen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from bot.delivery.http import Answer, Courier
+from bot.errors import DeliveryForbidden, DeliveryRejected, MessageGone
+from bot.streaming.sink import Bucket, File, Sent
+
+# No one is pinged, not even the one who is replied to; Discord does not keep
+# this for edits, so it goes with each request.
+_NO_MENTIONS: dict[str, Any] = {"parse": [], "replied_user": False}
+# Previews of links would come and go with the edits.
+_SUPPRESS_EMBEDS = 1 << 2
+# An interaction's token dies after 15 minutes; a minute early the channel's route takes over.
+_TOKEN_SECONDS = 14 * 60
+_CANNOT_REPLY = 160002  # no READ_MESSAGE_HISTORY
+_REPLY_UNKNOWN = 50035
+_TOKEN_REFUSED = {10015, 50027}
+
+
+class Journal(Protocol):
+    """Notes what is about to be on screen."""
+
+    async def note(self, ordinal: int, *, channel_id: int, nonce: str, message_id: int | None, text: str) -> None:
+        """Write one message's state down; the id is None until Discord told it."""
+        ...
+
+
+class _Messages:
+    """What both sinks share: the messages so far, and who wants to know of new ones."""
+
+    def __init__(self, courier: Courier, journal: Journal, on_posted: Callable[[int], None]) -> None:
+        self._courier = courier
+        self._journal = journal
+        self._on_posted = on_posted
+        self._messages: list[Answer] = []
+
+    @property
+    def message_ids(self) -> Sequence[int]:
+        """Ids of the reply's messages, in order."""
+        return [answer.message_id for answer in self._messages]
+
+    def _posted(self, answer: Answer) -> None:
+        self._messages.append(answer)
+        self._on_posted(answer.message_id)
+
+
+class ChannelSink(_Messages):
+    """Shows a reply as messages in a channel, the first one replying to the prompt.
+
+    *nonce_seed* is unique to the reply; with the ordinal it makes nonces that
+    stay the same over retries and restarts (Discord returns the message that an
+    earlier try created instead of a second one).
+    """
+
+    def __init__(
+        self,
+        courier: Courier,
+        journal: Journal,
+        on_posted: Callable[[int], None],
+        *,
+        channel_id: int,
+        reply_to: int | None,
+        nonce_seed: str,
+    ) -> None:
+        super().__init__(courier, journal, on_posted)
+        self._channel_id = channel_id
+        self._reply_to = reply_to
+        self._nonce_seed = nonce_seed
+
+    def post_bucket(self) -> Bucket:
+        """Return the bucket of the channel's new messages."""
+        return Bucket(("post", self._channel_id))
+
+    def edit_bucket(self) -> Bucket:
+        """Return the bucket of the channel's edits."""
+        return Bucket(("edit", self._channel_id))
+
+    async def post(self, text: str) -> Sent:
+        """Send the next message; see `bot.streaming.sink.Sink`."""
+        ordinal = len(self._messages)
+        nonce = f"{self._nonce_seed}-{ordinal}"[-25:]
+        await self._journal.note(ordinal, channel_id=self._channel_id, nonce=nonce, message_id=None, text=text)
+        payload: dict[str, Any] = {
+            "content": text,
+            "nonce": nonce,
+            "enforce_nonce": True,
+            "allowed_mentions": _NO_MENTIONS,
+            "flags": _SUPPRESS_EMBEDS,
+        }
+        answer = await self._create(payload, refer=ordinal == 0)
+        self._posted(answer)
+        await self._journal.note(
+            ordinal, channel_id=self._channel_id, nonce=nonce, message_id=answer.message_id, text=answer.text
+        )
+        return Sent(text if answer.text == text.strip() else answer.text, answer.headers)
+
+    async def _create(self, payload: dict[str, Any], *, refer: bool) -> Answer:
+        if not refer or self._reply_to is None:
+            return await self._courier.create_message(self._channel_id, payload)
+        reference = {"message_id": self._reply_to, "channel_id": self._channel_id, "fail_if_not_exists": False}
+        try:
+            return await self._courier.create_message(self._channel_id, payload | {"message_reference": reference})
+        except DeliveryRejected as error:
+            if error.code not in (_CANNOT_REPLY, _REPLY_UNKNOWN):
+                raise
+            self._reply_to = None
+            return await self._courier.create_message(self._channel_id, payload)
+
+    async def edit(self, ordinal: int, text: str, file: File | None = None) -> Sent:
+        """Replace a message's text; see `bot.streaming.sink.Sink`."""
+        message = self._messages[ordinal]
+        await self._journal.note(
+            ordinal,
+            channel_id=self._channel_id,
+            nonce=f"{self._nonce_seed}-{ordinal}"[-25:],
+            message_id=message.message_id,
+            text=text,
+        )
+        payload = {"content": text, "allowed_mentions": _NO_MENTIONS}
+        answer = await self._courier.edit_message(self._channel_id, message.message_id, payload, file)
+        return Sent(text, answer.headers)
+
+
+class InteractionSink(_Messages):
+    """Shows a reply over a deferred interaction's token, and on the channel's route once the token is old.
+
+    A message of an interaction is an ordinary message of the bot, so the
+    channel's route can go on with it where the bot sees the channel.
+    """
+
+    def __init__(
+        self,
+        courier: Courier,
+        journal: Journal,
+        on_posted: Callable[[int], None],
+        *,
+        channel_id: int,
+        token: str,
+        nonce_seed: str,
+        created_at: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        super().__init__(courier, journal, on_posted)
+        self._channel_id = channel_id
+        self._token = token
+        self._nonce_seed = nonce_seed
+        self._expires_at = created_at + _TOKEN_SECONDS
+        self._clock = clock
+        self._refused = False
+
+    @property
+    def _by_token(self) -> bool:
+        return not self._refused and self._clock() < self._expires_at
+
+    def post_bucket(self) -> Bucket:
+        """Return the token's bucket, or the channel's once the token is old."""
+        return self._bucket("post")
+
+    def edit_bucket(self) -> Bucket:
+        """Return the token's bucket, or the channel's once the token is old."""
+        return self._bucket("edit")
+
+    def _bucket(self, kind: str) -> Bucket:
+        if self._by_token:
+            return Bucket(("token", self._token), bound_globally=False)
+        return Bucket((kind, self._channel_id))
+
+    async def post(self, text: str) -> Sent:
+        """Turn the loading message into the first one, or send a followup."""
+        ordinal = len(self._messages)
+        nonce = f"{self._nonce_seed}-{ordinal}"[-25:]
+        await self._journal.note(ordinal, channel_id=self._channel_id, nonce=nonce, message_id=None, text=text)
+        payload: dict[str, Any] = {"content": text, "allowed_mentions": _NO_MENTIONS, "flags": _SUPPRESS_EMBEDS}
+        answer = await self._post(payload, nonce, original=ordinal == 0)
+        self._posted(answer)
+        await self._journal.note(
+            ordinal, channel_id=self._channel_id, nonce=nonce, message_id=answer.message_id, text=text
+        )
+        return Sent(text, answer.headers)
+
+    async def _post(self, payload: dict[str, Any], nonce: str, *, original: bool) -> Answer:
+        if self._by_token:
+            try:
+                if original:
+                    return await self._courier.edit_response(self._token, None, payload)
+                return await self._courier.create_followup(self._token, payload)
+            except (DeliveryForbidden, MessageGone) as error:
+                self._note_refusal(error)
+        on_channel = payload | {"nonce": nonce, "enforce_nonce": True}
+        return await self._courier.create_message(self._channel_id, on_channel)
+
+    async def edit(self, ordinal: int, text: str, file: File | None = None) -> Sent:
+        """Replace a message's text over whichever route still works."""
+        message = self._messages[ordinal]
+        nonce = f"{self._nonce_seed}-{ordinal}"[-25:]
+        await self._journal.note(
+            ordinal, channel_id=self._channel_id, nonce=nonce, message_id=message.message_id, text=text
+        )
+        payload = {"content": text, "allowed_mentions": _NO_MENTIONS}
+        if self._by_token:
+            try:
+                answer = await self._courier.edit_response(self._token, message.message_id, payload, file)
+                return Sent(text, answer.headers)
+            except (DeliveryForbidden, MessageGone) as error:
+                self._note_refusal(error)
+        answer = await self._courier.edit_message(self._channel_id, message.message_id, payload, file)
+        return Sent(text, answer.headers)
+
+    def _note_refusal(self, error: DeliveryForbidden | MessageGone) -> None:
+        """Remember that the token is dead; anything else is a real refusal."""
+        if error.code not in _TOKEN_REFUSED and error.status != 401:
+            raise error
+        self._refused = True

@@ -1,0 +1,68 @@
+"""How replies end, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from bot.conversation.records import ReplyState
+from bot.errors import BurbleError
+from bot.generation.running import StopCause
+from bot.ollama.types import Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a reply ended.
+
+    Attributes:
+        state: what is recorded.
+        line: our own closing words, or empty.
+        counts: what Ollama counted, or None.
+    """
+
+    state: ReplyState
+    line: str = ""
+    counts: Counts | None = None
+
+    def footer(self, *, has_text: bool) -> str:
+        """Return the closing words as they are shown: small below a text, plain where they are all there is."""
+        if not self.line or not has_text:
+            return self.line
+        return "\n".join(f"-# {line}" for line in self.line.splitlines() if line)
+
+
+def completed(reason: str | None, counts: Counts | None, *, has_text: bool, thought: bool) -> Ending:
+    """Return the ending of a reply that the model finished, *reason* being its done_reason."""
+    if reason == "length":
+        if has_text:
+            line = "✂️ The model reached its length limit here."
+        else:
+            line = "✂️ The model used up its whole budget on thinking and gave no answer. Ask again, or ask for less."
+        return Ending(ReplyState.COMPLETE, line, counts)
+    if has_text:
+        return Ending(ReplyState.COMPLETE, "", counts)
+    if thought:
+        return Ending(ReplyState.COMPLETE, "The model thought about it, but gave no answer. Please ask again.", counts)
+    return Ending(ReplyState.COMPLETE, "The model gave an empty answer. Please ask again in other words.", counts)
+
+
+def stopped(cause: StopCause, *, on_screen: bool) -> Ending:
+    """Return the ending of a reply that was stopped."""
+    if cause.is_silent and not on_screen:
+        return Ending(ReplyState.STOPPED)
+    return Ending(ReplyState.STOPPED, f"⏹️ stopped{cause.words}")
+
+
+def failed(error: BurbleError, extra: str = "") -> Ending:
+    """Return the ending of a reply that failed, in the error's own sentence."""
+    sentence = error.sentence()
+    return Ending(ReplyState.FAILED, f"⚠️ {sentence} {extra}".rstrip())
+
+
+def broken(reference: str) -> Ending:
+    """Return the ending of a reply that failed in a way nobody expected."""
+    return Ending(
+        ReplyState.FAILED,
+        f"⚠️ Something went wrong on my side. Please ask again; whoever hosts me finds the cause "
+        f"in my log under `{reference}`.",
+    )

@@ -1,0 +1,116 @@
+"""Which models there are, which one answers a channel, how large its window is."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from bot.errors import NoModelInstalled, OllamaError
+from bot.ollama.client import OllamaClient
+from bot.ollama.types import Model
+
+_FRESH_SECONDS = 15.0
+
+
+def canonical(name: str) -> str:
+    """Return a model's name as Ollama lists it: trimmed, with its tag."""
+    name = name.strip()
+    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
+
+
+def same_model(one: str, other: str) -> bool:
+    """Compare as Ollama does: the tag defaults to latest, case does not matter (server/routes.go)."""
+    return canonical(one).casefold() == canonical(other).casefold()
+
+
+class ModelCatalog:
+    """The installed models, asked from the server and remembered for a moment.
+
+    *default* is `OLLAMA_MODEL`; without it the newest model that can complete
+    answers. *num_ctx* is the wanted window in tokens.
+    """
+
+    def __init__(
+        self,
+        client: OllamaClient,
+        *,
+        default: str | None,
+        num_ctx: int,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._client = client
+        self._default = default
+        self._num_ctx = num_ctx
+        self._clock = clock
+        self._models: list[Model] = []
+        self._asked_at = float("-inf")
+        self._asking: asyncio.Task[list[Model]] | None = None
+        self._windows: dict[str, int] = {}
+
+    async def installed(self, *, fresh: bool = False) -> list[Model]:
+        """Return the installed models, newest first, at most some seconds old.
+
+        Raises:
+            OllamaError: the server did not tell.
+        """
+        if not fresh and self._clock() - self._asked_at < _FRESH_SECONDS:
+            return self._models
+        # one question serves all who ask meanwhile; shielded, since any of them may be stopped
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask(), name="ask-models")
+            self._asking.add_done_callback(_note_failure)
+        return await asyncio.shield(self._asking)
+
+    async def _ask(self) -> list[Model]:
+        self._models = await self._client.tags()
+        self._asked_at = self._clock()
+        return self._models
+
+    async def known(self, *, within: float) -> Sequence[Model]:
+        """Return the installed models, or after *within* seconds (or a failure) those last seen."""
+        try:
+            async with asyncio.timeout(within):
+                return await self.installed()
+        except (TimeoutError, OllamaError):
+            return self._models
+
+    async def find(self, name: str) -> Model | None:
+        """Return the installed model of that name, or None."""
+        return next((m for m in await self.installed(fresh=True) if same_model(m.name, name)), None)
+
+    async def default(self) -> str:
+        """Return who answers where nothing was chosen.
+
+        Raises:
+            NoModelInstalled: nothing there can.
+        """
+        if self._default is not None:
+            return self._default
+        for model in await self.installed():
+            if model.can_complete:
+                return model.name
+        raise NoModelInstalled(self._client.url)
+
+    async def window(self, name: str) -> int:
+        """Return the num_ctx to send with *name*, always the same: another value would reload it.
+
+        The wanted one, capped by the length that the model was trained with.
+        """
+        key = canonical(name).casefold()
+        if key not in self._windows:
+            trained = await self._trained_length(name)
+            self._windows[key] = self._num_ctx if trained is None else min(self._num_ctx, trained)
+        return self._windows[key]
+
+    async def _trained_length(self, name: str) -> int | None:
+        for model in await self.installed():
+            if same_model(model.name, name) and model.context_length:
+                return model.context_length
+        return (await self._client.show(name)).context_length  # servers of before 2026 do not list it
+
+
+def _note_failure(task: asyncio.Task[list[Model]]) -> None:
+    # whoever waits gets the error; if nobody does any more, it is not news
+    if not task.cancelled():
+        task.exception()

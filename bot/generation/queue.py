@@ -1,0 +1,137 @@
+"""Who is next, how many at once, who is running where.
+
+A channel's chat is answered one prompt at a time, in order; several channels at
+once, up to a number. An ask does not wait for its channel's chat, only for a
+free place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from bot.conversation.records import PromptKind, PromptRecord
+from bot.errors import QueueFull, ShuttingDown
+from bot.generation.running import RunningReply, StopCause
+
+MAX_WAITING = 20
+"""Prompts that may wait in one channel; more are refused in words."""
+
+
+@dataclass(slots=True, eq=False)
+class _Entry:
+    reply: RunningReply
+    go: asyncio.Event = field(default_factory=asyncio.Event)
+    on_move: Callable[[], None] = lambda: None
+
+
+class ReplyQueue:
+    """All replies that run or wait."""
+
+    def __init__(self, max_concurrent: int) -> None:
+        self._free = max_concurrent
+        self._running: list[_Entry] = []
+        self._waiting: deque[_Entry] = deque()
+        self._closed = False
+        self._empty = asyncio.Event()
+        self._empty.set()
+
+    def __iter__(self) -> Iterator[RunningReply]:
+        """Iterate over all replies, running ones first."""
+        return (entry.reply for entry in [*self._running, *self._waiting])
+
+    def enter(self, prompt: PromptRecord, on_move: Callable[[RunningReply], None]) -> RunningReply:
+        """Line up a prompt until `leave`; *on_move* is called whenever its place in the line changes.
+
+        Raises:
+            QueueFull: too many wait in that channel.
+            ShuttingDown: `close` was called.
+        """
+        if self._closed:
+            raise ShuttingDown
+        if sum(entry.reply.prompt.channel_id == prompt.channel_id for entry in self._waiting) >= MAX_WAITING:
+            raise QueueFull
+        reply = RunningReply(prompt)
+        entry = _Entry(reply, on_move=lambda: on_move(reply))
+        self._waiting.append(entry)
+        self._empty.clear()
+        self._advance()
+        return reply
+
+    def leave(self, reply: RunningReply) -> None:
+        """Give the reply's place to the next."""
+        entry = next((entry for entry in [*self._running, *self._waiting] if entry.reply is reply), None)
+        if entry is None:
+            return
+        if entry in self._running:
+            self._running.remove(entry)
+            self._free += 1
+        else:
+            self._waiting.remove(entry)
+        self._advance()
+        if not self._running and not self._waiting:
+            self._empty.set()
+
+    async def turn(self, reply: RunningReply) -> None:
+        """Wait until *reply* may run."""
+        for entry in [*self._running, *self._waiting]:
+            if entry.reply is reply:
+                await entry.go.wait()
+
+    def ahead(self, reply: RunningReply) -> int:
+        """Return how many chat replies of the channel come before *reply* (0: only a free place is missing)."""
+        entries = [*self._running, *self._waiting]
+        position = next((i for i, entry in enumerate(entries) if entry.reply is reply), 0)
+        return sum(self._holds_up(entry.reply.prompt, reply.prompt) for entry in entries[:position])
+
+    def is_running(self, reply: RunningReply) -> bool:
+        """Tell whether its turn has come."""
+        return any(entry.reply is reply for entry in self._running)
+
+    def find(self, message_id: int) -> RunningReply | None:
+        """Return the reply that a message belongs to, as its prompt or as one of its messages."""
+        return next((reply for reply in self if reply.shows(message_id)), None)
+
+    def in_channel(self, channel_id: int) -> list[RunningReply]:
+        """Return the channel's replies, running ones first."""
+        return [reply for reply in self if reply.prompt.channel_id == channel_id]
+
+    def close(self) -> None:
+        """Take no new prompt."""
+        self._closed = True
+
+    def stop_all(self, cause: StopCause) -> None:
+        """Stop everything that runs or waits."""
+        for reply in list(self):
+            reply.stop(cause)
+
+    async def drained(self) -> None:
+        """Wait until nothing runs or waits."""
+        await self._empty.wait()
+
+    @staticmethod
+    def _holds_up(earlier: PromptRecord, later: PromptRecord) -> bool:
+        return (
+            earlier.kind is PromptKind.CHAT and later.kind is PromptKind.CHAT and earlier.channel_id == later.channel_id
+        )
+
+    def _advance(self) -> None:
+        """Let everybody run who may; tell the others that the line moved."""
+        busy = {e.reply.prompt.channel_id for e in self._running if e.reply.prompt.kind is PromptKind.CHAT}
+        waiting: deque[_Entry] = deque()
+        for entry in self._waiting:
+            prompt = entry.reply.prompt
+            is_chat = prompt.kind is PromptKind.CHAT
+            if self._free > 0 and not (is_chat and prompt.channel_id in busy):
+                self._free -= 1
+                self._running.append(entry)
+                entry.go.set()
+            else:
+                waiting.append(entry)
+            if is_chat:
+                busy.add(prompt.channel_id)
+        self._waiting = waiting
+        for entry in waiting:
+            entry.on_move()

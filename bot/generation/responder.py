@@ -1,0 +1,273 @@
+"""From a prompt to a recorded reply: queue, history, model, streamer, ending."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from bot.conversation.context import Fitted, TokenEstimator, fit, speak
+from bot.conversation.records import PromptKind, PromptRecord, ReplyState
+from bot.conversation.store import Store
+from bot.errors import BurbleError, DeliveryError, ModelMissing, OllamaError, StoreError
+from bot.generation import ending as endings
+from bot.generation.ending import Ending
+from bot.generation.models import ModelCatalog
+from bot.generation.queue import ReplyQueue
+from bot.generation.running import ReplySink, ReplyStopped, RunningReply, StopCause
+from bot.generation.status import CONTROL_AFTER, STATUS_AFTER, StatusTeller, in_line
+from bot.ollama.client import OllamaClient
+from bot.ollama.stream import ChatStream
+from bot.ollama.types import ChatChunk, Message
+from bot.streaming.budget import EditBudget
+from bot.streaming.splitter import Splitter
+from bot.streaming.streamer import ReplyStreamer
+
+log = logging.getLogger(__name__)
+
+MAX_REPLY_CHARACTERS = 1024 * 1024
+"""A reply's text is stopped, with words, past so many code points."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyOptions:
+    """How replies are made.
+
+    Attributes:
+        system_prompt: sent first, or empty.
+        keep_alive: seconds or a Go duration; None is not sent.
+        max_messages: messages per reply.
+        render_markdown: ``discord`` turns what Discord does not render into what it does; ``raw`` does not.
+        status_after: see `bot.generation.status.STATUS_AFTER`.
+        control_after: see `bot.generation.status.CONTROL_AFTER`.
+    """
+
+    system_prompt: str = ""
+    keep_alive: str | float | None = None
+    max_messages: int = 8
+    render_markdown: Literal["discord", "raw"] = "discord"
+    status_after: float = STATUS_AFTER
+    control_after: float = CONTROL_AFTER
+
+
+@dataclass(slots=True)
+class _Job:
+    """What belongs to one reply while it runs."""
+
+    reply: RunningReply
+    reply_id: int
+    sink: ReplySink
+    streamer: ReplyStreamer
+    status: StatusTeller
+    model: str = ""
+    thought: bool = False
+    last: ChatChunk = field(default_factory=ChatChunk)
+    began_at: float = field(default_factory=time.monotonic)
+
+
+class Responder:
+    """Answers prompts. One `respond` per prompt; everything shared is handed in."""
+
+    def __init__(
+        self,
+        client: OllamaClient,
+        store: Store,
+        budget: EditBudget,
+        catalog: ModelCatalog,
+        queue: ReplyQueue,
+        options: ReplyOptions,
+    ) -> None:
+        self._client = client
+        self._store = store
+        self._budget = budget
+        self.catalog = catalog
+        self.queue = queue
+        self._options = options
+        self._estimator = TokenEstimator()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def respond(self, prompt: PromptRecord, open_sink: Callable[[int], ReplySink]) -> None:
+        """Answer *prompt* in the sink that *open_sink* opens for a reply's id; return when it is recorded.
+
+        A prompt that was taken in before (a redelivered event) changes nothing.
+
+        Raises:
+            StoreError: the database cannot be used; nothing was shown.
+        """
+        if not await self._store.add_prompt(prompt):
+            log.info("Prompt %s was delivered again; ignored", prompt.message_id)
+            return
+        reply_id = await self._store.begin_reply(prompt.message_id, model="", at=time.time())
+        sink = open_sink(reply_id)
+        streamer = ReplyStreamer(
+            sink,
+            Splitter(mode=self._options.render_markdown),
+            self._budget,
+            max_messages=self._options.max_messages,
+        )
+        status = StatusTeller(
+            streamer, sink, status_after=self._options.status_after, control_after=self._options.control_after
+        )
+        job = _Job(RunningReply(prompt), reply_id, sink, streamer, status)
+        try:
+            job.reply = self.queue.enter(prompt, lambda reply: status.say(in_line(self.queue.ahead(reply))))
+        except BurbleError as error:
+            await self._run(job, refusal=error)
+            return
+        try:
+            job.reply.sink = sink
+            await self._run(job)
+        finally:
+            self.queue.leave(job.reply)
+
+    async def shutdown(self, grace: float) -> None:
+        """Take no new prompt, give running replies *grace* seconds, then close them in words."""
+        self.queue.close()
+        try:
+            async with asyncio.timeout(grace):
+                await self.queue.drained()
+        except TimeoutError:
+            self.queue.stop_all(StopCause(": the bot is restarting"))
+            await self.queue.drained()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def _run(self, job: _Job, refusal: BurbleError | None = None) -> None:
+        """Work, show, record: whatever happens, the reply ends in words and in the database."""
+        if refusal is None:
+            job.sink.begin()
+        writer = self._own(self._write(job), f"reply-writer-{job.reply_id}")
+        writer.add_done_callback(lambda _: job.reply.stop(StopCause(": it can no longer be shown", is_silent=True)))
+        ending = Ending(ReplyState.INTERRUPTED, "⏹️ stopped: the bot is restarting")
+        try:
+            ending = endings.failed(refusal) if refusal else await self._end(job)
+        finally:
+            job.status.close()
+            job.streamer.end(ending.footer(has_text=job.streamer.characters > 0))
+            # shielded: a cancel from outside must not cost the last words
+            await asyncio.shield(self._finish(job, ending, writer))
+
+    async def _finish(self, job: _Job, ending: Ending, writer: asyncio.Task[None]) -> None:
+        await asyncio.wait([writer])
+        counts = ending.counts
+        log.info(
+            "Reply %s in channel %s: %s by %s, %d characters, %s tokens, %.1f s",
+            job.reply_id,
+            job.reply.prompt.channel_id,
+            ending.state,
+            job.model or "no model",
+            job.streamer.characters,
+            counts.reply_tokens if counts else "?",
+            time.monotonic() - job.began_at,
+        )
+        try:
+            await self._store.finish_reply(
+                job.reply_id,
+                state=ending.state,
+                text=job.streamer.text,
+                at=time.time(),
+                model=job.model or None,
+                prompt_tokens=counts.prompt_tokens if counts else None,
+                reply_tokens=counts.reply_tokens if counts else None,
+            )
+        except StoreError:
+            log.exception("Reply %s could not be recorded", job.reply_id)
+        # the next in line need not wait until the control is gone
+        self._own(job.sink.close(job.reply.cause.clicked if job.reply.cause else None), f"close-{job.reply_id}")
+
+    def _own(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        """Run *work* as a task that `shutdown` waits for."""
+        task = asyncio.create_task(work, name=name)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _write(self, job: _Job) -> None:
+        try:
+            await job.streamer.run()
+        except DeliveryError as error:
+            log.warning(
+                "Reply %s in channel %s cannot be shown any more: %s", job.reply_id, job.reply.prompt.channel_id, error
+            )
+        except Exception:
+            log.exception("The writer of reply %s failed", job.reply_id)
+
+    async def _end(self, job: _Job) -> Ending:
+        """Do the reply's work; turn every way it can go into an ending."""
+        try:
+            await job.reply.unless_stopped(self._work(job))
+        except ReplyStopped as stop:
+            return endings.stopped(stop.cause, on_screen=job.streamer.messages > 0)
+        except ModelMissing as error:
+            log.warning("Reply %s: %s", job.reply_id, error)
+            return endings.failed(error, await self._offer_models())
+        except BurbleError as error:
+            log.warning("Reply %s: %s", job.reply_id, error)
+            return endings.failed(error)
+        except Exception:
+            reference = secrets.token_hex(4)
+            log.exception("Reply %s failed, reference %s", job.reply_id, reference)
+            return endings.broken(reference)
+        if job.streamer.characters > MAX_REPLY_CHARACTERS:
+            return Ending(ReplyState.STOPPED, "✂️ stopped: the answer passed a million characters", job.last.counts)
+        return endings.completed(
+            job.last.done_reason, job.last.counts, has_text=job.streamer.characters > 0, thought=job.thought
+        )
+
+    async def _offer_models(self) -> str:
+        names = [f"`{model.name}`" for model in await self.catalog.known(within=2.0) if model.can_complete]
+        return f"Installed: {', '.join(names[:10])}." if names else ""
+
+    async def _work(self, job: _Job) -> None:
+        """Wait for the turn, choose model and history, read the answer; cancelled when stopped."""
+        prompt = job.reply.prompt
+        if not self.queue.is_running(job.reply):
+            job.status.say(in_line(self.queue.ahead(job.reply)))
+            await self.queue.turn(job.reply)
+        job.status.say("⏳ waiting for the model")
+        job.model = await self._store.channel_model(prompt.channel_id) or await self.catalog.default()
+        job.status.say(f"⏳ waiting for `{job.model}`")
+        fitted, stream = await self._ask(prompt, job.model)
+        async with stream as chunks:
+            await self._read(job, chunks)
+        if job.last.counts is not None:
+            self._estimator.observe(job.model, fitted.messages, job.last.counts.prompt_tokens)
+
+    async def _ask(self, prompt: PromptRecord, model: str) -> tuple[Fitted, AbstractAsyncContextManager[ChatStream]]:
+        """Return what fits, and the request that sends it."""
+        num_ctx = await self.catalog.window(model)
+        system, keep_alive = self._options.system_prompt, self._options.keep_alive
+        estimate = self._estimator.bind(model)
+        if prompt.kind is PromptKind.ASK:
+            fitted = fit(system, [], prompt.text, num_ctx=num_ctx, estimate=estimate)
+            return fitted, self._client.generate(
+                model, fitted.messages[-1].content, system=system or None, num_ctx=num_ctx, keep_alive=keep_alive
+            )
+        turns = await self._store.history(prompt.channel_id, before=prompt.message_id)
+        fitted = fit(system, turns, speak(prompt.author_name, prompt.text), num_ctx=num_ctx, estimate=estimate)
+        messages = [Message(message.role, message.content) for message in fitted.messages]
+        return fitted, self._client.chat(model, messages, num_ctx=num_ctx, keep_alive=keep_alive)
+
+    async def _read(self, job: _Job, chunks: ChatStream) -> None:
+        """Drain the socket as fast as the model talks."""
+        while batch := await chunks.read_batch():
+            for chunk in batch:
+                if chunk.content:
+                    if job.streamer.characters or chunk.content.strip():
+                        job.status.text_began()
+                        job.streamer.feed(chunk.content)
+                elif chunk.thinking and not job.thought:
+                    job.thought = True
+                    job.status.say(f"💭 `{job.model}` is thinking")
+                if chunk.done:
+                    job.last = chunk
+            if job.streamer.characters > MAX_REPLY_CHARACTERS:
+                return
+
+
+__all__ = ["MAX_REPLY_CHARACTERS", "OllamaError", "ReplyOptions", "Responder"]

@@ -1,0 +1,108 @@
+"""A reply while it runs, and the one way to stop it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from bot.conversation.records import PromptRecord
+from bot.streaming.sink import Sink
+
+T = TypeVar("T")
+
+
+class ReplySink(Sink, Protocol):
+    """A sink with what surrounds a reply's text: typing, the stop control, the end."""
+
+    @property
+    def message_ids(self) -> Sequence[int]:
+        """Ids of the reply's messages so far."""
+        ...
+
+    def begin(self) -> None:
+        """Show that something is being done, until there is text; returns at once."""
+        ...
+
+    def text_began(self) -> None:
+        """End what `begin` shows: there is text now."""
+        ...
+
+    def offer_stop(self) -> None:
+        """Show the stop control on the newest message from now on; returns at once."""
+        ...
+
+    async def close(self, clicked: tuple[int, int] | None) -> None:
+        """Take everything away but the text; *clicked* is who used the control (message id, user id)."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StopCause:
+    """Why a reply was stopped.
+
+    Attributes:
+        words: how the closing line goes on after "stopped", for example "by Ada".
+        clicked: the reaction that did it (message id, user id), to be removed.
+        is_silent: nothing needs to be said if nothing is on screen yet.
+    """
+
+    words: str
+    clicked: tuple[int, int] | None = None
+    is_silent: bool = False
+
+
+class ReplyStopped(Exception):  # noqa: N818  # an ending, not an error
+    """Raised out of a reply's work when it is stopped."""
+
+    def __init__(self, cause: StopCause) -> None:
+        super().__init__(cause.words)
+        self.cause = cause
+
+
+class RunningReply:
+    """One reply from the moment it was asked for until it is recorded."""
+
+    def __init__(self, prompt: PromptRecord) -> None:
+        self.prompt = prompt
+        self.cause: StopCause | None = None
+        self.sink: ReplySink | None = None
+        self._work: asyncio.Task[Any] | None = None
+
+    def stop(self, cause: StopCause) -> bool:
+        """End the work that `unless_stopped` guards; return False if it was stopped already."""
+        if self.cause is not None:
+            return False
+        self.cause = cause
+        if self._work is not None:
+            self._work.cancel()
+        return True
+
+    async def unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run *work*; raise `ReplyStopped` as soon as the reply is stopped.
+
+        *work* is cancelled then, so it must never be inside a request to Discord.
+        """
+        if self.cause is not None:
+            work.close()
+            raise ReplyStopped(self.cause)
+        task: asyncio.Task[T] = asyncio.ensure_future(work)
+        self._work = task
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if self.cause is None or not task.cancelled():
+                task.cancel()
+                raise
+            raise ReplyStopped(self.cause) from None
+        finally:
+            self._work = None
+
+    def shows(self, message_id: int) -> bool:
+        """Tell whether a message is the prompt or one of the reply's."""
+        return message_id == self.prompt.message_id or self.is_message(message_id)
+
+    def is_message(self, message_id: int) -> bool:
+        """Tell whether a message is one of the reply's."""
+        return self.sink is not None and message_id in self.sink.message_ids

@@ -1,0 +1,80 @@
+"""What a waiting reader is told while there is no text, and when the stop control appears."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from bot.generation.running import ReplySink
+from bot.streaming.streamer import ReplyStreamer
+
+STATUS_AFTER = 2.0
+"""Seconds without text after which a status message says what is going on."""
+CONTROL_AFTER = 1.0
+"""Seconds after the first text at which the stop control appears; short answers get none."""
+
+
+class StatusTeller:
+    """Times the status line and the stop control of one reply; tells, never waits.
+
+    The elapsed time is Discord's own relative timestamp, which counts without
+    edits; it counts from when the prompt was taken in.
+    """
+
+    def __init__(
+        self,
+        streamer: ReplyStreamer,
+        sink: ReplySink,
+        *,
+        status_after: float = STATUS_AFTER,
+        control_after: float = CONTROL_AFTER,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._streamer = streamer
+        self._sink = sink
+        self._control_after = control_after
+        self._since = int(clock())
+        self._words = ""
+        self._is_due = False
+        self._has_text = False
+        self._timer = asyncio.get_running_loop().call_later(status_after, self._due)
+
+    def say(self, words: str) -> None:
+        """Set what is going on, for example ``waiting for llama3.2``; shown once it is due."""
+        if words != self._words:
+            self._words = words
+            self._show()
+
+    def text_began(self) -> None:
+        """Note that there is text: no status any more, the control in a moment."""
+        if self._has_text:
+            return
+        self._has_text = True
+        self._timer.cancel()
+        self._sink.text_began()
+        if not self._is_due:
+            self._timer = asyncio.get_running_loop().call_later(self._control_after, self._sink.offer_stop)
+
+    def close(self) -> None:
+        """Say nothing more."""
+        self._timer.cancel()
+        self._has_text = True
+
+    def _due(self) -> None:
+        self._is_due = True
+        self._show()
+        self._sink.offer_stop()
+
+    def _show(self) -> None:
+        if self._is_due and not self._has_text:
+            self._streamer.status(f"-# {self._words} · asked <t:{self._since}:R> · ⏹️ or `/stop` ends it")
+
+
+def in_line(ahead: int) -> str:
+    """Return the words for a prompt that waits behind *ahead* others of its channel (0: for a free place)."""
+    if ahead == 0:
+        return "⏳ waiting for a free place: many answers are being written"
+    if ahead == 1:
+        return "⏳ next in line in this channel"
+    return f"⏳ in line in this channel, {ahead} before you"

@@ -1,0 +1,92 @@
+"""Stop a running reply: ⏹️, a deleted message, or `/stop`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.delivery.control import is_stop_emoji
+from bot.generation.running import RunningReply, StopCause
+from bot.streaming.text import escape_markdown
+
+if TYPE_CHECKING:
+    from bot.bot import OllamaBot
+
+
+class Stop(commands.Cog):
+    """Ends replies for those who may: the asker, and who can manage messages there."""
+
+    def __init__(self, bot: OllamaBot) -> None:
+        self.bot = bot
+
+    @commands.Cog.listener()
+    async def on_raw_reaction_add(self, payload: discord.RawReactionActionEvent) -> None:
+        """Stop the reply that somebody reacted to with ⏹️, or whose prompt it was."""
+        if not is_stop_emoji(payload.emoji.name) or self.bot.user is None or payload.user_id == self.bot.user.id:
+            return
+        reply = self.bot.queue.find(payload.message_id)
+        if reply is None or not self._may_stop(reply, payload):
+            return
+        name = payload.member.display_name if payload.member else reply.prompt.author_name
+        clicked = (payload.message_id, payload.user_id) if self._may_remove(payload) else None
+        reply.stop(StopCause(f" by {escape_markdown(name)}", clicked=clicked))
+
+    @commands.Cog.listener()
+    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
+        """Stop the reply whose prompt or message was deleted."""
+        self._deleted(payload.message_id)
+
+    @commands.Cog.listener()
+    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
+        """Stop the replies whose prompts or messages were deleted."""
+        for message_id in payload.message_ids:
+            self._deleted(message_id)
+
+    @app_commands.command(name="stop")
+    async def stop(self, interaction: discord.Interaction) -> None:
+        """Stop the answers I am writing for you here (moderators: everybody's)."""
+        replies = self.bot.queue.in_channel(interaction.channel_id or 0)
+        mine = [reply for reply in replies if reply.prompt.author_id == interaction.user.id]
+        chosen = replies if interaction.permissions.manage_messages and interaction.guild_id else mine
+        if not chosen:
+            text = (
+                "Only who asked, or who can manage messages here, can stop that."
+                if replies
+                else "Nothing is running here."
+            )
+            await interaction.response.send_message(text, ephemeral=True)
+            return
+        stopped = sum(
+            reply.stop(StopCause(f" by {escape_markdown(interaction.user.display_name)}")) for reply in chosen
+        )
+        await interaction.response.send_message(
+            f"Stopped {stopped} answer{'s' if stopped != 1 else ''}.", ephemeral=True
+        )
+
+    def _deleted(self, message_id: int) -> None:
+        reply = self.bot.queue.find(message_id)
+        if reply is None:
+            return
+        what = "a message of the answer" if reply.is_message(message_id) else "the question"
+        reply.stop(StopCause(f": {what} was deleted", is_silent=True))
+
+    def _may_stop(self, reply: RunningReply, payload: discord.RawReactionActionEvent) -> bool:
+        if payload.user_id == reply.prompt.author_id:
+            return True
+        return payload.member is not None and self._permissions(payload, payload.member).manage_messages
+
+    def _may_remove(self, payload: discord.RawReactionActionEvent) -> bool:
+        guild = self.bot.get_guild(payload.guild_id) if payload.guild_id else None
+        return guild is not None and self._permissions(payload, guild.me).manage_messages
+
+    def _permissions(self, payload: discord.RawReactionActionEvent, member: discord.Member) -> discord.Permissions:
+        channel = member.guild.get_channel_or_thread(payload.channel_id)
+        return channel.permissions_for(member) if channel else discord.Permissions.none()
+
+
+async def setup(bot: OllamaBot) -> None:
+    """Add the cog."""
+    await bot.add_cog(Stop(bot))
