@@ -104,7 +104,7 @@ def _exchange(turn: Turn) -> list[Message]:
     # What the model wrote goes back as it was, but for control tokens that
     # somebody had it write. No text, no message: an empty one breaks templates.
     asked = Message("user", speak(turn.author_name, turn.text))
-    return [asked, Message("assistant", neutralise(turn.reply))] if turn.reply else [asked]
+    return [asked, Message("assistant", neutralise(turn.reply))] if turn.reply.strip() else [asked]
 
 
 def _cost(messages: Iterable[Message], estimate: Callable[[str], int]) -> int:

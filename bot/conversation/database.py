@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import Column, MetaData, String, Table, create_engine, event, inspect, select
+from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, create_engine, event, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -35,7 +35,12 @@ T = TypeVar("T")
 _POOL_SIZE = 4
 
 # Alembic's own table, as alembic.runtime.migration creates it.
-_version = Table("alembic_version", MetaData(), Column("version_num", String(32), primary_key=True))
+_version = Table(
+    "alembic_version",
+    MetaData(),
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
+)
 
 _REMEDIES = {
     "SQLITE_BUSY": "is locked by another process. Close the second bot or database tool that uses it and try again",
@@ -147,8 +152,10 @@ def _bring_to_head(connection: Connection, name: str) -> None:
         )
     revision = connection.execute(select(_version.c.version_num)).scalar()
     if revision == HEAD:
+        # A read-only file would be found out by the first prompt only.
+        connection.execute(_version.update().values(version_num=HEAD))
         return
-    if revision not in REVISIONS:
+    if revision is not None and revision not in REVISIONS:
         raise StoreError(
             f"The database {name} was written by a newer version of the bot "
             f"(schema {revision}; this one knows {HEAD}). Upgrade the bot, or restore the backup from before."

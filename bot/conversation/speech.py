@@ -66,7 +66,8 @@ def speak(name: str, text: str) -> str:
 
 def clean_name(name: str) -> str:
     """Return a display name on one line, without control or label characters, at most `NAME_LENGTH` long."""
-    visible = "".join(char for char in name if char.isspace() or unicodedata.category(char) not in _INVISIBLE)
+    scanned = name[: 4 * NAME_LENGTH]
+    visible = "".join(char for char in scanned if char.isspace() or unicodedata.category(char) not in _INVISIBLE)
     flat = " ".join(neutralise(visible).translate(_LABEL).split())
     return flat[:NAME_LENGTH].rstrip() or _ANONYMOUS
 

@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bot.conversation.records import PromptRecord, ReplyState
+
+if TYPE_CHECKING:
+    from bot.conversation.store import Store
+
+CHANNEL = 1_100_000_000_000_000_001
+NOW = 1_760_000_000.25
+
+
+def a_prompt(message_id: int = 10, **changes: Any) -> PromptRecord:
+    values: dict[str, Any] = {
+        "message_id": message_id,
+        "channel_id": CHANNEL,
+        "guild_id": 7,
+        "author_id": 5,
+        "author_name": "Ada",
+        "text": f"question {message_id}",
+        "created_at": NOW,
+    }
+    return PromptRecord(**values | changes)
+
+
+async def answer(
+    store: Store, message_id: int, reply: str, state: ReplyState = ReplyState.COMPLETE, **changes: Any
+) -> int:
+    """Store a whole turn; return the reply's id."""
+    await store.add_prompt(a_prompt(message_id, **changes))
+    reply_id = await store.begin_reply(message_id, model="m", at=NOW)
+    await store.finish_reply(reply_id, state=state, text=reply, at=NOW + 1)
+    return reply_id

@@ -1,0 +1,393 @@
+from __future__ import annotations
+
+import asyncio
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from bot.conversation.records import PromptKind, ReplyMessage, ReplyOwner, ReplyState, Turn
+from bot.conversation.store import Store
+from bot.errors import StoreError
+from tests.conversation.builders import CHANNEL, NOW, a_prompt, answer
+
+
+def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
+    connection = sqlite3.connect(path)
+    try:
+        return connection.execute(sql).fetchall()
+    finally:
+        connection.close()
+
+
+async def test_a_redelivered_prompt_changes_nothing(store: Store) -> None:
+    assert await store.add_prompt(a_prompt(10, text="first")) is True
+    assert await store.add_prompt(a_prompt(10, text="second")) is False
+    assert await store.unanswered_prompts() == [a_prompt(10, text="first")]
+
+
+async def test_a_prompt_redelivered_after_its_answer_is_not_waiting_again(store: Store) -> None:
+    await answer(store, 10, "yes")
+    assert await store.add_prompt(a_prompt(10)) is False
+    assert await store.unanswered_prompts() == []
+    assert [turn.reply for turn in await store.history(CHANNEL)] == ["yes"]
+
+
+async def test_the_largest_ids_survive(store: Store) -> None:
+    largest = 2**63 - 1
+    prompt = a_prompt(largest, channel_id=largest, guild_id=largest, author_id=largest)
+    await store.add_prompt(prompt)
+    assert await store.unanswered_prompts() == [prompt]
+
+
+async def test_an_id_that_no_database_holds_is_a_store_error(store: Store) -> None:
+    with pytest.raises(StoreError):
+        await store.add_prompt(a_prompt(2**64))
+    assert await store.add_prompt(a_prompt(1))
+
+
+async def test_prompts_wait_until_a_reply_begins_or_they_are_closed(store: Store) -> None:
+    for message_id in (12, 10, 11):
+        await store.add_prompt(a_prompt(message_id, kind=PromptKind.ASK if message_id == 12 else PromptKind.CHAT))
+    assert [prompt.message_id for prompt in await store.unanswered_prompts()] == [10, 11, 12]
+    await store.begin_reply(10, model="m", at=NOW)
+    await store.close_prompt(11)
+    waiting = await store.unanswered_prompts()
+    assert [(prompt.message_id, prompt.kind) for prompt in waiting] == [(12, PromptKind.ASK)]
+
+
+async def test_closing_a_prompt_under_answer_changes_nothing(store: Store, path: Path) -> None:
+    await answer(store, 10, "yes")
+    await store.close_prompt(10)
+    assert rows(path, "SELECT state FROM prompt") == [("taken",)]
+
+
+async def test_a_reply_to_an_unknown_prompt_is_refused(store: Store) -> None:
+    with pytest.raises(StoreError):
+        await store.begin_reply(99, model="m", at=NOW)
+
+
+async def test_replies_to_one_prompt_are_counted_as_variants(store: Store, path: Path) -> None:
+    await store.add_prompt(a_prompt(10))
+    first = await store.begin_reply(10, model="m", at=NOW)
+    second = await store.begin_reply(10, model="n", at=NOW)
+    assert rows(path, "SELECT id, variant, model FROM reply ORDER BY id") == [(first, 0, "m"), (second, 1, "n")]
+
+
+async def test_a_finished_reply_keeps_its_counts_model_and_time(store: Store, path: Path) -> None:
+    await store.add_prompt(a_prompt(10))
+    reply_id = await store.begin_reply(10, model="m", at=NOW)
+    await store.finish_reply(
+        reply_id, state=ReplyState.FAILED, text="half", prompt_tokens=12, reply_tokens=3, model="m:latest", at=NOW + 2
+    )
+    columns = "state, text, model, prompt_tokens, reply_tokens, created_at, finished_at"
+    assert rows(path, f"SELECT {columns} FROM reply") == [("failed", "half", "m:latest", 12, 3, NOW, NOW + 2)]
+
+
+@pytest.mark.parametrize("count", [-1, 2**31, 10**4000])
+async def test_a_count_that_is_none_is_left_out(store: Store, path: Path, count: int) -> None:
+    await store.add_prompt(a_prompt(10))
+    reply_id = await store.begin_reply(10, model="m", at=NOW)
+    await store.finish_reply(
+        reply_id, state=ReplyState.COMPLETE, text="t", prompt_tokens=count, reply_tokens=count, at=NOW
+    )
+    assert rows(path, "SELECT prompt_tokens, reply_tokens FROM reply") == [(None, None)]
+
+
+async def test_text_that_arrives_late_does_not_overwrite_a_finished_reply(store: Store) -> None:
+    reply_id = await answer(store, 10, "whole")
+    await store.set_reply_text(reply_id, "who")
+    assert [turn.reply for turn in await store.history(CHANNEL)] == ["whole"]
+
+
+async def test_text_no_database_holds_is_stored_readable(store: Store) -> None:
+    await answer(store, 10, "nul \0 and half a pair \ud83d, 🎉 whole", author_name="A\0da", text="\udfff?")
+    assert await store.history(CHANNEL) == [
+        Turn("A\ufffdda", "\ufffd?", "nul \ufffd and half a pair \ufffd, 🎉 whole", 10)
+    ]
+
+
+# The journal
+
+
+async def test_a_message_keeps_its_id_when_later_writes_leave_it_out(store: Store) -> None:
+    await store.add_prompt(a_prompt(10))
+    reply_id = await store.begin_reply(10, model="m", at=NOW)
+    await store.record_message(reply_id, 0, channel_id=CHANNEL, nonce="n0", text="a")
+    await store.record_message(reply_id, 0, channel_id=CHANNEL, nonce="n0", message_id=500, text="a")
+    await store.record_message(reply_id, 0, channel_id=CHANNEL, nonce="n0", text="a b")
+    [unfinished] = await store.unfinished_replies()
+    assert unfinished.messages == (ReplyMessage(0, CHANNEL, 500, "n0", "a b"),)
+
+
+async def test_a_message_posted_anew_forgets_the_old_id(store: Store) -> None:
+    await store.add_prompt(a_prompt(10))
+    reply_id = await store.begin_reply(10, model="m", at=NOW)
+    await store.record_message(reply_id, 0, channel_id=CHANNEL, nonce="n0", message_id=500, text="a")
+    await store.record_message(reply_id, 0, channel_id=CHANNEL, nonce="n1", text="a")
+    [unfinished] = await store.unfinished_replies()
+    assert unfinished.messages == (ReplyMessage(0, CHANNEL, None, "n1", "a"),)
+
+
+async def test_unfinished_replies_come_with_prompt_text_and_messages_in_order(store: Store) -> None:
+    await answer(store, 9, "done")
+    prompts = [a_prompt(10), a_prompt(11, guild_id=None, kind=PromptKind.ASK)]
+    for prompt in prompts:
+        await store.add_prompt(prompt)
+    first = await store.begin_reply(10, model="m", at=NOW)
+    second = await store.begin_reply(11, model="n", at=NOW + 1)
+    await store.record_message(first, 1, channel_id=CHANNEL, nonce="b", text="two")
+    await store.record_message(first, 0, channel_id=CHANNEL, nonce="a", message_id=500, text="one")
+    await store.set_reply_text(first, "one two three")
+    one, two = await store.unfinished_replies()
+    assert (one.reply_id, one.prompt, one.model, one.text, one.created_at) == (
+        first,
+        prompts[0],
+        "m",
+        "one two three",
+        NOW,
+    )
+    assert [(message.ordinal, message.message_id, message.text) for message in one.messages] == [
+        (0, 500, "one"),
+        (1, None, "two"),
+    ]
+    assert (two.reply_id, two.prompt, two.messages) == (second, prompts[1], ())
+
+
+async def test_every_message_of_a_reply_leads_to_its_asker(store: Store) -> None:
+    reply_id = await answer(store, 10, "text", state=ReplyState.STOPPED, author_id=77)
+    for ordinal in (0, 1):
+        await store.record_message(reply_id, ordinal, channel_id=CHANNEL, nonce=f"n{ordinal}", message_id=500 + ordinal)
+    expected = ReplyOwner(reply_id, 10, 77, CHANNEL, ReplyState.STOPPED)
+    assert [await store.reply_by_message(message_id) for message_id in (500, 501, 502)] == [expected, expected, None]
+
+
+# History
+
+
+async def test_history_is_the_channels_turns_oldest_first(store: Store) -> None:
+    for message_id in (12, 10, 11):
+        await answer(store, message_id, f"answer {message_id}")
+    await answer(store, 13, "elsewhere", channel_id=CHANNEL + 1)
+    assert await store.history(CHANNEL) == [
+        Turn("Ada", f"question {message_id}", f"answer {message_id}", message_id) for message_id in (10, 11, 12)
+    ]
+
+
+@pytest.mark.parametrize("state", [ReplyState.STOPPED, ReplyState.INTERRUPTED, ReplyState.FAILED, ReplyState.COMPLETE])
+async def test_replies_are_remembered_however_they_ended(store: Store, state: ReplyState) -> None:
+    await answer(store, 10, "as far as it came", state=state)
+    assert [turn.reply for turn in await store.history(CHANNEL)] == ["as far as it came"]
+
+
+async def test_prompts_without_a_word_of_an_answer_are_left_out(store: Store) -> None:
+    await answer(store, 10, "", state=ReplyState.FAILED)
+    await store.add_prompt(a_prompt(11))
+    await answer(store, 12, "yes")
+    assert [turn.message_id for turn in await store.history(CHANNEL)] == [12]
+
+
+async def test_the_prompt_being_answered_and_later_ones_are_not_history(store: Store) -> None:
+    for message_id in (10, 11, 12):
+        await answer(store, message_id, "x")
+    assert [turn.message_id for turn in await store.history(CHANNEL, before=11)] == [10]
+
+
+async def test_asks_are_not_history(store: Store) -> None:
+    await answer(store, 10, "x", kind=PromptKind.ASK)
+    assert await store.history(CHANNEL) == []
+
+
+async def test_only_the_newest_reply_with_text_counts(store: Store) -> None:
+    await answer(store, 10, "old")
+    newer = await store.begin_reply(10, model="m", at=NOW)
+    await store.finish_reply(newer, state=ReplyState.COMPLETE, text="new", at=NOW)
+    empty = await store.begin_reply(10, model="m", at=NOW)
+    await store.finish_reply(empty, state=ReplyState.FAILED, text="", at=NOW)
+    assert [turn.reply for turn in await store.history(CHANNEL)] == ["new"]
+
+
+async def test_the_limit_keeps_the_latest_turns(store: Store) -> None:
+    for message_id in range(10, 15):
+        await answer(store, message_id, "x")
+    assert [turn.message_id for turn in await store.history(CHANNEL, limit_turns=2)] == [13, 14]
+
+
+async def test_a_reset_hides_what_was_but_keeps_it(store: Store, path: Path) -> None:
+    for message_id in (10, 11, 12):
+        await answer(store, message_id, "x")
+    await answer(store, 9, "x", channel_id=CHANNEL + 1)
+    await store.reset(CHANNEL, at_message_id=11)
+    assert [turn.message_id for turn in await store.history(CHANNEL)] == [12]
+    assert len(await store.history(CHANNEL + 1)) == 1
+    assert rows(path, "SELECT count(*) FROM prompt") == [(4,)]
+
+
+async def test_an_older_reset_that_arrives_late_brings_nothing_back(store: Store) -> None:
+    await answer(store, 10, "x")
+    await store.reset(CHANNEL, at_message_id=20)
+    await store.reset(CHANNEL, at_message_id=5)
+    assert await store.history(CHANNEL) == []
+
+
+async def test_a_forgotten_prompt_leaves_no_words(store: Store, path: Path) -> None:
+    reply_id = await answer(store, 10, "secret answer", text="secret question")
+    await store.record_message(reply_id, 0, channel_id=CHANNEL, nonce="n", message_id=500, text="secret answer")
+    await answer(store, 11, "kept")
+    await store.forget_prompt(10)
+    assert [turn.message_id for turn in await store.history(CHANNEL)] == [11]
+    stored = rows(
+        path, "SELECT text FROM prompt UNION ALL SELECT text FROM reply UNION ALL SELECT text FROM reply_message"
+    )
+    assert not any("secret" in str(text) for (text,) in stored)
+
+
+async def test_a_forgotten_prompt_is_not_sent_when_its_reply_ends_later(store: Store) -> None:
+    await store.add_prompt(a_prompt(10))
+    reply_id = await store.begin_reply(10, model="m", at=NOW)
+    await store.forget_prompt(10)
+    await store.finish_reply(reply_id, state=ReplyState.STOPPED, text="late", at=NOW)
+    assert await store.history(CHANNEL) == []
+
+
+# Channels and settings
+
+
+async def test_a_channels_model_is_its_own_and_can_be_taken_back(store: Store) -> None:
+    assert await store.channel_model(CHANNEL) is None
+    await store.set_channel_model(CHANNEL, "qwen3:8b")
+    await store.set_channel_model(CHANNEL + 1, "gemma3")
+    assert await store.channel_model(CHANNEL) == "qwen3:8b"
+    await store.set_channel_model(CHANNEL, None)
+    assert await store.channel_model(CHANNEL) is None
+    assert await store.channel_model(CHANNEL + 1) == "gemma3"
+
+
+async def test_model_and_reset_of_a_channel_do_not_disturb_each_other(store: Store) -> None:
+    await answer(store, 10, "x")
+    await store.set_channel_model(CHANNEL, "m")
+    await store.reset(CHANNEL, at_message_id=10)
+    await store.set_channel_model(CHANNEL, "n")
+    assert (await store.channel_model(CHANNEL), await store.history(CHANNEL)) == ("n", [])
+    await store.reset(CHANNEL, at_message_id=11)
+    assert await store.channel_model(CHANNEL) == "n"
+
+
+async def test_settings_are_kept_and_replaced(store: Store) -> None:
+    assert await store.setting("commands:1") is None
+    await store.set_setting("commands:1", "a")
+    await store.set_setting("commands:1", "b")
+    assert (await store.setting("commands:1"), await store.setting("commands:2")) == ("b", None)
+
+
+# Restarts, many at once, cancels
+
+
+async def test_everything_is_there_after_a_restart(url: str) -> None:
+    async with Store.open(url) as store:
+        await answer(store, 10, "x")
+        await store.set_channel_model(CHANNEL, "m")
+        await store.set_setting("k", "v")
+        await store.add_prompt(a_prompt(11))
+        reply_id = await store.begin_reply(11, model="m", at=NOW)
+        await store.record_message(reply_id, 0, channel_id=CHANNEL, nonce="n", message_id=500, text="y")
+    async with Store.open(url) as store:
+        await store.ping()
+        assert [turn.reply for turn in await store.history(CHANNEL)] == ["x"]
+        assert (await store.channel_model(CHANNEL), await store.setting("k")) == ("m", "v")
+        assert [reply.messages[0].text for reply in await store.unfinished_replies()] == ["y"]
+        assert await store.begin_reply(11, model="m", at=NOW) > reply_id
+
+
+KILLED = """
+import asyncio, os, signal, sys
+from bot.conversation.store import Store
+from tests.conversation.builders import CHANNEL, NOW, a_prompt
+
+async def main():
+    async with Store.open(sys.argv[1]) as store:
+        await store.add_prompt(a_prompt(10))
+        reply_id = await store.begin_reply(10, model="m", at=NOW)
+        for number in range(50):
+            await store.record_message(reply_id, 0, channel_id=CHANNEL, nonce="n", text=f"text {number}")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+asyncio.run(main())
+"""
+
+
+def test_what_was_recorded_survives_a_kill(url: str) -> None:
+    killed = subprocess.run([sys.executable, "-c", KILLED, url], check=False, cwd=Path(__file__).parents[2])
+    assert killed.returncode == -signal.SIGKILL
+
+    async def after_restart() -> list[str]:
+        async with Store.open(url) as store:
+            return [message.text for reply in await store.unfinished_replies() for message in reply.messages]
+
+    assert asyncio.run(after_restart()) == ["text 49"]
+
+
+async def test_fifty_writers_at_once_lose_nothing(store: Store) -> None:
+    async def converse(number: int) -> None:
+        channel_id = CHANNEL + number
+        await store.add_prompt(a_prompt(1000 + number, channel_id=channel_id))
+        reply_id = await store.begin_reply(1000 + number, model="m", at=NOW)
+        for step in range(5):
+            await store.record_message(reply_id, 0, channel_id=channel_id, nonce="n", text=f"{number}/{step}")
+        await store.finish_reply(reply_id, state=ReplyState.COMPLETE, text=f"answer {number}", at=NOW)
+
+    await asyncio.gather(*(converse(number) for number in range(50)))
+    histories = [await store.history(CHANNEL + number) for number in range(50)]
+    assert [[turn.reply for turn in turns] for turns in histories] == [[f"answer {number}"] for number in range(50)]
+
+
+async def test_the_same_prompt_from_many_at_once_is_taken_in_once(store: Store) -> None:
+    taken = await asyncio.gather(*(store.add_prompt(a_prompt(10)) for _ in range(20)))
+    assert taken.count(True) == 1
+
+
+async def test_a_cancelled_caller_does_not_cost_its_last_words(store: Store, path: Path) -> None:
+    await store.add_prompt(a_prompt(10))
+    reply_id = await store.begin_reply(10, model="m", at=NOW)
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    finishing = [
+        asyncio.create_task(store.set_reply_text(reply_id, "running")),
+        asyncio.create_task(store.finish_reply(reply_id, state=ReplyState.STOPPED, text="last words", at=NOW)),
+    ]
+    await asyncio.sleep(0.02)
+    for task in finishing:
+        task.cancel()
+    await asyncio.gather(*finishing, return_exceptions=True)
+    assert all(task.cancelled() for task in finishing)
+    other.execute("ROLLBACK")
+    other.close()
+    assert [turn.reply for turn in await store.history(CHANNEL)] == ["last words"]
+
+
+async def test_closing_waits_for_what_was_begun(url: str) -> None:
+    async with Store.open(url) as store:
+        await answer(store, 10, "x")
+        writes = [asyncio.create_task(store.set_setting("k", str(number))) for number in range(20)]
+        await asyncio.sleep(0)
+    await asyncio.gather(*writes)
+    async with Store.open(url) as store:
+        assert await store.setting("k") == "19"
+
+
+async def test_a_closed_store_says_so(url: str) -> None:
+    async with Store.open(url) as store:
+        pass
+    with pytest.raises(StoreError, match="closed"):
+        await store.ping()
+
+
+async def test_a_call_that_fails_leaves_the_store_working(store: Store) -> None:
+    await store.add_prompt(a_prompt(10))
+    with pytest.raises(StoreError):
+        await store.record_message(12345, 0, channel_id=CHANNEL, nonce="n")
+    await answer(store, 11, "x")
+    assert len(await store.history(CHANNEL)) == 1
