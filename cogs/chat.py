@@ -67,6 +67,7 @@ class Chat(commands.Cog):
                     reply_to=message.id,
                     nonce_seed=str(message.id),
                 ),
+                on_forbidden=lambda why: self.bot.pauses.pause(message.channel.id, why),
             )
 
         return open_reply

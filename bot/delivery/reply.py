@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import aiohttp
@@ -13,7 +14,7 @@ from discord.http import HTTPClient
 
 from bot.conversation.store import Store
 from bot.delivery.control import StopControl
-from bot.errors import StoreError
+from bot.errors import DeliveryForbidden, StoreError
 from bot.streaming.sink import Bucket, File, Sent, Sink
 
 log = logging.getLogger(__name__)
@@ -51,7 +52,7 @@ class StoreJournal:
 class DiscordReply:
     """One reply in one channel; made with a function that opens its sink.
 
-    Typing and control are tasks of this object; `close` waits for both. They
+    *on_forbidden* is told when Discord refuses us there. Typing and control are tasks of this object; `close` waits for both. They
     end by flag: a request to Discord is never cancelled.
     """
 
@@ -61,11 +62,13 @@ class DiscordReply:
         channel_id: int,
         open_sink: Callable[[Callable[[int], None]], MessagesSink],
         *,
+        on_forbidden: Callable[[str], None],
         with_typing: bool = True,
         with_control: bool = True,
     ) -> None:
         self._http = http
         self._channel_id = channel_id
+        self._on_forbidden = on_forbidden
         self._with_typing = with_typing
         self._sink = open_sink(self._on_posted)
         self._control = StopControl(http, channel_id) if with_control else None
@@ -88,11 +91,21 @@ class DiscordReply:
 
     async def post(self, text: str) -> Sent:
         """Send the next message."""
-        return await self._sink.post(text)
+        with self._noting_refusal():
+            return await self._sink.post(text)
 
     async def edit(self, ordinal: int, text: str, file: File | None = None) -> Sent:
         """Replace a message's text."""
-        return await self._sink.edit(ordinal, text, file)
+        with self._noting_refusal():
+            return await self._sink.edit(ordinal, text, file)
+
+    @contextmanager
+    def _noting_refusal(self) -> Iterator[None]:
+        try:
+            yield
+        except DeliveryForbidden as error:
+            self._on_forbidden(str(error))
+            raise
 
     def begin(self) -> None:
         """Start the typing indicator; nobody waits for it."""

@@ -18,11 +18,13 @@ class Ending:
         state: what is recorded.
         line: our own closing words, or empty.
         counts: what Ollama counted, or None.
+        is_quiet: not worth a message of its own if nothing is on screen.
     """
 
     state: ReplyState
     line: str = ""
     counts: Counts | None = None
+    is_quiet: bool = False
 
     def footer(self, *, has_text: bool) -> str:
         """Return the closing words as they are shown: small below a text, plain where they are all there is."""
@@ -46,11 +48,14 @@ def completed(reason: str | None, counts: Counts | None, *, has_text: bool, thou
     return Ending(ReplyState.COMPLETE, "The model gave an empty answer. Please ask again in other words.", counts)
 
 
-def stopped(cause: StopCause, *, on_screen: bool) -> Ending:
+def stopped(cause: StopCause) -> Ending:
     """Return the ending of a reply that was stopped."""
-    if cause.is_silent and not on_screen:
-        return Ending(ReplyState.STOPPED)
-    return Ending(ReplyState.STOPPED, f"⏹️ stopped{cause.words}")
+    return Ending(ReplyState.STOPPED, f"⏹️ stopped{cause.words}", is_quiet=cause.is_silent)
+
+
+def undeliverable() -> Ending:
+    """Return the ending of a reply that Discord takes no more; nobody will see the line unless it does again."""
+    return Ending(ReplyState.FAILED, "⚠️ the rest could not be shown", is_quiet=True)
 
 
 def failed(error: BurbleError, extra: str = "") -> Ending:

@@ -66,6 +66,7 @@ class _Job:
     status: StatusTeller
     model: str = ""
     thought: bool = False
+    is_undeliverable: bool = False
     last: ChatChunk = field(default_factory=ChatChunk)
     began_at: float = field(default_factory=time.monotonic)
 
@@ -142,13 +143,12 @@ class Responder:
         if refusal is None:
             job.sink.begin()
         writer = self._own(self._write(job), f"reply-writer-{job.reply_id}")
-        writer.add_done_callback(lambda _: job.reply.stop(StopCause(": it can no longer be shown", is_silent=True)))
         ending = Ending(ReplyState.INTERRUPTED, "⏹️ stopped: the bot is restarting")
         try:
             ending = endings.failed(refusal) if refusal else await self._end(job)
         finally:
             job.status.close()
-            job.streamer.end(ending.footer(has_text=job.streamer.characters > 0))
+            job.streamer.end(ending.footer(has_text=job.streamer.characters > 0), quiet=ending.is_quiet)
             # shielded: a cancel from outside must not cost the last words
             await asyncio.shield(self._finish(job, ending, writer))
 
@@ -188,6 +188,7 @@ class Responder:
         return task
 
     async def _write(self, job: _Job) -> None:
+        """Run the writer; if it fails, nobody would read on, so the work is stopped."""
         try:
             await job.streamer.run()
         except DeliveryError as error:
@@ -196,13 +197,17 @@ class Responder:
             )
         except Exception:
             log.exception("The writer of reply %s failed", job.reply_id)
+        else:
+            return
+        job.is_undeliverable = True
+        job.reply.stop(StopCause(": it can no longer be shown", is_silent=True))
 
     async def _end(self, job: _Job) -> Ending:
         """Do the reply's work; turn every way it can go into an ending."""
         try:
             await job.reply.unless_stopped(self._work(job))
         except ReplyStopped as stop:
-            return endings.stopped(stop.cause, on_screen=job.streamer.messages > 0)
+            return endings.undeliverable() if job.is_undeliverable else endings.stopped(stop.cause)
         except ModelMissing as error:
             log.warning("Reply %s: %s", job.reply_id, error)
             return endings.failed(error, await self._offer_models())

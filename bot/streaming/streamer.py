@@ -90,6 +90,7 @@ class ReplyStreamer:
         self._changed = asyncio.Event()
         self._ended = False
         self._ended_at = 0.0
+        self._is_quiet = False
         self._footer = ""
         self._status = ""
         self._shown: list[str] = []  # what Discord shows, by ordinal
@@ -136,10 +137,14 @@ class ReplyStreamer:
             self._status = line
             self._changed.set()
 
-    def end(self, footer: str = "") -> None:
-        """No more text comes; *footer* is our own closing line, shown below the text."""
+    def end(self, footer: str = "", *, quiet: bool = False) -> None:
+        """No more text comes; *footer* is our own closing line, shown below the text.
+
+        With *quiet* nothing is posted for its sake: it only replaces or follows what is on screen.
+        """
         if self._ended:
             return
+        self._is_quiet = quiet and not self._characters
         self._ended = True
         self._ended_at = self._budget.now()
         self._footer = footer
@@ -242,13 +247,15 @@ class ReplyStreamer:
         if step.ordinal == 0:
             self._status_shown = step.is_status
         # The first text is a reader's first look, however long the wait before it was.
-        if step.urgency is Urgency.FIRST:
+        if step.ordinal == 0 and step.urgency is Urgency.FIRST:
             self._lane.edits = 0
 
     # ------------------------------------------------------------ what is worth showing
 
     def _plan(self) -> _Step | None:
         """Return the next request that shows something new, or None."""
+        if self._is_quiet and not self._shown:
+            return None
         closed = self._pages.closed
         tail = self._pages.tail()
         self._room = self._page_limit - len(tail) - 64
