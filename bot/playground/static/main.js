@@ -1,0 +1,90 @@
+// The page: connect, load what the speaker may see, wire the parts together.
+
+import { openModal } from "./components.js";
+import { Composer } from "./composer.js";
+import { Connection } from "./connection.js";
+import { MessageList } from "./messages.js";
+import { Panel, toggler } from "./panel.js";
+import { RunningLine } from "./running.js";
+import { Sidebar } from "./sidebar.js";
+import { Store } from "./store.js";
+import { startTheme } from "./theme.js";
+import { startTicking } from "./timestamps.js";
+import { failed, toast } from "./toast.js";
+
+const store = new Store();
+const connection = new Connection();
+const ask = (action, args) => connection.ask(action, args);
+const composer = new Composer(store, ask);
+const messages = new MessageList(store, ask, composer);
+composer.onEditLast = () => messages.editLast();
+composer.onFocusMessages = () => messages.focusLast();
+new RunningLine(store, ask);
+new Sidebar(store, speakAs);
+new Panel(store, ask);
+
+async function speakAs(userId) {
+  const snapshot = await ask("view", { user_id: userId });
+  remember("speaker", snapshot.me);
+  store.load(snapshot);
+}
+
+function remember(key, value) {
+  try {
+    if (value === undefined) return localStorage.getItem(`burble-${key}`);
+    localStorage.setItem(`burble-${key}`, value);
+  } catch {
+    // Without storage the page works, it only forgets.
+  }
+  return null;
+}
+
+connection.addEventListener("open", async () => {
+  document.body.classList.remove("disconnected");
+  try {
+    store.current ??= location.hash.slice(1) || remember("channel");
+    await speakAs(remember("speaker"));
+    if (!matchMedia("(pointer: coarse)").matches) composer.focus();
+  } catch (error) {
+    failed(error);
+  }
+});
+connection.addEventListener("closed", () => document.body.classList.add("disconnected"));
+connection.addEventListener("event", ({ detail }) => store.apply(detail.event, detail.data));
+
+store.addEventListener("entered", () => {
+  remember("channel", store.current);
+  history.replaceState(null, "", `#${store.current}`);
+});
+store.addEventListener("interaction", ({ detail }) => {
+  if (detail.user_id !== store.me) return;
+  if (detail.state === "failed") toast("The application did not respond", "error");
+  if (detail.modal) openModal(detail.modal, (values) => ask("modal", { id: detail.id, values }).catch(failed));
+});
+
+addEventListener("hashchange", () => {
+  const id = location.hash.slice(1);
+  if (store.channels.has(id) && id !== store.current) store.enter(id);
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape") document.body.classList.remove("show-sidebar", "show-panel");
+  // Alt+Up and Alt+Down walk the channels, as in Discord's client.
+  if (!event.altKey || (event.key !== "ArrowUp" && event.key !== "ArrowDown")) return;
+  event.preventDefault();
+  const links = [...document.querySelectorAll("#channels a")];
+  const at = links.findIndex((link) => link.dataset.id === store.current);
+  const next = links[(at + (event.key === "ArrowUp" ? -1 : 1) + links.length) % links.length];
+  if (next) store.enter(next.dataset.id);
+});
+
+toggler(document.getElementById("toggle-sidebar"), "show-sidebar", "Channels");
+toggler(document.getElementById("toggle-panel"), "show-panel", "What happens behind the scenes");
+for (const scrim of document.querySelectorAll("[data-close]")) {
+  scrim.addEventListener("click", () => document.body.classList.remove("show-sidebar", "show-panel"));
+}
+if (matchMedia("(min-width: 1100px)").matches) document.body.classList.add("show-panel");
+document.getElementById("toggle-panel").setAttribute("aria-expanded", String(document.body.classList.contains("show-panel")));
+
+startTheme(document.getElementById("toggle-theme"), remember);
+startTicking();
+connection.start();

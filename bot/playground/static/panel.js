@@ -1,0 +1,111 @@
+// The side panel: what is special here. Edits against the limit, requests, refusals, lag; bot, model and limiter.
+
+import { chart } from "./chart.js";
+import { h, icon } from "./dom.js";
+import { failed } from "./toast.js";
+
+const STATES = { online: "Online", connecting: "Starting…", restarting: "Restarting…", crashed: "Crashed, starting again",
+  offline: "Offline", external: "Waiting for your bot", stopped: "Stopped" };
+
+export class Panel {
+  #store;
+  #ask;
+  #nodes = Object.fromEntries(["chart", "legend", "edits", "requests", "refused", "lag", "lag-p95", "tokens", "bot-state",
+    "bot-detail", "restart", "model-source", "model-note", "speed", "speed-value", "speed-field", "limiter", "bot-log"]
+    .map((id) => [id, document.getElementById(id)]));
+
+  constructor(store, ask) {
+    this.#store = store;
+    this.#ask = ask;
+    store.addEventListener("status", () => this.#status());
+    store.addEventListener("metrics", ({ detail }) => this.#metrics(detail));
+    this.#nodes.restart.addEventListener("click", () => this.#do("restart"));
+    this.#nodes.speed.addEventListener("input", () => this.#setSpeed());
+    this.#nodes.limiter.addEventListener("change", (event) => this.#do("limiter", { kind: event.target.value }));
+  }
+
+  #status() {
+    const { bot, model, limiter } = this.#store.status;
+    const { state = "offline", detail = "", log = [], managed = true } = bot ?? {};
+    const nodes = this.#nodes;
+    nodes["bot-state"].replaceChildren(h("i", { class: `presence ${state}`, "aria-hidden": "true" }), STATES[state] ?? state);
+    nodes["bot-detail"].textContent = detail;
+    nodes.restart.hidden = !managed;
+    nodes.restart.disabled = state === "restarting";
+    patchLog(nodes["bot-log"], log);
+    if (model) {
+      nodes["model-source"].textContent = model.stand_in ? "Stand-in" : "Ollama";
+      nodes["model-note"].textContent = model.note ?? "";
+      nodes["speed-field"].hidden = !model.stand_in;
+      if (document.activeElement !== nodes.speed) nodes.speed.value = String(toSlider(model.speed ?? 40));
+      nodes["speed-value"].textContent = `${rounded(model.speed ?? 40)} tokens/s`;
+    }
+    for (const input of nodes.limiter.querySelectorAll("input")) input.checked = input.value === limiter?.kind;
+  }
+
+  #setSpeed() {
+    const speed = fromSlider(Number(this.#nodes.speed.value));
+    this.#nodes["speed-value"].textContent = `${rounded(speed)} tokens/s`;
+    this.#do("speed", { tokens_per_second: speed });
+  }
+
+  #metrics(metrics) {
+    const nodes = this.#nodes;
+    const { names } = this.#store;
+    const channels = metrics.channels.map((channel) => ({ ...channel,
+      name: names.channel(channel.id) ?? (this.#store.channels.get(channel.id)?.type === 1 ? "DM" : "…") }));
+    chart(nodes.chart, channels, metrics.limit);
+    nodes.legend.replaceChildren(...channels.map((channel, index) => h("li", {},
+      h("i", { class: `series-${index % 4}`, "aria-hidden": "true" }), `${channel.name}: ${channel.recent.toFixed(1)}/s`)));
+    nodes.edits.textContent = `${metrics.edits_recent.toFixed(1)}`;
+    nodes.requests.textContent = metrics.requests.toLocaleString("en");
+    nodes.refused.textContent = String(metrics.refused);
+    nodes.refused.closest(".tile").classList.toggle("bad", metrics.refused > 0);
+    nodes.lag.textContent = seconds(metrics.lag.mean);
+    nodes["lag-p95"].textContent = seconds(metrics.lag.p95);
+    nodes.tokens.textContent = metrics.tokens_recent ? `${Math.round(metrics.tokens_recent)}` : "–";
+  }
+
+  async #do(action, args) {
+    try {
+      await this.#ask(action, args);
+    } catch (error) {
+      failed(error);
+    }
+  }
+}
+
+function patchLog(node, lines) {
+  const atEnd = node.scrollHeight - node.scrollTop - node.clientHeight < 30;
+  node.textContent = lines.join("\n");
+  if (atEnd) node.scrollTop = node.scrollHeight;
+}
+
+// The slider is logarithmic: 1 to 1000 tokens a second.
+function fromSlider(value) {
+  return 10 ** (value / 100);
+}
+
+function toSlider(speed) {
+  return Math.round(Math.log10(Math.max(1, speed)) * 100);
+}
+
+function rounded(speed) {
+  return speed < 10 ? speed.toFixed(1) : String(Math.round(speed));
+}
+
+function seconds(value) {
+  if (value === null || value === undefined) return "–";
+  return value < 10 ? `${value.toFixed(2)} s` : `${value.toFixed(1)} s`;
+}
+
+/** A button that shows or hides a side of the page and says which. */
+export function toggler(button, className, label) {
+  button.append(icon(className === "show-sidebar" ? "menu" : "chart"));
+  button.addEventListener("click", () => {
+    const shown = document.body.classList.toggle(className);
+    button.setAttribute("aria-expanded", String(shown));
+  });
+  button.setAttribute("aria-label", label);
+  button.title = label;
+}

@@ -1,0 +1,60 @@
+// The line above the composer: who types, and which replies run here, each with its stop.
+
+import { h } from "./dom.js";
+import { failed } from "./toast.js";
+
+const STOP = "⏹";
+
+export class RunningLine {
+  #store;
+  #ask;
+  #typing = document.getElementById("typing");
+  #stops = document.getElementById("stops");
+
+  constructor(store, ask) {
+    this.#store = store;
+    this.#ask = ask;
+    for (const type of ["entered", "loaded", "filled", "typing", "created", "updated", "removed"]) {
+      store.addEventListener(type, () => this.#render());
+    }
+    setInterval(() => this.#renderTyping(), 1000);
+    // The same key that stops a program in a terminal's neighbour, the browser: Ctrl+. (Cmd+. on a Mac).
+    document.addEventListener("keydown", (event) => {
+      if (event.key === "." && (event.ctrlKey || event.metaKey)) this.#stops.querySelector("button")?.click();
+    });
+  }
+
+  #render() {
+    this.#renderTyping();
+    const running = this.#store.list(this.#store.current).filter((message) => this.#isRunning(message));
+    const known = new Map([...this.#stops.children].map((node) => [node.dataset.id, node]));
+    for (const message of running) {
+      if (!known.delete(message.id)) this.#stops.append(this.#button(message));
+    }
+    known.forEach((node) => node.remove());
+  }
+
+  #isRunning(message) {
+    return message.author.id === this.#store.bot?.id && (message.reactions ?? []).some((reaction) =>
+      reaction.emoji.name?.startsWith(STOP) && reaction.users?.includes(this.#store.bot.id));
+  }
+
+  #button(message) {
+    const asker = message.referenced_message?.author;
+    const whose = asker ? ` to ${this.#store.nameOf(asker)}` : "";
+    return h("button", { type: "button", class: "stop-button", data: { id: message.id }, title: "Stop (Ctrl+.)",
+      on: { click: () => this.#ask("react", { channel_id: message.channel_id, message_id: message.id, emoji: "⏹️" })
+        .catch(failed) } },
+    h("span", { class: "stop-sign", "aria-hidden": "true" }), `Stop the reply${whose}`);
+  }
+
+  #renderTyping() {
+    const names = this.#store.current ? this.#store.typers(this.#store.current) : [];
+    const text = names.length > 3 ? "Several people are typing…"
+      : names.length ? `${new Intl.ListFormat("en").format(names)} ${names.length > 1 ? "are" : "is"} typing…` : "";
+    if (this.#typing.dataset.text === text) return;
+    this.#typing.dataset.text = text;
+    this.#typing.replaceChildren(...(text
+      ? [h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span", { text })] : []));
+  }
+}
