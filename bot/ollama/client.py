@@ -72,6 +72,9 @@ class OllamaClient:
         api_key: sent as Bearer token, only to this server, and only over https or to loopback.
         timeouts: how long to wait.
         session: for tests and special connectors; the caller closes it. By default the client has its own.
+
+    Raises:
+        ValueError: if the key cannot stand in a header.
     """
 
     def __init__(
@@ -306,6 +309,9 @@ class OllamaClient:
 def _authorization(address: URL, api_key: str | None) -> dict[str, str]:
     """Return the Authorization header: the key, else the URL's credentials, else none."""
     if api_key:
+        if not (api_key.isascii() and api_key.isprintable()):
+            # The value stays out of the message; a header cannot hold it.
+            raise ValueError("the API key holds a line break or another character that no key has")
         if address.scheme == "https" or _is_loopback(address.host or ""):
             return {"Authorization": f"Bearer {api_key}"}
         _log.warning("the API key is not sent: %s is neither https nor loopback", address.with_user(None))

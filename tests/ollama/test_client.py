@@ -156,6 +156,13 @@ def test_a_key_goes_only_over_https_or_to_loopback(url: str, sent: bool, caplog:
     assert "sesame" not in caplog.text
 
 
+@pytest.mark.parametrize("key", ["a\nb", "a\r\nX: y", "schlüssel"])
+def test_a_key_that_is_none_is_refused_without_showing_it(key: str) -> None:
+    with pytest.raises(ValueError, match="API key") as caught:
+        OllamaClient("http://127.0.0.1:1", api_key=key)
+    assert key not in str(caught.value)
+
+
 async def test_credentials_in_the_url_are_sent_as_basic_and_never_shown(server: ScriptedOllama) -> None:
     server.override("/api/version", status(401, {"error": "no"}))
     async with OllamaClient(server.url.replace("//", "//ada:p%40ss@")) as client:

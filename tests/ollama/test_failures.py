@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -23,7 +24,7 @@ from bot.errors import (
 from bot.ollama.client import OllamaClient
 from bot.ollama.failures import error_text, parse_retry_after, status_error
 from bot.ollama.types import Message
-from tests.scripted_ollama import ScriptedOllama, status
+from tests.scripted_ollama import ScriptedOllama, hang, status
 
 RECORDS = [
     json.loads(line)
@@ -138,8 +139,14 @@ async def test_a_redirect_is_not_followed_but_told() -> None:
 
 
 async def test_an_endless_error_body_is_not_read() -> None:
-    failure = await ask(500, "x" * 100_000, "text/plain", **{"Content-Length": "1000000000000"})
-    assert isinstance(failure, OllamaStatusError)
+    async with ScriptedOllama() as server, OllamaClient(server.url) as client:
+        server.enqueue(status(500, "x" * 200_000, "text/plain", {"Content-Length": "1000000000000"}), hang())
+        begin = time.monotonic()
+        with pytest.raises(OllamaStatusError, match="xxx"):
+            async with client.chat("m", PROMPT):
+                pytest.fail("no error was raised")
+        assert time.monotonic() - begin < 1
+        await server.closed()
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 from pathlib import Path
 
@@ -39,6 +40,7 @@ from tests.scripted_ollama import (
 
 SAMPLES = Path(__file__).parent / "samples"
 PROMPT = [Message("user", "hi")]
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n"
 
 
@@ -95,6 +97,7 @@ FAILURES = {
     "web page without newline": ([status(200, "<html>login</html>", "text/html")], "", NotOllama),
     "plain text": ([status(200, "Ollama is running", "text/plain")], "", NotOllama),
     "bad chunked coding": ([wire(HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nx\r\nzz")], "", OllamaError),
+    "length and chunked coding": ([wire(HEAD + b"Content-Length: 5\r\n" + CHUNKED + m("one")), cut()], "", OllamaError),
     "content length too large": ([wire(HEAD + b"Content-Length: 999\r\n\r\n" + m("one")), cut()], "one", StreamCut),
     "close-delimited": ([wire(b"HTTP/1.0 200 OK\r\n\r\n" + m("one")), cut()], "one", StreamCut),
     "headers, then silence": ([headers(), hang()], "", IdleTimeout),
@@ -161,6 +164,8 @@ WHOLE = {
     "octet stream": [status(200, ANSWER, "application/octet-stream")],
     "content length too large": [wire(HEAD + b"Content-Length: 9999\r\n\r\n" + ANSWER), cut()],
     "close-delimited": [wire(b"HTTP/1.0 200 OK\r\n\r\n" + ANSWER), cut()],
+    "gzip all the same": [status(200, gzip.compress(ANSWER), "application/x-ndjson", {"Content-Encoding": "gzip"})],
+    "trailers": [wire(HEAD + CHUNKED + b"%x\r\n%s\r\n0\r\nX-Sum: 1\r\n\r\n" % (len(ANSWER), ANSWER))],
     "1xx first": [wire(b"HTTP/1.1 103 Early Hints\r\n\r\n" + HEAD + b"\r\n" + ANSWER), cut()],
     "no terminator": [raw(ANSWER), cut()],
     "reset after done": [raw(ANSWER), pause(0.02), reset()],
