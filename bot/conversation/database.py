@@ -204,10 +204,12 @@ def _load(url: URL) -> Database:
 
 
 def _create_engine(url: URL) -> Engine:
+    # People's words are parameters, and errors end up in the log.
     if not _is_sqlite(url):
-        return create_engine(url, pool_size=_POOL_SIZE, pool_pre_ping=True)
+        return create_engine(url, hide_parameters=True, pool_size=_POOL_SIZE, pool_pre_ping=True)
     engine = create_engine(
         url,
+        hide_parameters=True,
         poolclass=StaticPool,
         pool_reset_on_return=None,
         # The driver begins a transaction before the first change, not before

@@ -5,6 +5,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
 import pytest
@@ -391,3 +392,9 @@ async def test_a_call_that_fails_leaves_the_store_working(store: Store) -> None:
         await store.record_message(12345, 0, channel_id=CHANNEL, nonce="n")
     await answer(store, 11, "x")
     assert len(await store.history(CHANNEL)) == 1
+
+
+async def test_an_errors_traceback_holds_nobodys_words(store: Store) -> None:
+    with pytest.raises(StoreError) as caught:
+        await store.record_message(12345, 0, channel_id=CHANNEL, nonce="n", text="a secret")
+    assert "secret" not in "".join(traceback.format_exception(caught.value))
