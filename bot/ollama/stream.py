@@ -14,6 +14,9 @@ from bot.ollama.failures import foreign_line, line_error
 from bot.ollama.ndjson import NDJSONDecoder, NDJSONError
 from bot.ollama.types import ChatChunk
 
+# How often a stream looks whether it waits in vain; the idle limit itself is kept to the moment.
+_CHECK_SECONDS = 2.0
+
 ParseChunk = Callable[[dict[str, Any]], ChatChunk]
 
 
@@ -87,7 +90,7 @@ class ChatStream:
         """Read until there is a chunk or the end."""
         self._waiting_since = self._loop.time()
         if self._timer is None and not self._ended:
-            self._timer = self._loop.call_later(self._idle, self._check_idle)
+            self._timer = self._loop.call_later(min(self._idle, _CHECK_SECONDS), self._check)
         try:
             while not self._ready and not self._ended:
                 self._take(await self._read())
@@ -160,16 +163,29 @@ class ChatStream:
             return NotOllama(self._url, error.line.decode("utf-8", "replace"))
         return ProtocolError(self._url, str(error))
 
-    def _check_idle(self) -> None:
-        """Give up if we have been waiting for too long, else look again when it could be."""
+    def _check(self) -> None:
+        """Give up if we have been waiting in vain or for too long, else look again soon."""
         self._timer = None
         if self._ended:
             return
         waited = 0.0 if self._waiting_since is None else self._loop.time() - self._waiting_since
-        if waited < self._idle:
-            self._timer = self._loop.call_later(self._idle - waited, self._check_idle)
-            return
-        self._failure = IdleTimeout(self._url, self._idle)
+        if waited and self._is_dead():
+            self._give_up(StreamCut(self._url, "the connection broke"))
+        elif waited >= self._idle:
+            self._give_up(IdleTimeout(self._url, self._idle))
+        else:
+            self._timer = self._loop.call_later(min(self._idle - waited, _CHECK_SECONDS), self._check)
+
+    def _is_dead(self) -> bool:
+        """Return whether the socket is gone although nobody told the reader.
+
+        That is what aiohttp makes of chunked coding that turns invalid.
+        """
+        connection = self._response.connection
+        return connection is not None and connection.transport is None
+
+    def _give_up(self, failure: OllamaError) -> None:
+        self._failure = failure
         # Wakes the read, which then finds the failure that is told.
         self._response.close()
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import zlib
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,11 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-ndjson\r\n"
 def m(content: str, *, last: bool = False) -> bytes:
     """One line of a chat."""
     return json.dumps({"message": {"content": content}, "done": last}, ensure_ascii=False).encode() + b"\n"
+
+
+_zip = zlib.compressobj(wbits=31)
+ZIPPED = HEAD + b"Content-Encoding: gzip\r\nContent-Length: 9999\r\n\r\n"
+ZIPPED += _zip.compress(m("one")) + _zip.flush(zlib.Z_SYNC_FLUSH)
 
 
 async def play(*script: Script, idle: float = 5.0) -> tuple[list[ChatChunk], OllamaError | None]:
@@ -96,6 +102,9 @@ FAILURES = {
     "web page": ([raw(b"<!doctype html>\n<title>Sign in</title>\n")], "", NotOllama),
     "web page without newline": ([status(200, "<html>login</html>", "text/html")], "", NotOllama),
     "plain text": ([status(200, "Ollama is running", "text/plain")], "", NotOllama),
+    "bad chunked coding later": ([token("one"), pause(0.01), wire(b"zz\r\nzz\r\n"), hang()], "one", StreamCut),
+    "bad gzip": ([status(200, b"garbage" * 99, "", {"Content-Encoding": "gzip"})], "", OllamaError),
+    "bad gzip later": ([wire(ZIPPED), pause(0.01), wire(b"garbage" * 99), hang()], "one", StreamCut),
     "bad chunked coding": ([wire(HEAD + b"Transfer-Encoding: chunked\r\n\r\n4\r\nx\r\nzz")], "", OllamaError),
     "length and chunked coding": ([wire(HEAD + b"Content-Length: 5\r\n" + CHUNKED + m("one")), cut()], "", OllamaError),
     "content length too large": ([wire(HEAD + b"Content-Length: 999\r\n\r\n" + m("one")), cut()], "one", StreamCut),
