@@ -24,6 +24,7 @@ from bot.errors import OllamaError, StoreError
 from bot.generation.models import ModelCatalog
 from bot.generation.queue import ReplyQueue
 from bot.generation.responder import ReplyOptions, Responder
+from bot.generation.status import DISCORD_TIMING, StatusTiming
 from bot.ollama.client import OllamaClient, Timeouts
 from bot.streaming.backoff import Backoff
 from bot.streaming.budget import EditBudget
@@ -54,7 +55,9 @@ async def serve(settings: Settings) -> int:
 
 
 @contextlib.asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, *, budget: EditBudget | None = None, timing: StatusTiming = DISCORD_TIMING
+) -> AsyncIterator[Services]:
     """Open the store and the model client, and put together what works on them."""
     timeouts = Timeouts(
         connect=settings.connect_timeout_seconds,
@@ -66,7 +69,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
         Store.open(settings.store_url) as store,
         OllamaClient(settings.ollama_host, api_key=key, timeouts=timeouts) as ollama,
     ):
-        budget = EditBudget()
+        budget = budget or EditBudget()
         catalog = ModelCatalog(ollama, default=settings.ollama_model, num_ctx=settings.num_ctx)
         queue = ReplyQueue(settings.max_concurrent_replies)
         options = ReplyOptions(
@@ -74,6 +77,7 @@ async def open_services(settings: Settings) -> AsyncIterator[Services]:
             keep_alive=settings.keep_alive,
             max_messages=settings.max_messages,
             render_markdown=settings.render_markdown,
+            timing=timing,
         )
         responder = Responder(ollama, store, budget, catalog, queue, options)
         yield Services(settings, store, ollama, catalog, queue, responder, budget)
@@ -158,7 +162,7 @@ class _Supervisor:
     async def _run_bot(self, bot: OllamaBot) -> None:
         """Run *bot* until it ends by itself or we are to stop."""
         running = asyncio.create_task(bot.start(self._token), name="discord")
-        errands = asyncio.create_task(_errands(bot), name="errands")
+        errands = asyncio.create_task(run_errands(bot), name="errands")
         stop = asyncio.create_task(self._stopping.wait(), name="stop")
         try:
             await asyncio.wait((running, stop), return_when=asyncio.FIRST_COMPLETED)
@@ -194,7 +198,7 @@ async def _close(bot: OllamaBot) -> None:
         log.debug("Closing the connection failed", exc_info=closing.exception())
 
 
-async def _errands(bot: OllamaBot) -> None:
+async def run_errands(bot: OllamaBot) -> None:
     """Do what is to be done once per connection, when the bot is ready."""
     await bot.wait_until_ready()
     await close_interrupted(bot.store, bot.courier)

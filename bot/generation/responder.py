@@ -20,7 +20,7 @@ from bot.generation.ending import Ending
 from bot.generation.models import ModelCatalog
 from bot.generation.queue import ReplyQueue
 from bot.generation.running import ReplySink, ReplyStopped, RunningReply, StopCause
-from bot.generation.status import CONTROL_AFTER, STATUS_AFTER, StatusTeller, in_line
+from bot.generation.status import DISCORD_TIMING, StatusTeller, StatusTiming, in_line
 from bot.ollama.client import OllamaClient
 from bot.ollama.stream import ChatStream
 from bot.ollama.types import ChatChunk, Message
@@ -43,16 +43,14 @@ class ReplyOptions:
         keep_alive: seconds or a Go duration; None is not sent.
         max_messages: messages per reply.
         render_markdown: ``discord`` turns what Discord does not render into what it does; ``raw`` does not.
-        status_after: see `bot.generation.status.STATUS_AFTER`.
-        control_after: see `bot.generation.status.CONTROL_AFTER`.
+        timing: when the status message and the stop control come.
     """
 
     system_prompt: str = ""
     keep_alive: str | float | None = None
     max_messages: int = 8
     render_markdown: Literal["discord", "raw"] = "discord"
-    status_after: float = STATUS_AFTER
-    control_after: float = CONTROL_AFTER
+    timing: StatusTiming = DISCORD_TIMING
 
 
 @dataclass(slots=True)
@@ -111,9 +109,7 @@ class Responder:
             self._budget,
             max_messages=self._options.max_messages,
         )
-        status = StatusTeller(
-            streamer, sink, status_after=self._options.status_after, control_after=self._options.control_after
-        )
+        status = StatusTeller(streamer, sink, timing=self._options.timing)
         job = _Job(RunningReply(prompt), reply_id, sink, streamer, status)
         try:
             job.reply = self.queue.enter(prompt, lambda reply: status.say(in_line(self.queue.ahead(reply))))
@@ -125,6 +121,11 @@ class Responder:
             await self._run(job)
         finally:
             self.queue.leave(job.reply)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a writer or the clearing up after a reply still runs."""
+        return bool(self._tasks)
 
     async def shutdown(self, grace: float) -> None:
         """Take no new prompt, give running replies *grace* seconds, then close them in words."""

@@ -5,14 +5,26 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from bot.generation.running import ReplySink
 from bot.streaming.streamer import ReplyStreamer
 
-STATUS_AFTER = 2.0
-"""Seconds without text after which a status message says what is going on."""
-CONTROL_AFTER = 1.0
-"""Seconds after the first text at which the stop control appears; short answers get none."""
+
+@dataclass(frozen=True, slots=True)
+class StatusTiming:
+    """When a waiting reader is told something.
+
+    Attributes:
+        status_after: seconds without text after which a status message says what is going on.
+        control_after: seconds after the first text at which the stop control appears; short answers get none.
+    """
+
+    status_after: float = 2.0
+    control_after: float = 1.0
+
+
+DISCORD_TIMING = StatusTiming()
 
 
 class StatusTeller:
@@ -27,18 +39,17 @@ class StatusTeller:
         streamer: ReplyStreamer,
         sink: ReplySink,
         *,
-        status_after: float = STATUS_AFTER,
-        control_after: float = CONTROL_AFTER,
+        timing: StatusTiming = DISCORD_TIMING,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._streamer = streamer
         self._sink = sink
-        self._control_after = control_after
+        self._control_after = timing.control_after
         self._since = int(clock())
         self._words = ""
         self._is_due = False
         self._has_text = False
-        self._timer = asyncio.get_running_loop().call_later(status_after, self._due)
+        self._timer = asyncio.get_running_loop().call_later(timing.status_after, self._due)
 
     def say(self, words: str) -> None:
         """Set what is going on, for example ``waiting for llama3.2``; shown once it is due."""
