@@ -15,15 +15,16 @@ import pytest
 from bot.config import ENV_FILE_KEY, Settings
 
 # `fast` while working, `ci` for a thorough run (HYPOTHESIS_PROFILE, or CI=true).
-# `deep` is what the streaming tests get under `ci`: pure, quick, and the place
-# where one odd document in thousands tears a page.
+# `deep` is what the splitter's tests get under `ci`: the place where one odd
+# document in thousands tears a page. A test's own @settings win over all three.
 hypothesis.settings.register_profile("fast", max_examples=60, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True, print_blob=True)
 hypothesis.settings.register_profile("deep", hypothesis.settings.get_profile("ci"), max_examples=5000)
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "fast")
 hypothesis.settings.load_profile(PROFILE)
 
-DEEP_TESTS = Path(__file__).parent / "streaming"
+DEEP_FILES = ("test_splitter", "test_markdown")
+DEEP_TIMEOUT_SECONDS = 300
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -33,8 +34,16 @@ def find_chromium() -> str | None:
     return named or next((path for name in BROWSERS if (path := shutil.which(name))), None)
 
 
+def is_deep(path: Path) -> bool:
+    """Return True for a file whose tests get the `deep` profile in a thorough run."""
+    return PROFILE == "ci" and path.name.startswith(DEEP_FILES)
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave browser tests out where no Chromium is, and say so; in CI its absence is a failure."""
+    for item in items:
+        if is_deep(item.path) and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(DEEP_TIMEOUT_SECONDS))
     if find_chromium() or os.environ.get("CI"):
         return
     browser = [item for item in items if item.get_closest_marker("browser")]
@@ -67,8 +76,7 @@ def chromium() -> str:
 @pytest.fixture(autouse=True)
 def _examples(request: pytest.FixtureRequest) -> None:
     """Give each test the number of examples that its subject deserves."""
-    deep = PROFILE == "ci" and DEEP_TESTS in request.path.parents
-    hypothesis.settings.load_profile("deep" if deep else PROFILE)
+    hypothesis.settings.load_profile("deep" if is_deep(request.path) else PROFILE)
 
 
 @pytest.fixture(autouse=True)
