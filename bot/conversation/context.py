@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from math import ceil
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bot.conversation.records import Turn
 from bot.conversation.speech import neutralise, speak
@@ -34,7 +34,7 @@ LARGEST_RESERVE = 8192
 class Message(NamedTuple):
     """A message for ``/api/chat``; *role* is system, user or assistant."""
 
-    role: str
+    role: Literal["system", "user", "assistant"]
     content: str
 
 

@@ -16,7 +16,7 @@ _MESSAGE_CONTENT_FLAGS = 1 << 18 | 1 << 19
 _ASK_TIMEOUT = aiohttp.ClientTimeout(total=20)
 
 
-class DiscordUnreachable(Exception):  # noqa: N818  # a state of the network, not a bug
+class DiscordUnreachable(Exception):
     """Discord did not answer, or not with what it should; worth another try."""
 
 

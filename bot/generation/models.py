@@ -8,20 +8,10 @@ from collections.abc import Callable, Sequence
 
 from bot.errors import NoModelInstalled, OllamaError
 from bot.ollama.client import OllamaClient
+from bot.ollama.names import canonical_name, same_model
 from bot.ollama.types import Model
 
 _FRESH_SECONDS = 15.0
-
-
-def canonical(name: str) -> str:
-    """Return a model's name as Ollama lists it: trimmed, with its tag."""
-    name = name.strip()
-    return name if ":" in name.rsplit("/", 1)[-1] else f"{name}:latest"
-
-
-def same_model(one: str, other: str) -> bool:
-    """Compare as Ollama does: the tag defaults to latest, case does not matter (server/routes.go)."""
-    return canonical(one).casefold() == canonical(other).casefold()
 
 
 class ModelCatalog:
@@ -97,7 +87,7 @@ class ModelCatalog:
 
         The wanted one, capped by the length that the model was trained with.
         """
-        key = canonical(name).casefold()
+        key = canonical_name(name).casefold()
         if key not in self._windows:
             trained = await self._trained_length(name)
             self._windows[key] = self._num_ctx if trained is None else min(self._num_ctx, trained)

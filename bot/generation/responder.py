@@ -7,23 +7,22 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bot.conversation.context import Fitted, TokenEstimator, fit, speak
-from bot.conversation.records import PromptKind, PromptRecord, ReplyState
+from bot.conversation.records import PromptRecord, ReplyState
 from bot.conversation.store import Store
-from bot.errors import BurbleError, DeliveryError, ModelMissing, OllamaError, StoreError
+from bot.errors import BurbleError, DeliveryError, ModelMissing, StoreError
 from bot.generation import ending as endings
 from bot.generation.ending import Ending
 from bot.generation.models import ModelCatalog
 from bot.generation.queue import ReplyQueue
+from bot.generation.request import Requests
 from bot.generation.running import ReplySink, ReplyStopped, RunningReply, StopCause
 from bot.generation.status import DISCORD_TIMING, StatusTeller, StatusTiming, in_line
 from bot.ollama.client import OllamaClient
 from bot.ollama.stream import ChatStream
-from bot.ollama.types import ChatChunk, Message
+from bot.ollama.types import ChatChunk
 from bot.streaming.budget import EditBudget
 from bot.streaming.splitter import Splitter
 from bot.streaming.streamer import ReplyStreamer
@@ -81,13 +80,14 @@ class Responder:
         queue: ReplyQueue,
         options: ReplyOptions,
     ) -> None:
-        self._client = client
         self._store = store
         self._budget = budget
         self.catalog = catalog
         self.queue = queue
         self._options = options
-        self._estimator = TokenEstimator()
+        self._requests = Requests(
+            client, store, catalog, system_prompt=options.system_prompt, keep_alive=options.keep_alive
+        )
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def respond(self, prompt: PromptRecord, open_sink: Callable[[int], ReplySink]) -> None:
@@ -238,26 +238,11 @@ class Responder:
         job.status.say("⏳ waiting for the model")
         job.model = await self._store.channel_model(prompt.channel_id) or await self.catalog.default()
         job.status.say(f"⏳ waiting for `{job.model}`")
-        fitted, stream = await self._ask(prompt, job.model)
-        async with stream as chunks:
+        request = await self._requests.build(prompt, job.model)
+        async with self._requests.send(request, prompt.kind) as chunks:
             await self._read(job, chunks)
         if job.last.counts is not None:
-            self._estimator.observe(job.model, fitted.messages, job.last.counts.prompt_tokens)
-
-    async def _ask(self, prompt: PromptRecord, model: str) -> tuple[Fitted, AbstractAsyncContextManager[ChatStream]]:
-        """Return what fits, and the request that sends it."""
-        num_ctx = await self.catalog.window(model)
-        system, keep_alive = self._options.system_prompt, self._options.keep_alive
-        estimate = self._estimator.bind(model)
-        if prompt.kind is PromptKind.ASK:
-            fitted = fit(system, [], prompt.text, num_ctx=num_ctx, estimate=estimate)
-            return fitted, self._client.generate(
-                model, fitted.messages[-1].content, system=system or None, num_ctx=num_ctx, keep_alive=keep_alive
-            )
-        turns = await self._store.history(prompt.channel_id, before=prompt.message_id)
-        fitted = fit(system, turns, speak(prompt.author_name, prompt.text), num_ctx=num_ctx, estimate=estimate)
-        messages = [Message(message.role, message.content) for message in fitted.messages]
-        return fitted, self._client.chat(model, messages, num_ctx=num_ctx, keep_alive=keep_alive)
+            self._requests.learn(request, job.last.counts)
 
     async def _read(self, job: _Job, chunks: ChatStream) -> None:
         """Drain the socket as fast as the model talks."""
@@ -274,6 +259,3 @@ class Responder:
                     job.last = chunk
             if job.streamer.characters > MAX_REPLY_CHARACTERS:
                 return
-
-
-__all__ = ["MAX_REPLY_CHARACTERS", "OllamaError", "ReplyOptions", "Responder"]

@@ -53,7 +53,7 @@ class StopCause:
     is_silent: bool = False
 
 
-class ReplyStopped(Exception):  # noqa: N818  # an ending, not an error
+class ReplyStopped(Exception):
     """Raised out of a reply's work when it is stopped."""
 
     def __init__(self, cause: StopCause) -> None:

@@ -1,0 +1,103 @@
+"""Every failure of the model server ends in a sentence and keeps the text."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.scripted_ollama import cut, end, error, raw, reset, say, status
+from tests.whole.stack import Stack, running
+
+
+@pytest.fixture
+async def stack(tmp_path: Path):
+    async with running(tmp_path) as stack:
+        yield stack
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ([status(404, {"error": "model 'llama3.2' not found"})], "ollama pull llama3.2"),
+        ([status(503, {"error": "server busy, please try again.  maximum pending requests exceeded"})], "busy"),
+        ([status(500, {"error": "out of memory"})], "out of memory"),
+        ([status(401, {"error": "unauthorized", "signin_url": "https://ollama.com/connect?x=1"})], "sign in"),
+        ([status(200, "<html>Login</html>", "text/html")], "not Ollama"),
+        ([error("boom")], "boom"),
+        ([end()], "cut off"),
+    ],
+)
+async def test_a_failure_before_any_text_ends_in_a_sentence(stack: Stack, script, words: str):
+    stack.ollama.enqueue(script)
+    stack.ask("Hello")
+    [text] = await stack.answered()
+    assert words in text
+    assert text.startswith("⚠️")
+
+
+@pytest.mark.parametrize(
+    ("ending", "words"),
+    [
+        (error("boom"), "boom"),
+        (end(), "cut off"),
+        (cut(), "cut off"),
+        (reset(), "cut off"),
+        (raw(b'{"model":"m","mess'), "cut off"),
+    ],
+)
+async def test_a_failure_in_the_middle_keeps_the_text_and_says_why(stack: Stack, ending, words: str):
+    stack.ollama.enqueue([*say("What came before"), ending])
+    stack.ask("Hello")
+    [text] = await stack.answered()
+    first, *rest = text.splitlines()
+    assert first == "What came before"
+    assert words in rest[-1]
+    assert rest[-1].startswith("-# ⚠️")
+    stack.ask("Again")
+    await stack.answered(2)
+    assert stack.ollama.chats[-1].json["messages"][1]["content"] == "What came before"
+
+
+async def test_ollama_down_is_said_with_its_address_and_the_bot_recovers(stack: Stack):
+    url = stack.ollama.url
+    await stack.ollama.stop()
+    stack.ask("Hello")
+    [text] = await stack.answered()
+    assert url in text
+    assert "Is it running?" in text
+
+
+async def test_a_vanished_model_is_told_with_what_is_installed(stack: Stack):
+    stack.ollama.strict_models = True
+    await stack.services.store.set_channel_model(int(stack.ask("warm up")["channel_id"]), "gone:7b")
+    await stack.answered(1)
+    stack.ask("Hello")
+    texts = await stack.answered(2)
+    assert "gone:7b" in texts[-1]
+    assert "`qwen3:8b`" in texts[-1]
+
+
+async def test_a_crash_of_our_own_ends_in_a_reference_that_is_in_the_log(stack: Stack, monkeypatch, caplog):
+    def explode(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(stack.services.catalog, "window", explode)
+    stack.ask("Hello")
+    [text] = await stack.answered()
+    reference = text.split("`")[1]
+    assert reference in caplog.text
+    assert "a bug" not in text
+
+
+async def test_a_question_asked_while_the_socket_hangs_does_not_block_another_channel(stack: Stack):
+    from bot.playground.seed import CODE_ID
+    from tests.scripted_ollama import hang
+
+    stack.ollama.enqueue([hang()])
+    stack.ask("stuck")
+    await stack.until(lambda: stack.ollama.chats)
+    stack.ask("free", channel=CODE_ID)
+    assert await stack.answered_in(CODE_ID) == ["Hello from the scripted model."]
+    await asyncio.sleep(0)
