@@ -299,7 +299,10 @@ class StreamCut(OllamaError):
 
     def sentence(self) -> str:
         """Say that there may be more."""
-        return "The answer was cut off before its end: the connection to Ollama broke or the model gave up. Ask again to retry."
+        return (
+            "The answer was cut off before its end: the connection to Ollama broke or the model gave up. "
+            "Ask again to retry."
+        )
 
 
 class ProtocolError(OllamaError):

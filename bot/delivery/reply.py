@@ -52,8 +52,9 @@ class StoreJournal:
 class DiscordReply:
     """One reply in one channel; made with a function that opens its sink.
 
-    *on_forbidden* is told when Discord refuses us there. Typing and control are tasks of this object; `close` waits for both. They
-    end by flag: a request to Discord is never cancelled.
+    *on_forbidden* is told when Discord refuses us there. Typing and control are
+    tasks of this object; `close` waits for both. They end by flag: a request to
+    Discord is never cancelled.
     """
 
     def __init__(
