@@ -7,7 +7,9 @@ import logging
 import os
 import shutil
 import socket
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import hypothesis
 import pytest
@@ -37,6 +39,14 @@ def find_chromium() -> str | None:
 def is_deep(path: Path) -> bool:
     """Return True for a file whose tests get the `deep` profile in a thorough run."""
     return PROFILE == "ci" and path.name.startswith(DEEP_FILES)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, Any, Any]:
+    """Import each file under its profile: Hypothesis takes a test's settings when it is decorated."""
+    if isinstance(collector, pytest.Module):
+        hypothesis.settings.load_profile("deep" if is_deep(collector.path) else PROFILE)
+    return (yield)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -74,12 +84,6 @@ def chromium() -> str:
 
 
 @pytest.fixture(autouse=True)
-def _examples(request: pytest.FixtureRequest) -> None:
-    """Give each test the number of examples that its subject deserves."""
-    hypothesis.settings.load_profile("deep" if is_deep(request.path) else PROFILE)
-
-
-@pytest.fixture(autouse=True)
 def _no_settings_leak_in(monkeypatch: pytest.MonkeyPatch) -> None:
     """Take the machine's own settings and the checkout's ``.env`` out of the way."""
     for name in Settings.model_fields:
@@ -88,7 +92,7 @@ def _no_settings_leak_in(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _logging_as_before() -> object:
+def _logging_as_before() -> Iterator[None]:
     """Undo what a test did to the process-wide logging."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
@@ -101,7 +105,7 @@ def _logging_as_before() -> object:
             logger.setLevel(levels.get(name, logging.NOTSET))
 
 
-class NotLoopbackError(RuntimeError):
+class NotLoopbackError(OSError):
     """A test tried to leave this machine."""
 
 
@@ -126,7 +130,7 @@ def is_number(host: str | bytes | None) -> bool:
 
 
 @pytest.fixture(scope="session")
-def _escapes() -> object:
+def _escapes() -> Iterator[list[str]]:
     """Stand before every connection and every name look-up of the process; collect what wants out."""
     patch = pytest.MonkeyPatch()
     escapes: list[str] = []
@@ -157,7 +161,7 @@ def _escapes() -> object:
 
 
 @pytest.fixture(autouse=True)
-def _loopback_only(_escapes: list[str]) -> object:
+def _loopback_only(_escapes: list[str]) -> Iterator[None]:
     """Fail a test that tried to reach anything but loopback, even if its code swallowed the error."""
     _escapes.clear()
     yield
