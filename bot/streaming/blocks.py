@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import regex
 
 from bot.streaming.lexer import footnote
 from bot.streaming.markdown import render_inline
-from bot.streaming.pieces import PLAIN, Context, Fence, Piece, Rank, TableHead
+from bot.streaming.pieces import PLAIN, Context, Fence, Piece, Rank, TableHead, closed
 from bot.streaming.table_block import render_table
 from bot.streaming.tables import is_delimiter_row, parse_aligns, split_row
 
@@ -60,11 +62,11 @@ class BlockReader:
     def read(self, at: int, context: Context) -> Block:
         """Return the block that starts at *at* where *context* is open."""
         if context.fence:
-            return self._fence(at, context, context.fence, fresh=False)
+            return self._fence(at, context, context.fence)
         if context.table:
             return self._table(at, context, context.table)
         if context.midline or context.spans:
-            return self._paragraph(at, at, context, "")
+            return self._paragraph(at, context, "")
         return self._block(at)
 
     # Lines
@@ -100,10 +102,10 @@ class BlockReader:
             return Block([], end, complete=False)
         fence = self._fence_start(line)
         if fence:
-            return self._fence(min(end + 1, len(self.source)), context, fence, fresh=end < len(self.source))
+            return self._fence(min(end + 1, len(self.source)), context, fence)
         if not self.raw and _RULE.fullmatch(line):
             text = ("> " if quoted else "") + RULE
-            return self._finish([Piece(text, end, Rank.BLOCK)], end, quoted=quoted)
+            return self._finish([Piece(text, end, Rank.BLOCK)], end)
         heading = _HEADING.match(line)
         if heading:
             return self._heading(start, end, heading, context)
@@ -111,9 +113,9 @@ class BlockReader:
         if table:
             return table
         lead_end, lead = self._lead(line)
-        return self._paragraph(at, start + lead_end, context, lead)
+        return self._paragraph(start + lead_end, context, lead)
 
-    def _finish(self, pieces: list[Piece], end: int, *, quoted: bool = False, rank: int = Rank.BLOCK) -> Block:
+    def _finish(self, pieces: list[Piece], end: int, *, rank: int = Rank.BLOCK) -> Block:
         """Return a block whose last line ends at *end*, with the blank lines after it."""
         complete = self._known(end)
         following = min(end + 1, len(self.source))
@@ -128,7 +130,7 @@ class BlockReader:
             last.text = last.text.rstrip() + ("\n\n" if blank else "\n")
             last.rank = rank if blank or rank == Rank.HEADING else max(Rank.LINE, rank)
             last.end = following
-            last.after = Context(quoted=False) if not quoted else PLAIN
+            last.after = PLAIN
         return Block(pieces, following, complete=complete)
 
     def _heading(self, start: int, end: int, heading: regex.Match[str], context: Context) -> Block:
@@ -171,7 +173,7 @@ class BlockReader:
             return task.end(), f"{indent}{marker} {'☐' if task[1] == ' ' else '☑'} "
         return item.end(), f"{indent}{marker} "
 
-    def _paragraph(self, at: int, start: int, context: Context, lead: str) -> Block:
+    def _paragraph(self, start: int, context: Context, lead: str) -> Block:
         """Render the run of lines whose text starts at *start*; marks may span its lines."""
         end = self._line_end(start)
         while end < len(self.source) and self._known(end + 1) and self._continues(end + 1, context):
@@ -185,7 +187,7 @@ class BlockReader:
         )
         if not ended:
             return Block(pieces, stop, complete=False)
-        return self._finish(pieces, end, quoted=context.quoted)
+        return self._finish(pieces, end)
 
     def _continues(self, at: int, context: Context) -> bool:
         """Whether the line at *at* goes on with the paragraph before it."""
@@ -211,17 +213,18 @@ class BlockReader:
         language = _LANGUAGE.match(match[3])
         return Fence(match[2][0], len(match[2]), len(match[1].expandtabs(4)), language[0] if language else "")
 
-    def _fence(self, at: int, context: Context, fence: Fence, *, fresh: bool) -> Block:
-        """Render code from *at* on; *fresh* is whether the opening line has just ended."""
+    def _fence(self, at: int, context: Context, fence: Fence) -> Block:
+        """Render code from *at* on."""
         quoted = context.quoted
         code = Context(quoted=quoted, fence=fence)
         pieces: list[Piece] = []
         at_start = at
         while at < len(self.source):
-            line_quoted, start = self._after_quote(at) if quoted else (False, at)
+            midline = context.midline and at == at_start
+            line_quoted, start = self._after_quote(at) if quoted and not midline else (quoted, at)
             end = self._line_end(start)
             line = self.source[start:end]
-            if line_quoted != quoted or self._closes(line, fence):
+            if line_quoted != quoted or (not midline and self._closes(line, fence)):
                 closed = line_quoted == quoted
                 if self._known(at) or not closed:
                     return self._fence_end(pieces, end if closed else at - 1, quoted=quoted)
@@ -230,7 +233,6 @@ class BlockReader:
                 break
             self._code_line(pieces, line, end, code)
             at = min(end + 1, len(self.source))
-        del at_start, fresh
         if self.final:
             return self._fence_end(pieces, len(self.source), quoted=quoted)
         return Block(pieces, len(self.source), complete=False)
@@ -252,14 +254,16 @@ class BlockReader:
         if not pieces:
             prefix += f"```{fence.language if fence else ''}\n{prefix}"
         width = min(100, self.atom_cap)
+        inner = replace(code, midline=True)
         chunks = [text] if len(text) <= 2 * width else regex.findall(rf"\s{{1,{width}}}|\S\X{{0,{width // 2}}}", text)
         offset = end - (len(line) - indent)
         for chunk in chunks:
             offset += len(chunk.replace("\u200b", ""))
-            pieces.append(Piece(prefix + chunk, offset, Rank.GRAPHEME if chunk.strip() else Rank.NEVER, code))
+            pieces.append(Piece(prefix + chunk, offset, Rank.GRAPHEME if chunk.strip() else Rank.NEVER, inner))
             prefix = ""
         pieces[-1].text += "\n"
         pieces[-1].rank = Rank.LINE
+        pieces[-1].after = code
         pieces[-1].end = min(end + 1, len(self.source))
 
     def _fence_end(self, pieces: list[Piece], end: int, *, quoted: bool) -> Block:
@@ -292,9 +296,10 @@ class BlockReader:
         rows: list[tuple[int, int, int]] = []
         ended = False
         while at < len(self.source):
-            quoted, start = self._after_quote(at)
+            midline = context.midline and not rows
+            quoted, start = (context.quoted, at) if midline else self._after_quote(at)
             end = self._line_end(start)
-            if quoted != context.quoted or "|" not in self.source[start:end]:
+            if quoted != context.quoted or not (midline or "|" in self.source[start:end]):
                 ended = self._known(at) or not self.source[start:end].strip(" |")
                 break
             at = min(end + 1, len(self.source))
@@ -311,14 +316,12 @@ class BlockReader:
         )
         if not (ended or self.final):
             return Block(pieces, len(self.source), complete=False)
-        if pieces and not pieces[-1].after.table:
-            pass
         return self._table_end(pieces, at, context)
 
     def _table_end(self, pieces: list[Piece], at: int, context: Context) -> Block:
         if pieces:
             last = pieces[-1]
-            last.text = last.text.rstrip() + last.after.closing
+            last.text = closed(last.text.rstrip(), last.after)
             last.after = PLAIN
         end = at - 1 if at and self.source[at - 1] == "\n" else at
         del context

@@ -66,8 +66,8 @@ _NEWLINE = regex.compile(r"\\?\n[ \t]*")
 _NEWLINE_QUOTED = regex.compile(r"\\?\n(?: {0,3}>[ \t]?)*[ \t]*")
 _URL = regex.compile(r"https?://[^\s<>`]+")
 _URL_TAIL = regex.compile(r"(?:[*_~|\].,;:!?'\"]|\)(?![^(]*\())+$")
-_TICKS = regex.compile(r"`+")
-_RUN = regex.compile(r"\*+|_+|~+|\|+")
+_TICKS = regex.compile(r"`{1,60}")
+_RUN = regex.compile(r"\*{1,60}|_{1,60}|~{1,60}|\|{1,60}")
 _ANGLE = regex.compile(
     r"<(?:a?:\w{1,32}:\d{15,21}|@[!&]?\d{15,21}|#\d{15,21}|t:-?\d{1,13}(?::[tTdDfFRsS])?"
     r"|/[\w -]{1,100}:\d{15,21}|id:\w+|https?://[^\s<>]{1,1000})>"
@@ -121,7 +121,7 @@ class Lexer:
     def tokenize(self, open_code: str = "") -> list[Token]:
         """Return the tokens; *open_code* is the mark of inline code that is open at the start."""
         if open_code:
-            self._code_content(open_code, open_code, self.at)
+            self._code_content(open_code, self.at)
         plain = _PLAIN_RAW if self.raw else _PLAIN
         source, end = self.source, self.end
         while self.at < end:
@@ -233,10 +233,8 @@ class Lexer:
         optimistic = not self.final and self.end - after <= _CODE_CAP
         if close < 0 and not optimistic:
             return self._text(mark if self.raw else "".join("\\`" for _ in mark), after)
-        content = self.source[after : close if close >= 0 else self.end]
-        shown = mark if self.raw or len(mark) < 3 else ("``" if "`" in content else "`")
-        self._emit(Kind.OPEN, shown, after)
-        self._code_content(mark, shown, after)
+        self._emit(Kind.OPEN, mark, after)
+        self._code_content(mark, after)
         return True
 
     def _closing_ticks(self, mark: str, start: int) -> int:
@@ -245,30 +243,21 @@ class Lexer:
                 return match.start()
         return -1
 
-    def _code_content(self, mark: str, shown: str, start: int) -> None:
+    def _code_content(self, mark: str, start: int) -> None:
+        """Take the inside of inline code from *start* to its closing *mark*, or to the end."""
         close = self._closing_ticks(mark, start)
-        stop = close if close >= 0 else self.end
-        content = self.source[start:stop]
+        content = self.source[start : close if close >= 0 else self.end]
         if close < 0 and not self.final:
             content = content.rstrip("`")
-        if len(mark) > 1 and len(content) <= self.atom_cap:
-            parts = [content]
-        else:
-            parts = re.split(r"(\s+)", content)
         self.at = start
-        for part in parts:
-            if not part:
-                continue
+        for part in re.split(r"(\s+)", content):
             if part.isspace():
                 self._emit(Kind.SPACE, part.replace("\n", " ")[:200], self.at + len(part))
                 self.tokens[-1].code = True
-            elif len(parts) == 1:
-                self._emit(Kind.ATOM, part.replace("\n", " "), self.at + len(part))
-                self.tokens[-1].code = True
-            else:
+            elif part:
                 self._chunks(part, self.at, code=True)
         if close >= 0:
-            self._emit(Kind.CLOSE, shown, close + len(mark))
+            self._emit(Kind.CLOSE, mark, close + len(mark))
         elif self.at < self.end:
             self._hold()
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import regex
 
 from bot.streaming.lexer import Action, Kind, Lexer, Token
-from bot.streaming.pieces import Context, Piece, Rank
+from bot.streaming.pieces import Context, Piece, Rank, closing
 
-__all__ = ["Style", "render_inline"]
+__all__ = ["render_inline"]
 
 _SENTENCE_END = regex.compile(r"[.!?…:;。！？][\"'”’)\]*_]*$")
 _BLOCK_START = regex.compile(r"(-#|#{1,3}|>{1,3}|[-*+]|\d{1,9}[.)])")
@@ -136,9 +136,8 @@ class _Emitter:
             return self.pieces
         last = self.pieces[-1]
         if final:
-            for mark in reversed(self.spans):
-                if mark not in self.waiting:
-                    last.text = last.text.rstrip() + mark
+            text = last.text.rstrip()
+            last.text = text + closing(text, tuple(mark for mark in self.spans if mark not in self.waiting))
             self.spans = []
             last.after = self._context(midline=False)
         last.end = end
@@ -161,6 +160,8 @@ class _Emitter:
             text = self._defuse(text, atom=token.kind is not Kind.TEXT)
         self.line_start = self.fragile = False
         opened = "".join(self.waiting)
+        if opened.endswith("`") and text.startswith("`"):
+            opened += " "
         self.waiting.clear()
         rank = Rank.NEVER if token.kind is Kind.HELD else Rank.GRAPHEME
         self.pieces.append(Piece(self.prefix + opened + text, token.end, rank, self._context(midline=True)))
@@ -194,7 +195,7 @@ class _Emitter:
         last.text = last.text.rstrip(" ") + "\n"
         last.end = token.end
         broken = token.text == "br"
-        last.after = self._context(midline=broken)
+        last.after = self._context(midline=broken or self.quoted)
         last.rank = Rank.LINE + (Rank.SPAN if last.after.spans else 0)
         self.prefix = "> " if self.quoted else ""
         self.line_start = True
@@ -226,7 +227,7 @@ class _Emitter:
             return
         if self.pieces:
             last = self.pieces[-1]
-            last.text += mark
+            last.text += closing(last.text, (mark,))
             last.end = end
             last.rank = Rank.GRAPHEME
             last.after = self._context(midline=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bot.streaming.blocks import BlockReader
-from bot.streaming.pieces import PLAIN, Context, Piece, Rank
+from bot.streaming.pieces import PLAIN, Context, Piece, Rank, closed
 
 __all__ = ["Page", "choose_cut", "join", "show"]
 
@@ -46,7 +46,7 @@ def sizes(pieces: list[Piece]) -> list[int]:
     total = 0
     for piece in pieces:
         trimmed = total + len(piece.text.rstrip())
-        result.append(trimmed + len(piece.after.closing))
+        result.append(trimmed + len(closed("`", piece.after)) - 1)
         total += len(piece.text)
     return result
 
@@ -84,10 +84,4 @@ def show(pieces: list[Piece], cursor: str = "") -> str:
     text, after = join(pieces)
     if not text:
         return ""
-    if not cursor:
-        return text + after.closing
-    if after.in_code_block:
-        return text + cursor + after.closing
-    if text.endswith("```"):
-        return f"{text}\n{cursor.strip()}"
-    return text + after.closing + cursor
+    return closed(text, after, cursor)

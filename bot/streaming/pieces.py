@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-__all__ = ["PLAIN", "Context", "Fence", "Piece", "Rank", "TableHead"]
+__all__ = ["PLAIN", "Context", "Fence", "Piece", "Rank", "TableHead", "closed", "closing"]
 
 
 class Rank(IntEnum):
@@ -78,13 +78,6 @@ class Context:
         """Whether Discord shows a code block here."""
         return self.fence is not None or (self.table is not None and not self.table.records)
 
-    @property
-    def closing(self) -> str:
-        """The marks that close everything open here, put after text without trailing white space."""
-        if self.in_code_block:
-            return "\n> ```" if self.quoted else "\n```"
-        return "".join(reversed(self.spans))
-
 
 PLAIN = Context()
 
@@ -104,3 +97,18 @@ class Piece:
     end: int
     rank: int
     after: Context = PLAIN
+
+
+def closing(text: str, spans: tuple[str, ...]) -> str:
+    """Return the marks that close *spans* after *text*, which ends without white space."""
+    marks = "".join(reversed(spans))
+    return " " + marks if marks.startswith("`") and text.endswith("`") else marks
+
+
+def closed(text: str, after: Context, cursor: str = "") -> str:
+    """Return *text*, which ends without white space, with all that is open *after* it closed, and *cursor*."""
+    if after.in_code_block:
+        return text + cursor + ("\n> ```" if after.quoted else "\n```")
+    if cursor and text.endswith("```"):
+        cursor = "\n" + cursor.strip()
+    return text + closing(text, after.spans) + cursor

@@ -8,8 +8,11 @@ from bot.streaming.markdown import render_inline
 from bot.streaming.pieces import Context, Piece, Rank, TableHead
 from bot.streaming.plain import plain_text
 from bot.streaming.tables import MAX_WIDTH, align_rows, split_row
+from bot.streaming.text import escape_markdown
 
 __all__ = ["render_table"]
+
+_MAX_TITLE = 60
 
 
 def render_table(
@@ -73,35 +76,47 @@ def _records(
     known: list[bool],
 ) -> list[Piece]:
     pieces: list[Piece] = []
-    for (start, end, following), whole in zip(rows, known, strict=True):
-        first = len(pieces)
-        for i, (a, b) in enumerate(split_row(source[start:end])):
-            column = i + (head.column if not first else 0)
+    for number, ((start, end, following), whole) in enumerate(zip(rows, known, strict=True)):
+        row: list[Piece] = []
+        spans = split_row(source[start:end])
+        for i, (a, b) in enumerate(spans[: len(head.cells)]):
+            column = i + (0 if number else head.column)
             if column >= len(head.cells):
                 break
-            resumed = not first and not i and context.midline
-            lead = "" if resumed else f"**{plain_text(head.cells[column])}:** "
-            base = replace(context, table=None) if resumed else Context(quoted=context.quoted)
-            part = render_inline(
-                source,
-                start + a,
-                start + b,
-                context=base,
-                lead=lead,
-                final=whole or final,
-                raw=False,
-                atom_cap=atom_cap,
-            )
-            for piece in part:
-                piece.after = replace(piece.after, table=replace(head, column=column))
-            if part:
-                part[-1].text = part[-1].text.rstrip() + "\n"
-                part[-1].rank = Rank.SENTENCE
-                part[-1].after = Context(quoted=context.quoted, table=replace(head, column=column + 1))
-                pieces += part
-        if len(pieces) > first:
-            pieces[-1].text = pieces[-1].text.rstrip() + ("\n> \n" if context.quoted else "\n\n")
-            pieces[-1].rank = Rank.LINE
-            pieces[-1].end = following
-            pieces[-1].after = Context(quoted=context.quoted, table=replace(head, column=0))
+            done = whole or final or i + 1 < len(spans)
+            resumed = context if context.midline and not number and not i else None
+            row += _cell(source, start + a, start + b, resumed, context, head, column, done=done, atom_cap=atom_cap)
+        if row and (whole or final):
+            last = row[-1]
+            last.text = last.text.rstrip() + ("\n> \n" if context.quoted else "\n\n")
+            last.rank, last.end = Rank.LINE, following
+            last.after = Context(quoted=context.quoted, table=replace(head, column=0))
+        pieces += row
+    return pieces
+
+
+def _cell(
+    source: str,
+    start: int,
+    end: int,
+    resumed: Context | None,
+    context: Context,
+    head: TableHead,
+    column: int,
+    *,
+    done: bool,
+    atom_cap: int,
+) -> list[Piece]:
+    """Return the pieces of one cell of a record, its header before it unless the page was cut in it."""
+    title = plain_text(head.cells[column])[:_MAX_TITLE].rstrip()
+    lead = "" if resumed or not title else f"**{escape_markdown(title)}:** "
+    base = replace(resumed, table=None) if resumed else Context(quoted=context.quoted)
+    pieces = render_inline(source, start, end, context=base, lead=lead, final=done, raw=False, atom_cap=atom_cap)
+    for piece in pieces:
+        piece.after = replace(piece.after, table=replace(head, column=column))
+    if pieces and done:
+        last = pieces[-1]
+        last.text = last.text.rstrip() + "\n"
+        last.rank = Rank.SENTENCE
+        last.after = Context(quoted=context.quoted, table=replace(head, column=column + 1))
     return pieces
