@@ -110,6 +110,7 @@ def _playground(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
             stand_in=options.stand_in,
             speed=options.speed,
             limiter=options.limiter,
+            ollama_host=settings.ollama_host,
         )
     )
 

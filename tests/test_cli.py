@@ -56,6 +56,7 @@ class Options:
     stand_in: bool
     speed: float
     limiter: str
+    ollama_host: str
 
 
 @pytest.fixture
@@ -188,14 +189,19 @@ def test_the_playground_needs_no_token_and_has_defaults(playground: list[Options
             stand_in=False,
             speed=40.0,
             limiter="fixed",
+            ollama_host="http://127.0.0.1:11434",
         )
     ]
 
 
-def test_the_playground_gets_its_options(playground: list[Options], tmp_path: Path) -> None:
+def test_the_playground_gets_its_options_and_the_ollama_of_the_settings(
+    playground: list[Options], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "some.env").write_text("OLLAMA_HOST=gpu-box\n")
+    monkeypatch.setenv("BURBLE_ENV_FILE", str(tmp_path / "some.env"))
     words = "playground --port 0 --no-browser --no-bot --stand-in --speed 7.5 --limiter leaky --data-dir"
     assert main([*words.split(), str(tmp_path)]) == 0
-    assert dataclasses.astuple(playground[0]) == (0, tmp_path, True, True, True, 7.5, "leaky")
+    assert dataclasses.astuple(playground[0]) == (0, tmp_path, True, True, True, 7.5, "leaky", "http://gpu-box:11434")
 
 
 def test_the_placeholder_of_the_example_does_not_stop_the_playground(
