@@ -86,6 +86,11 @@ class Tap:
         self._may_carry_key = target.scheme == "https" or target.host in ("127.0.0.1", "localhost", "::1")
 
     @property
+    def shown_upstream(self) -> str:
+        """The model server's address without credentials."""
+        return str(URL(self.upstream).with_user(None))
+
+    @property
     def url(self) -> str:
         """The base URL to give the bot, once started."""
         return f"http://127.0.0.1:{self._port}"

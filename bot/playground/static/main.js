@@ -52,6 +52,13 @@ connection.addEventListener("open", async () => {
 connection.addEventListener("closed", () => document.body.classList.add("disconnected"));
 connection.addEventListener("event", ({ detail }) => store.apply(detail.event, detail.data));
 
+async function loadCommands() {
+  const channelId = store.current;
+  const commands = await ask("commands", { channel_id: channelId }).catch(() => []);
+  if (channelId === store.current) store.commands = commands;
+}
+for (const type of ["loaded", "entered", "commands"]) store.addEventListener(type, loadCommands);
+
 store.addEventListener("entered", () => {
   remember("channel", store.current);
   history.replaceState(null, "", `#${store.current}`);

@@ -145,9 +145,9 @@ function reactions(message, context) {
 }
 
 function reactionButton(message, reaction, context) {
-  const mine = reaction.users?.includes(context.store.me) ?? reaction.me;
+  const mine = reaction.user_ids?.includes(context.store.me);
   const stop = reaction.emoji.name?.startsWith(STOP);
-  const who = (reaction.users ?? []).map((id) => context.store.nameOf(context.store.person(id))).join(", ");
+  const who = (reaction.user_ids ?? []).map((id) => context.store.nameOf(context.store.person(id))).join(", ");
   return h("button", { type: "button", class: `reaction${mine ? " mine" : ""}${stop ? " stop" : ""}`,
     "aria-pressed": String(Boolean(mine)), "aria-label": reactionLabel(reaction, stop),
     title: stop ? "Stop this reply" : who, data: { key: reaction.emoji.id ?? reaction.emoji.name, react: reaction.emoji.name,

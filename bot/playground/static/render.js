@@ -37,7 +37,7 @@ function codeBlock(node) {
 }
 
 const INLINES = {
-  text: (node) => document.createTextNode(node.text),
+  text: (node) => text(node.text),
   strong: (node, names) => h("strong", {}, inlines(node.children, names)),
   em: (node, names) => h("em", {}, inlines(node.children, names)),
   u: (node, names) => h("u", {}, inlines(node.children, names)),
@@ -55,6 +55,15 @@ const INLINES = {
   emoji: (node) => h("span", { class: "custom-emoji", title: `:${node.name}:`, text: `:${node.name}:` }),
   time: (node) => timeNode(node.unix, node.style),
 };
+
+/** The stop sign is drawn, because it is what this is about and few fonts have it. */
+function text(value) {
+  const parts = value.split(/⏹\ufe0f?/);
+  return parts.flatMap((part, index) => [
+    index ? h("span", { class: "stop-sign in-text", role: "img", "aria-label": "stop" }) : null,
+    part ? document.createTextNode(part) : null,
+  ]).filter(Boolean);
+}
 
 function inlines(nodes, names) {
   return nodes.map((node) => INLINES[node.type](node, names));

@@ -36,7 +36,7 @@ export class RunningLine {
 
   #isRunning(message) {
     return message.author.id === this.#store.bot?.id && (message.reactions ?? []).some((reaction) =>
-      reaction.emoji.name?.startsWith(STOP) && reaction.users?.includes(this.#store.bot.id));
+      reaction.emoji.name?.startsWith(STOP) && reaction.user_ids?.includes(this.#store.bot.id));
   }
 
   #button(message) {

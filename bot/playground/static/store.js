@@ -146,7 +146,7 @@ export class Store extends EventTarget {
     THREAD_UPDATE: (channel) => this.#channel(channel),
     CHANNEL_DELETE: ({ id }) => { this.channels.delete(id); this.#tell("channels"); },
     THREAD_DELETE: ({ id }) => { this.channels.delete(id); this.#tell("channels"); },
-    COMMANDS: ({ commands }) => { this.commands = commands; this.#tell("commands"); },
+    COMMANDS_CHANGED: () => this.#tell("commands"),
     STATUS: (status) => this.setStatus(status),
     METRICS: (metrics) => this.#tell("metrics", metrics),
     INTERACTION_STATE: (data) => {
@@ -187,10 +187,10 @@ export class Store extends EventTarget {
     if (!message) return;
     const reactions = [...(message.reactions ?? [])];
     const index = reactions.findIndex((reaction) => sameEmoji(reaction.emoji, emoji));
-    const users = new Set(reactions[index]?.users ?? []);
+    const users = new Set(reactions[index]?.user_ids ?? []);
     if (step > 0) users.add(userId);
     else users.delete(userId);
-    const changed = { emoji, users: [...users], count: users.size };
+    const changed = { emoji, user_ids: [...users], count: users.size };
     if (index < 0) { if (step > 0) reactions.push(changed); } else if (users.size) reactions[index] = changed;
     else reactions.splice(index, 1);
     message.reactions = reactions;

@@ -1,0 +1,269 @@
+"""``burble playground``: a loopback Discord, a model, the bot as a process of its own, and the web page."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import sys
+import time
+import webbrowser
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from bot.playground.backstage import PlaygroundBackstage
+from bot.playground.discord import LoopbackDiscord
+from bot.playground.lag import LagMeter
+from bot.playground.limits import LimitSettings
+from bot.playground.page import Page
+from bot.playground.page_metrics import Meter
+from bot.playground.standin import StandIn
+from bot.playground.supervisor import BotProcess
+from bot.playground.tap import Tap, model_server_url
+from bot.playground.world import World
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping, Sequence
+
+    from bot.playground.limits import Kind
+
+__all__ = ["PlaygroundOptions", "run_playground"]
+
+_PROBE_SECONDS = 1.5
+_PORTS_TRIED = 20
+_OPENED_LATER_SECONDS = 0.3
+# What a bot on this machine may have in its environment must not lead the playground's bot elsewhere.
+_FOREIGN = ("DATABASE_URL", "BURBLE_ENV_FILE", "DATA_DIR")
+
+
+@dataclass(frozen=True, slots=True)
+class PlaygroundOptions:
+    """What ``burble playground`` was asked for.
+
+    Attributes:
+        port: of the page on 127.0.0.1; the next free one is taken if it is in use, 0 takes any.
+        data_dir: where channels and the bot's database are kept; nothing is written elsewhere.
+        no_browser: only print the address.
+        no_bot: run Discord alone and print what another bot needs to connect.
+        stand_in: use the stand-in even if Ollama answers.
+        speed: of the stand-in, in tokens per second.
+        limiter: kind of the rate limits, ``fixed`` or ``leaky``.
+        ollama_host: where to look for Ollama, in any form of ``OLLAMA_HOST``; None reads that variable.
+        bot_command: what to run as the bot.
+        bot_env: further environment for the bot.
+    """
+
+    port: int = 8765
+    data_dir: Path = Path("data/playground")
+    no_browser: bool = False
+    no_bot: bool = False
+    stand_in: bool = False
+    speed: float = 40.0
+    limiter: Kind = "fixed"
+    ollama_host: str | None = None
+    bot_command: Sequence[str] = (sys.executable, "-m", "bot", "run")
+    bot_env: Mapping[str, str] = field(default_factory=dict)
+
+
+async def run_playground(options: PlaygroundOptions) -> int:
+    """Run the playground until Ctrl-C or SIGTERM; return the exit code, 0 after a clean stop."""
+    stopping = asyncio.Event()
+    async with open_playground(options) as playground:
+        with _signals(stopping, playground.bot):
+            _say(playground.greeting())
+            opener = None if options.no_browser else asyncio.create_task(_open_browser(playground.url), name="browser")
+            bot = asyncio.create_task(playground.bot.run(), name="bot") if playground.bot else None
+            await stopping.wait()
+            _say("Stopping …")
+            if opener is not None:
+                opener.cancel()
+            if playground.bot is not None and bot is not None:
+                playground.bot.stop()
+                await bot
+    return 0
+
+
+@dataclass(slots=True)
+class Playground:
+    """A running playground.
+
+    Attributes:
+        world: its people and channels.
+        discord: the loopback Discord.
+        backstage: what the page's side panel shows.
+        bot: the bot's process (not yet started), or None.
+    """
+
+    world: World
+    discord: LoopbackDiscord
+    backstage: PlaygroundBackstage
+    bot: BotProcess | None
+
+    @property
+    def url(self) -> str:
+        """The page's address."""
+        return f"http://127.0.0.1:{self.discord.port}/"
+
+    def greeting(self) -> str:
+        """Say where everything is."""
+        lines = [f"Burble playground: {self.url}"]
+        if self.bot is None:
+            lines += [
+                "No bot was started. To connect one, give it:",
+                f"  DISCORD_API_URL={self.discord.api_url}",
+                f"  DISCORD_TOKEN={self.discord.token}",
+            ]
+        else:
+            lines.append(f"Model: {self.backstage.model_note}")
+        return "\n".join([*lines, "Press Ctrl-C to stop."])
+
+
+@contextlib.asynccontextmanager
+async def open_playground(options: PlaygroundOptions) -> AsyncIterator[Playground]:
+    """Open everything but the bot's process, which the caller runs, and close it in order."""
+    data_dir = options.data_dir.resolve()
+    data_dir.mkdir(parents=True, exist_ok=True)
+    async with contextlib.AsyncExitStack() as stack:
+        world = World(data_path=data_dir / "world.json")
+        stack.callback(world.close)
+        model = await _open_model(options, stack)
+        limits = LimitSettings(kind=options.limiter)
+        discord = LoopbackDiscord(world, limits=limits)
+        lag = LagMeter(lambda: model.tap.streams)
+        meter = Meter(discord.log, lag, lambda: model.tap.tokens, time.monotonic)
+        stack.callback(world.subscribe(_visible_text(world, lag)))
+        backstage = PlaygroundBackstage(world, limits, meter, model.stand_in, model.note)
+        page = Page(world, backstage)
+        page.add_routes(discord.app)
+        backstage.changed = page.announce_status
+        discord.port = _free_port(options.port)
+        await stack.enter_async_context(discord)
+        bot = None if options.no_bot else _bot(options, data_dir, discord, model, backstage)
+        backstage.bot = bot
+        stack.callback(world.subscribe(_presence(bot)))
+        yield Playground(world, discord, backstage, bot)
+
+
+@dataclass(slots=True)
+class _Model:
+    tap: Tap
+    stand_in: StandIn | None
+    note: str
+
+
+async def _open_model(options: PlaygroundOptions, stack: contextlib.AsyncExitStack) -> _Model:
+    """Find Ollama or start the stand-in, and put the tap in front of it."""
+    url = model_server_url(options.ollama_host or os.environ.get("OLLAMA_HOST", ""))
+    version = None if options.stand_in else await _ollama_version(url)
+    if version is not None:
+        tap = await stack.enter_async_context(Tap(url))
+        return _Model(tap, None, f"Ollama {version} at {tap.shown_upstream}")
+    stand_in = await stack.enter_async_context(StandIn(speed=options.speed))
+    tap = await stack.enter_async_context(Tap(stand_in.url))
+    reason = "as asked for" if options.stand_in else f"as no Ollama answered at {Tap(url).shown_upstream}"
+    return _Model(tap, stand_in, f"a stand-in, {reason}. It is not a model: say “help” to see what it shows.")
+
+
+async def _ollama_version(url: str) -> str | None:
+    """Return the version of the Ollama at *url*, or None if none answers there."""
+    timeout = aiohttp.ClientTimeout(total=_PROBE_SECONDS)
+    try:
+        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{url}/api/version") as response:
+            body = await response.json(content_type=None) if response.status == 200 else None
+    except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
+        return None
+    return str(body["version"]) if isinstance(body, dict) and "version" in body else None
+
+
+def _bot(
+    options: PlaygroundOptions, data_dir: Path, discord: LoopbackDiscord, model: _Model, backstage: PlaygroundBackstage
+) -> BotProcess:
+    env = {key: value for key, value in os.environ.items() if not key.startswith("DISCORD_") and key not in _FOREIGN}
+    if model.stand_in is not None:
+        env = {key: value for key, value in env.items() if not key.startswith("OLLAMA_")}
+    env |= {
+        "DISCORD_TOKEN": discord.token,
+        "DISCORD_API_URL": discord.api_url,
+        "OLLAMA_HOST": model.tap.url,
+        "DATA_DIR": str(data_dir / "bot"),
+        "BURBLE_ENV_FILE": "",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return BotProcess(options.bot_command, env | dict(options.bot_env), backstage.bot_changed)
+
+
+def _visible_text(world: World, lag: LagMeter) -> Any:
+    bot_id = world.bot_user["id"]
+
+    def on_event(event: str, payload: dict[str, Any]) -> None:
+        if event in ("MESSAGE_CREATE", "MESSAGE_UPDATE") and payload["author"]["id"] == bot_id:
+            lag.seen(payload, time.monotonic())
+
+    return on_event
+
+
+def _presence(bot: BotProcess | None) -> Any:
+    def on_event(event: str, payload: dict[str, Any]) -> None:
+        if event == "BOT_STATUS" and bot is not None:
+            bot.connected(payload["online"])
+
+    return on_event
+
+
+def _free_port(wanted: int) -> int:
+    """Return *wanted*, or the next port on 127.0.0.1 that nobody uses."""
+    for port in [*range(wanted, min(wanted + _PORTS_TRIED, 65536)), 0] if wanted else [0]:
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+            if os.name == "posix":  # a port that was closed a moment ago is free
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    return 0
+
+
+@contextlib.contextmanager
+def _signals(stopping: asyncio.Event, bot: BotProcess | None) -> Any:
+    """Let the first Ctrl-C or SIGTERM set *stopping*, and the second end everything at once."""
+
+    def on_signal() -> None:
+        if stopping.is_set():
+            if bot is not None:
+                bot.kill()
+            os._exit(1)
+        stopping.set()
+
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    try:
+        for number in numbers:
+            loop.add_signal_handler(number, on_signal)
+    except NotImplementedError:  # Windows
+        for number in numbers:
+            signal.signal(number, lambda *_: loop.call_soon_threadsafe(on_signal))
+        yield
+        return
+    try:
+        yield
+    finally:
+        for number in numbers:
+            loop.remove_signal_handler(number)
+
+
+async def _open_browser(url: str) -> None:
+    await asyncio.sleep(_OPENED_LATER_SECONDS)
+    with contextlib.suppress(webbrowser.Error, OSError):
+        await asyncio.to_thread(webbrowser.open, url)
+
+
+def _say(text: str) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
