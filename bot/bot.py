@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import discord
+from discord import app_commands
 from discord.ext import commands
 
 from bot.config import Settings
@@ -23,7 +24,7 @@ from bot.streaming.budget import EditBudget
 
 log = logging.getLogger(__name__)
 
-COGS = ("cogs.chat", "cogs.stop", "cogs.model", "cogs.ask", "cogs.conversation", "cogs.help")
+COGS = ("cogs.errors", "cogs.chat", "cogs.stop", "cogs.model", "cogs.ask", "cogs.conversation", "cogs.help")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,8 @@ class OllamaBot(commands.AutoShardedBot):
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
+            allowed_contexts=app_commands.AppCommandContext(guild=True, dm_channel=True, private_channel=False),
+            allowed_installs=app_commands.AppInstallationType(guild=True, user=False),
             intents=intents,
             allowed_mentions=discord.AllowedMentions.none(),
             max_messages=None,

@@ -24,6 +24,31 @@ def prompt_text(message: discord.Message, me: discord.abc.User) -> str:
     roles = {role.id: role.name for role in message.role_mentions}
     channels = {channel.id: channel.name for channel in message.channel_mentions}
 
+    text = _with_names(message.content, me, own_roles, users, roles, channels)
+    if text and message.attachments:
+        names = ", ".join(attachment.filename for attachment in message.attachments)
+        text += f"\n(attached, not visible to you: {names})"
+    return text
+
+
+def option_text(text: str, guild: discord.Guild | None, me: discord.abc.User) -> str:
+    """Return a command's text option for the model; Discord does not say who is mentioned in it."""
+    if guild is None:
+        return _with_names(text, me, set(), {}, {}, {})
+    users = {member.id: member.display_name for member in guild.members}
+    roles = {role.id: role.name for role in guild.roles}
+    channels = {channel.id: channel.name for channel in [*guild.channels, *guild.threads]}
+    return _with_names(text, me, {role.id for role in guild.roles if is_own_role(role, me)}, users, roles, channels)
+
+
+def _with_names(
+    text: str,
+    me: discord.abc.User,
+    own_roles: set[int],
+    users: dict[int, str],
+    roles: dict[int, str],
+    channels: dict[int, str],
+) -> str:
     def user_name(match: re.Match[str]) -> str:
         user_id = int(match[1])
         return "" if user_id == me.id else f"@{users.get(user_id, 'someone')}"
@@ -32,15 +57,11 @@ def prompt_text(message: discord.Message, me: discord.abc.User) -> str:
         role_id = int(match[1])
         return "" if role_id in own_roles else f"@{roles.get(role_id, 'a role')}"
 
-    text = _MENTION.sub(user_name, message.content)
+    text = _MENTION.sub(user_name, text)
     text = _ROLE.sub(role_name, text)
     text = _CHANNEL.sub(lambda match: f"#{channels.get(int(match[1]), 'a channel')}", text)
     text = _EMOJI.sub(r":\1:", text)
-    text = _COMMAND.sub(r"/\1", text).strip()
-    if text and message.attachments:
-        names = ", ".join(attachment.filename for attachment in message.attachments)
-        text += f"\n(attached, not visible to you: {names})"
-    return text
+    return _COMMAND.sub(r"/\1", text).strip()
 
 
 def is_own_role(role: discord.Role, me: discord.abc.User) -> bool:

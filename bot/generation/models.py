@@ -57,11 +57,11 @@ class ModelCatalog:
         self._asked_at = self._clock()
         return self._models
 
-    async def known(self, *, within: float) -> Sequence[Model]:
+    async def known(self, *, within: float, fresh: bool = False) -> Sequence[Model]:
         """Return the installed models, or after *within* seconds (or a failure) those last seen."""
         try:
             async with asyncio.timeout(within):
-                return await self.installed()
+                return await self.installed(fresh=fresh)
         except (TimeoutError, OllamaError):
             return self._models
 
@@ -75,12 +75,14 @@ class ModelCatalog:
         Raises:
             NoModelInstalled: nothing there can.
         """
-        if self._default is not None:
-            return self._default
-        for model in await self.installed():
-            if model.can_complete:
-                return model.name
-        raise NoModelInstalled(self._client.url)
+        name = self._default or self.default_among(await self.installed())
+        if name is None:
+            raise NoModelInstalled(self._client.url)
+        return name
+
+    def default_among(self, models: Sequence[Model]) -> str | None:
+        """Return who of *models* (newest first) answers where nothing was chosen, or None; asks nobody."""
+        return self._default or next((model.name for model in models if model.can_complete), None)
 
     async def window(self, name: str) -> int:
         """Return the num_ctx to send with *name*, always the same: another value would reload it.

@@ -29,6 +29,8 @@ from bot.streaming.streamer import ReplyStreamer
 
 log = logging.getLogger(__name__)
 
+PAGE_LIMIT = 2000
+"""Code points of a Discord message."""
 MAX_REPLY_CHARACTERS = 1024 * 1024
 """A reply's text is stopped, with words, past so many code points."""
 
@@ -90,8 +92,18 @@ class Responder:
         )
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def respond(self, prompt: PromptRecord, open_sink: Callable[[int], ReplySink]) -> None:
+    async def respond(
+        self,
+        prompt: PromptRecord,
+        open_sink: Callable[[int], ReplySink],
+        *,
+        model: str | None = None,
+        page_limit: int = PAGE_LIMIT,
+    ) -> None:
         """Answer *prompt* in the sink that *open_sink* opens for a reply's id; return when it is recorded.
+
+        *model* answers instead of the channel's. *page_limit* is what a message
+        holds, in code points: fewer where the sink adds words of its own.
 
         A prompt that was taken in before (a redelivered event) changes nothing.
 
@@ -105,12 +117,13 @@ class Responder:
         sink = open_sink(reply_id)
         streamer = ReplyStreamer(
             sink,
-            Splitter(mode=self._options.render_markdown),
+            Splitter(limit=page_limit, mode=self._options.render_markdown),
             self._budget,
             max_messages=self._options.max_messages,
+            page_limit=page_limit,
         )
         status = StatusTeller(streamer, sink, timing=self._options.timing)
-        job = _Job(RunningReply(prompt), reply_id, sink, streamer, status)
+        job = _Job(RunningReply(prompt), reply_id, sink, streamer, status, model=model or "")
         try:
             job.reply = self.queue.enter(prompt, lambda reply: status.say(in_line(self.queue.ahead(reply))))
         except BurbleError as error:
@@ -236,7 +249,8 @@ class Responder:
             job.status.say(in_line(self.queue.ahead(job.reply)))
             await self.queue.turn(job.reply)
         job.status.say("⏳ waiting for the model")
-        job.model = await self._store.channel_model(prompt.channel_id) or await self.catalog.default()
+        if not job.model:
+            job.model = await self._store.channel_model(prompt.channel_id) or await self.catalog.default()
         job.status.say(f"⏳ waiting for `{job.model}`")
         request = await self._requests.build(prompt, job.model)
         async with self._requests.send(request, prompt.kind) as chunks:

@@ -1,0 +1,147 @@
+"""One question on its own, answered over the interaction."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import discord
+from discord import app_commands
+from discord.ext import commands
+
+from bot.conversation.records import PromptKind, PromptRecord
+from bot.delivery.interactions import say, writers_only
+from bot.delivery.quote import QuotedSink, quote
+from bot.delivery.readable import option_text
+from bot.delivery.reply import DiscordReply, StoreJournal
+from bot.delivery.sinks import InteractionSink
+from bot.generation import describe
+from bot.generation.responder import PAGE_LIMIT
+from bot.ollama.names import same_model
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.bot import OllamaBot
+
+log = logging.getLogger(__name__)
+
+# Both come before the first answer, which is due within 3 s.
+_KNOWN_WITHIN = 1.0
+_SUGGEST_WITHIN = 1.5
+
+
+class Ask(commands.Cog):
+    """Answers without a conversation, and without waiting for the channel's."""
+
+    def __init__(self, bot: OllamaBot) -> None:
+        self.bot = bot
+
+    @app_commands.command(name="ask")
+    @app_commands.describe(
+        prompt="Your question; I answer it without what was said before",
+        model="Who answers; left out, the model of this channel",
+    )
+    @writers_only()
+    async def ask(
+        self,
+        interaction: discord.Interaction,
+        prompt: app_commands.Range[str, 1, 6000],
+        model: app_commands.Range[str, 1, 200] | None = None,
+    ) -> None:
+        """Ask one question on its own: nothing from before is sent, nothing is remembered."""
+        assert self.bot.user is not None, "interactions come after READY"
+        text = option_text(prompt, interaction.guild, self.bot.user)
+        refusal = await self._refusal(model) if text else "There is no question in that. Please write one."
+        if refusal:
+            await say(interaction, refusal, ephemeral=True)
+            return
+        await interaction.response.defer(thinking=True)
+        header = quote(text)
+        await self.bot.responder.respond(
+            _record(interaction, text),
+            self._opener(interaction, header),
+            model=model,
+            page_limit=PAGE_LIMIT - len(header),
+        )
+
+    @ask.autocomplete("model")
+    async def suggest(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
+        """Suggest models that can answer."""
+        models = await self.bot.catalog.known(within=_SUGGEST_WITHIN)
+        current = await self.bot.store.channel_model(interaction.channel_id or 0)
+        current = current or self.bot.catalog.default_among(models)
+        able = [model for model in models if model.can_complete]
+        return [
+            app_commands.Choice(name=describe.choice_label(model, current), value=model.name)
+            for model in describe.suggestions(able, typed, current)
+        ]
+
+    async def _refusal(self, name: str | None) -> str | None:
+        """Return why *name* cannot answer, as far as that is known in time."""
+        if name is None:
+            return None
+        for fresh in (False, True):
+            models = await self.bot.catalog.known(within=_KNOWN_WITHIN, fresh=fresh)
+            model = next((model for model in models if same_model(model.name, name)), None)
+            if model is not None:
+                return None if model.can_complete else describe.cannot_answer(model)
+        return describe.not_installed(name, models) if models else None
+
+    def _opener(self, interaction: discord.Interaction, header: str) -> Callable[[int], DiscordReply]:
+        channel_id = _channel(interaction)
+
+        def open_reply(reply_id: int) -> DiscordReply:
+            journal = StoreJournal(self.bot.store, reply_id)
+            return DiscordReply(
+                self.bot.http,
+                channel_id,
+                lambda on_posted: QuotedSink(
+                    InteractionSink(
+                        self.bot.courier,
+                        journal,
+                        on_posted,
+                        channel_id=channel_id,
+                        token=interaction.token,
+                        nonce_seed=str(interaction.id),
+                        created_at=interaction.created_at.timestamp(),
+                    ),
+                    header,
+                ),
+                on_forbidden=lambda why: log.warning("An /ask in channel %s cannot be shown: %s", channel_id, why),
+                with_typing=False,
+                with_control=_may_react(interaction),
+            )
+
+        return open_reply
+
+
+def _may_react(interaction: discord.Interaction) -> bool:
+    """Tell whether the ⏹️ can go under the answer: reactions have no route over a token."""
+    if interaction.guild_id is None:
+        return True
+    permissions = interaction.app_permissions
+    return permissions.view_channel and permissions.read_message_history and permissions.add_reactions
+
+
+def _record(interaction: discord.Interaction, text: str) -> PromptRecord:
+    return PromptRecord(
+        message_id=interaction.id,
+        channel_id=_channel(interaction),
+        guild_id=interaction.guild_id,
+        author_id=interaction.user.id,
+        author_name=interaction.user.display_name,
+        text=text,
+        created_at=interaction.created_at.timestamp(),
+        kind=PromptKind.ASK,
+    )
+
+
+def _channel(interaction: discord.Interaction) -> int:
+    assert interaction.channel_id is not None, "commands are used in channels"
+    return interaction.channel_id
+
+
+async def setup(bot: OllamaBot) -> None:
+    """Add the cog."""
+    await bot.add_cog(Ask(bot))
