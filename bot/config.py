@@ -135,10 +135,10 @@ class Settings(BaseModel):
 
     @property
     def store_url(self) -> str:
-        """The database's URL with its asynchronous driver; by default a SQLite file in `data_dir`."""
+        """The database's URL with its driver; by default a SQLite file in `data_dir`."""
         if self.database_url is not None:
             return self.database_url.get_secret_value()
-        return f"sqlite+aiosqlite:///{self.data_dir / 'burble.db'}"
+        return f"sqlite:///{self.data_dir / 'burble.db'}"
 
     @property
     def secrets(self) -> tuple[str, ...]:

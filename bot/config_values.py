@@ -142,17 +142,16 @@ def parse_database_url(text: object) -> object:
     except (ArgumentError, ValueError):
         raise ValueError("is not a database URL") from None
     drivers = {
-        "sqlite": "sqlite+aiosqlite",
-        "sqlite+aiosqlite": "sqlite+aiosqlite",
-        "postgres": "postgresql+asyncpg",
-        "postgresql": "postgresql+asyncpg",
-        "postgresql+asyncpg": "postgresql+asyncpg",
+        "sqlite": "sqlite",
+        "postgres": "postgresql+psycopg",
+        "postgresql": "postgresql+psycopg",
+        "postgresql+psycopg": "postgresql+psycopg",
     }
     driver = drivers.get(url.drivername)
     if driver is None:
         raise ValueError("is for a database or driver that is not supported")
-    if driver.endswith("asyncpg") and importlib.util.find_spec("asyncpg") is None:
-        raise ValueError("is for PostgreSQL, which needs its driver; run: pip install asyncpg")
+    if driver.endswith("psycopg") and importlib.util.find_spec("psycopg") is None:
+        raise ValueError("is for PostgreSQL, which needs its driver; run: pip install 'burble[postgres]'")
     return url.set(drivername=driver).render_as_string(hide_password=False)
 
 

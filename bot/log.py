@@ -17,12 +17,11 @@ __all__ = ["LineFormatter", "setup_logging"]
 MASK: Final = "[secret]"
 
 # The lowest level that each library may log at. Below these discord.py prints every
-# payload, and aiosqlite every statement with its values: people's words, that is.
+# payload, and SQLAlchemy every statement with its values: people's words, that is.
 _FLOORS: Final[Mapping[str, int]] = {
     "discord": logging.INFO,
     "discord.webhook": logging.WARNING,
     "aiohttp.access": logging.WARNING,
-    "aiosqlite": logging.WARNING,
     "alembic": logging.INFO,
     "asyncio": logging.INFO,
     "sqlalchemy": logging.WARNING,

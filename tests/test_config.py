@@ -53,7 +53,7 @@ def test_nothing_set_gives_the_documented_defaults() -> None:
         "idle_timeout_seconds": 300,
         "shutdown_grace_seconds": 8,
     }
-    assert settings.store_url == "sqlite+aiosqlite:///data/burble.db"
+    assert settings.store_url == "sqlite:///data/burble.db"
     assert settings.ollama_host == parse_host(None)
 
 
@@ -177,13 +177,12 @@ def test_keep_alive_that_ollama_would_refuse_is_refused_here(written: str) -> No
 @pytest.mark.parametrize(
     ("written", "url"),
     [
-        ("sqlite:///here.db", "sqlite+aiosqlite:///here.db"),
-        ("sqlite+aiosqlite:////var/lib/burble.db", "sqlite+aiosqlite:////var/lib/burble.db"),
-        ("postgresql://u:p%40ss@h/db", "postgresql+asyncpg://u:p%40ss@h/db"),
-        ("postgres://u@h:5432/db", "postgresql+asyncpg://u@h:5432/db"),
+        ("sqlite:///here.db", "sqlite:///here.db"),
+        ("postgresql://u:p%40ss@h/db", "postgresql+psycopg://u:p%40ss@h/db"),
+        ("postgres://u@h:5432/db", "postgresql+psycopg://u@h:5432/db"),
     ],
 )
-def test_a_database_url_gets_its_asynchronous_driver(monkeypatch: pytest.MonkeyPatch, written: str, url: str) -> None:
+def test_a_database_url_gets_its_driver(monkeypatch: pytest.MonkeyPatch, written: str, url: str) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: object())
     assert load(DATABASE_URL=written).store_url == url
 
@@ -191,7 +190,7 @@ def test_a_database_url_gets_its_asynchronous_driver(monkeypatch: pytest.MonkeyP
 def test_postgresql_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     message = complaint(DATABASE_URL="postgresql://me:hunter2@h/db")
-    assert "pip install asyncpg" in message
+    assert "burble[postgres]" in message
     assert "hunter2" not in message
 
 
@@ -203,7 +202,7 @@ def test_a_database_that_we_cannot_use_is_refused(written: str) -> None:
 
 
 def test_the_store_lives_in_the_data_directory(tmp_path: Path) -> None:
-    assert load(DATA_DIR=str(tmp_path)).store_url == f"sqlite+aiosqlite:///{tmp_path}/burble.db"
+    assert load(DATA_DIR=str(tmp_path)).store_url == f"sqlite:///{tmp_path}/burble.db"
     assert load(DATA_DIR="~/burble").data_dir == Path.home() / "burble"
 
 

@@ -18,9 +18,8 @@ PERMISSIONS = discord.Permissions(
     add_reactions=True,
     attach_files=True,
     embed_links=True,
-    manage_messages=True,
 )
-"""What the invite link asks for; Manage Messages only to take the asker's ⏹️ away."""
+"""What the invite link asks for. Manage Messages is left to the admins: it only takes the asker's ⏹️ away."""
 
 _PAUSE_SECONDS = 600.0
 
