@@ -200,11 +200,13 @@ class Interactions:
             if interaction.choices is not None:
                 interaction.choices.cancel()
 
+    def find(self, token: str) -> Interaction | None:
+        """Return the interaction of a token, or None."""
+        return next((each for each in reversed(self.all.values()) if each.token == token), None)
+
     def _by_token(self, token: str) -> Interaction:
-        for interaction in reversed(self.all.values()):
-            if interaction.token == token:
-                break
-        else:
+        interaction = self.find(token)
+        if interaction is None:
             raise WorldError(401, 50027, "Invalid Webhook Token")
         if interaction.pending or interaction.state == "failed":
             raise WorldError(404, 10015, "Unknown Webhook")
