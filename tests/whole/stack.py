@@ -85,14 +85,17 @@ class Stack:
                         await self._news.wait()
         return result
 
-    async def idle(self) -> None:
-        """Wait until no reply runs or waits and every errand of the bot is done."""
-        await self.until(lambda: not list(self.services.queue) and not self.services.responder.is_busy)
+    async def idle(self, channel: str | None = None) -> None:
+        """Wait until no reply runs or waits (in *channel*), and if everywhere: until all is cleared away."""
+        if channel is not None:
+            await self.until(lambda: not self.services.queue.in_channel(int(channel)))
+        else:
+            await self.until(lambda: not list(self.services.queue) and not self.services.responder.is_busy)
 
     async def answered(self, count: int = 1, channel: str = GENERAL_ID) -> list[str]:
         """Wait until the bot has *count* messages there and is idle; return their texts."""
         await self.until(lambda: len(self.replies(channel)) >= count)
-        await self.idle()
+        await self.idle(channel)
         return self.texts(channel)
 
     async def shows(self, text: str, channel: str = GENERAL_ID) -> str:
@@ -126,6 +129,11 @@ class Stack:
                 await bot.close()
                 await asyncio.gather(running, errands, return_exceptions=True)
                 self.bot = None
+
+
+def talk(stack: Stack, index: int) -> list[dict[str, Any]]:
+    """The messages of the *index*-th chat, without the system prompt."""
+    return [m for m in stack.ollama.chats[index].json["messages"] if m["role"] != "system"]
 
 
 def make_settings(tmp_path: Path, ollama_url: str, token: str, **changes: Any) -> Settings:

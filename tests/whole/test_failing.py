@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 import pytest
 
-from tests.scripted_ollama import cut, end, error, raw, reset, say, status
-from tests.whole.stack import Stack, running
+from bot.playground.seed import CODE_ID
+from tests.scripted_ollama import cut, end, error, hang, raw, reset, say, status
+from tests.whole.stack import Stack, running, talk
 
 
 @pytest.fixture
@@ -57,7 +57,7 @@ async def test_a_failure_in_the_middle_keeps_the_text_and_says_why(stack: Stack,
     assert rest[-1].startswith("-# ⚠️")
     stack.ask("Again")
     await stack.answered(2)
-    assert stack.ollama.chats[-1].json["messages"][1]["content"] == "What came before"
+    assert talk(stack, -1)[1]["content"] == "What came before"
 
 
 async def test_ollama_down_is_said_with_its_address_and_the_bot_recovers(stack: Stack):
@@ -92,12 +92,8 @@ async def test_a_crash_of_our_own_ends_in_a_reference_that_is_in_the_log(stack: 
 
 
 async def test_a_question_asked_while_the_socket_hangs_does_not_block_another_channel(stack: Stack):
-    from bot.playground.seed import CODE_ID
-    from tests.scripted_ollama import hang
-
     stack.ollama.enqueue([hang()])
     stack.ask("stuck")
     await stack.until(lambda: stack.ollama.chats)
     stack.ask("free", channel=CODE_ID)
-    assert await stack.answered_in(CODE_ID) == ["Hello from the scripted model."]
-    await asyncio.sleep(0)
+    assert await stack.answered(1, CODE_ID) == ["Hello from the scripted model."]

@@ -11,7 +11,7 @@ from bot.conversation.records import ReplyState
 from bot.playground.permissions import Permission
 from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID, GRACE_ID, LINUS_ID
 from tests.scripted_ollama import hang, hold, say
-from tests.whole.stack import STOP, Stack, running
+from tests.whole.stack import STOP, Stack, running, talk
 
 
 @pytest.fixture
@@ -44,6 +44,7 @@ async def ended(stack: Stack, words: str) -> str:
 @pytest.mark.parametrize("emoji", ["⏹️", "⏹"])
 @pytest.mark.parametrize("on", ["reply", "prompt"])
 async def test_the_asker_stops_with_a_reaction(stack: Stack, emoji: str, on: str):
+    stack.world.set_permissions(GENERAL_ID, BOT_ID, allow=int(Permission.MANAGE_MESSAGES))
     prompt, reply = await half_answer(stack)
     target = reply if on == "reply" else prompt
     stack.world.react(ADA_ID, GENERAL_ID, target["id"], emoji)
@@ -52,6 +53,14 @@ async def test_the_asker_stops_with_a_reaction(stack: Stack, emoji: str, on: str
     assert "▌" not in text
     assert control(stack.replies()[-1]) == []
     assert control(stack.world.message(GENERAL_ID, prompt["id"])) == []
+
+
+async def test_where_the_bot_may_not_manage_messages_only_its_own_reaction_goes(stack: Stack, caplog):
+    _, reply = await half_answer(stack)
+    stack.world.react(ADA_ID, GENERAL_ID, reply["id"], STOP)
+    await ended(stack, "stopped by Ada")
+    assert control(stack.replies()[-1]) == [ADA_ID]
+    assert not [record for record in stack.discord.log if record.status == 403]
 
 
 async def test_a_moderator_stops_with_a_reaction(stack: Stack):
@@ -130,7 +139,7 @@ async def test_a_stopped_reply_is_recorded_and_remembered_without_our_line(stack
     assert owner.state is ReplyState.STOPPED
     stack.ask("Go on")
     await stack.answered(2)
-    assert stack.ollama.chats[-1].json["messages"][1] == {"role": "assistant", "content": "Half an answer"}
+    assert talk(stack, -1)[1] == {"role": "assistant", "content": "Half an answer"}
 
 
 async def test_the_control_sits_on_the_newest_message_only(stack: Stack):

@@ -7,9 +7,34 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground.seed import ADA_ID, BOT_ID, BOT_ROLE_ID, CODE_ID, GENERAL_ID, GRACE_ID, GUILD_ID, LINUS_ID, MODERATOR_ROLE_ID
+from bot.playground.seed import (
+    ADA_ID,
+    BOT_ID,
+    BOT_ROLE_ID,
+    CODE_ID,
+    GENERAL_ID,
+    GRACE_ID,
+    GUILD_ID,
+    LINUS_ID,
+    MODERATOR_ROLE_ID,
+)
 from tests.scripted_ollama import done, hold, say, think, token
-from tests.whole.stack import CURSOR, Stack, running
+from tests.whole.stack import CURSOR, Stack, running, talk
+
+FORWARDED = {
+    "message": {
+        "content": "old news",
+        "type": 0,
+        "embeds": [],
+        "attachments": [],
+        "timestamp": "2026-01-01T00:00:00+00:00",
+        "edited_timestamp": None,
+        "flags": 0,
+        "mentions": [],
+        "mention_roles": [],
+    }
+}
+OTHERS = ["just chatting", "@everyone look", "@here look", f"<@&{MODERATOR_ROLE_ID}> help", f"<@&{GUILD_ID}>"]
 
 
 @pytest.fixture
@@ -37,7 +62,9 @@ async def test_the_model_gets_the_question_the_window_and_nothing_else(stack: St
     assert chat.json["options"] == {"num_ctx": 8192}
     assert "think" not in chat.json
     assert "keep_alive" not in chat.json
-    [message] = chat.json["messages"]
+    note, message = chat.json["messages"]
+    assert note["role"] == "system"
+    assert "⟦ ⟧" in note["content"]
     assert message["role"] == "user"
     assert message["content"].endswith("What is the tide?")
     assert "Ada" in message["content"]
@@ -60,8 +87,8 @@ async def test_the_conversation_is_remembered_with_who_said_what(stack: Stack):
     await stack.answered(1)
     stack.ask("And mine is red.", user=LINUS_ID)
     await stack.answered(2)
-    contents = [m["content"] for m in stack.ollama.chats[1].json["messages"]]
-    roles = [m["role"] for m in stack.ollama.chats[1].json["messages"]]
+    contents = [m["content"] for m in talk(stack, 1)]
+    roles = [m["role"] for m in talk(stack, 1)]
     assert roles == ["user", "assistant", "user"]
     assert "Ada" in contents[0]
     assert "favourite colour is blue" in contents[0]
@@ -77,15 +104,14 @@ async def test_channels_threads_and_dms_have_their_own_memory(stack: Stack):
     for channel in (CODE_ID, thread["id"], dm["id"]):
         stack.ask("two", channel=channel)
         await stack.answered(1, channel)
-    assert [len(chat.json["messages"]) for chat in stack.ollama.chats] == [1, 1, 1, 1]
+    assert [len(talk(stack, i)) for i in range(4)] == [1, 1, 1, 1]
 
 
 async def test_a_dm_needs_no_mention(stack: Stack):
     dm = stack.world.open_dm(GRACE_ID)
     stack.say("Hello?", user=GRACE_ID, channel=dm["id"])
-    await stack.until(lambda: stack.texts(dm["id"]) == [] and stack.ollama.chats)
-    await stack.idle()
-    assert "Hello?" in stack.ollama.chats[0].json["messages"][0]["content"]
+    await stack.answered(1, dm["id"])
+    assert "Hello?" in talk(stack, 0)[0]["content"]
 
 
 @pytest.mark.parametrize("ping", [True, False])
@@ -101,10 +127,10 @@ async def test_a_reply_to_the_bot_is_answered_with_and_without_ping(stack: Stack
 async def test_the_bots_own_role_counts_as_a_mention(stack: Stack):
     stack.say(f"<@&{BOT_ROLE_ID}> are you there?")
     await stack.answered()
-    assert stack.ollama.chats[0].json["messages"][0]["content"].endswith("are you there?")
+    assert talk(stack, 0)[0]["content"].endswith("are you there?")
 
 
-@pytest.mark.parametrize("text", ["just chatting", "@everyone look", "@here look", f"<@&{MODERATOR_ROLE_ID}> help", f"<@&{GUILD_ID}>"])
+@pytest.mark.parametrize("text", OTHERS)
 async def test_what_does_not_speak_to_the_bot_is_not_answered(stack: Stack, text: str):
     stack.say(text)
     stack.ask("this one counts")
@@ -116,7 +142,7 @@ async def test_what_does_not_speak_to_the_bot_is_not_answered(stack: Stack, text
 async def test_names_reach_the_model_instead_of_ids(stack: Stack):
     stack.ask(f"tell <@{LINUS_ID}> in <#{CODE_ID}> about <:party:123456789012345678>, <@&{MODERATOR_ROLE_ID}>")
     await stack.answered()
-    content = stack.ollama.chats[0].json["messages"][0]["content"]
+    content = talk(stack, 0)[0]["content"]
     assert "tell @Linus in #code about :party:, @moderator" in content
 
 
@@ -137,7 +163,7 @@ async def test_a_message_without_words_gets_one_helpful_sentence(stack: Stack, o
 
 async def test_a_forward_in_a_dm_gets_one_helpful_sentence(stack: Stack):
     dm = stack.world.open_dm(ADA_ID)
-    stack.say("", channel=dm["id"], message_snapshots=[{"message": {"content": "old news", "type": 0}}])
+    stack.say("", channel=dm["id"], message_snapshots=[FORWARDED])
     await stack.until(lambda: stack.texts(dm["id"]))
     assert "forwarded" in stack.texts(dm["id"])[0]
 
@@ -230,7 +256,7 @@ async def test_one_reply_at_a_time_per_channel_and_several_channels_at_once(stac
     await stack.answered(1, CODE_ID)
     await stack.answered(2)
     assert "second" in str(stack.ollama.chats[2].json)
-    assert [m["content"] for m in stack.ollama.chats[2].json["messages"]][1] == "one"
+    assert talk(stack, 2)[1]["content"] == "one"
 
 
 async def test_a_prompt_that_does_not_fit_is_refused_with_both_sizes_and_nothing_is_sent(tmp_path: Path):
