@@ -130,18 +130,16 @@ async def open_playground(options: PlaygroundOptions) -> AsyncIterator[Playgroun
     data_dir.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
         world = World(data_path=data_dir / "world.json")
-        stack.callback(world.close)
         model = await _open_model(options, stack)
         limits = LimitSettings(kind=options.limiter)
-        discord = LoopbackDiscord(world, limits=limits)
+        discord = LoopbackDiscord(world, limits=limits, port=_free_port(options.port))
         lag = LagMeter(lambda: model.tap.streams)
-        meter = Meter(discord.log, lag, lambda: model.tap.tokens, time.monotonic)
+        meter = Meter(discord, lag, lambda: model.tap.tokens, time.monotonic)
         stack.callback(world.subscribe(_visible_text(world, lag)))
         backstage = PlaygroundBackstage(world, limits, meter, model.stand_in, model.note)
         page = Page(world, backstage)
         page.add_routes(discord.app)
         backstage.changed = page.announce_status
-        discord.port = _free_port(options.port)
         await stack.enter_async_context(discord)
         bot = None if options.no_bot else _bot(options, data_dir, discord, model, backstage)
         backstage.bot = bot

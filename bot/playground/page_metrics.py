@@ -1,6 +1,6 @@
 """What the side panel counts: edits a second by channel, requests, refusals, tokens and lag.
 
-Pure: it is handed the request log and the clock, and asked now and then.
+Pure: it is handed the requests and the clock, and asked now and then.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ from collections import Counter, deque
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from bot.playground.lag import LagMeter
 
-__all__ = ["Meter", "Request"]
+__all__ = ["Meter", "Request", "RequestLog"]
 
 _SECONDS = 60
 _RECENT = 5.0  # seconds over which "now" is averaged: the period of Discord's own window
@@ -22,7 +22,7 @@ _LAG_SECONDS = 120.0
 
 
 class Request(Protocol):
-    """One request of the bot in the loopback Discord's log."""
+    """One request of the bot; ``at`` in seconds, ``status`` 0 while it runs."""
 
     at: float
     method: str
@@ -31,69 +31,78 @@ class Request(Protocol):
     channel_id: str | None
 
 
+class RequestLog(Protocol):
+    """What the loopback Discord tells of its requests."""
+
+    @property
+    def log(self) -> Sequence[Request]:
+        """The newest, oldest first."""
+
+    @property
+    def requests(self) -> int:
+        """How many there were."""
+
+    @property
+    def refused(self) -> int:
+        """How many of them got a 429."""
+
+
 class Meter:
-    """Sums up the log of the loopback Discord and the lag.
+    """Sums up the requests and the lag.
 
     Args:
-        log: the requests so far, oldest first; it may drop old ones.
+        discord: tells of the requests.
         lag: tells token to screen.
         tokens: returns how many tokens the model has emitted so far.
-        clock: the clock of ``Request.at``, in seconds.
+        clock: the clock of ``Request.at`` and of the lag, in seconds.
     """
 
     def __init__(
-        self, log: Sequence[Request], lag: LagMeter, tokens: Callable[[], int], clock: Callable[[], float]
+        self, discord: RequestLog, lag: LagMeter, tokens: Callable[[], int], clock: Callable[[], float]
     ) -> None:
-        self._log = log
+        self._discord = discord
         self._lag = lag
         self._tokens = tokens
         self._clock = clock
         self._last: Request | None = None
-        self._edits: deque[tuple[float, str]] = deque()
+        self._running: list[Request] = []
+        self._edits: list[Request] = []
         self._token_counts: deque[tuple[float, int]] = deque()
-        self._requests = 0
-        self._refused = 0
 
     def metrics(self, limit: int, period: float) -> dict[str, Any]:
         """Return what the panel shows; ``limit`` edits fit ``period`` seconds in each channel."""
         now = self._clock()
-        for request in self._news():
-            self._count(request)
-        while self._edits and self._edits[0][0] < now - _SECONDS:
-            self._edits.popleft()
+        self._take_news(now)
         lag = self._lag.summary(since=now - _LAG_SECONDS)
-        recent = [channel for at, channel in self._edits if at > now - _RECENT]
+        recent = Counter(_channel(edit) for edit in self._edits if edit.at > now - _RECENT)
         return {
-            "channels": self._channels(now, Counter(recent)),
+            "channels": self._channels(now, recent),
             "limit": {"per_second": limit / period, "burst": limit},
-            "edits_recent": len(recent) / _RECENT,
-            "requests": self._requests,
-            "refused": self._refused,
+            "edits_recent": recent.total() / _RECENT,
+            "requests": self._discord.requests,
+            "refused": self._discord.refused,
             "tokens_recent": self._token_rate(now),
             "lag": {"mean": lag.mean, "p95": lag.p95, "characters": lag.characters},
         }
 
-    def _news(self) -> Iterator[Request]:
-        fresh = []
-        for request in reversed(self._log):
+    def _take_news(self, now: float) -> None:
+        fresh: list[Request] = []
+        for request in reversed(self._discord.log):
             if request is self._last:
                 break
             fresh.append(request)
         if fresh:
             self._last = fresh[0]
-        return reversed(fresh)
-
-    def _count(self, request: Request) -> None:
-        self._requests += 1
-        self._refused += request.status == 429
-        if request.method == "PATCH" and "/messages/" in request.route and request.status < 300:
-            self._edits.append((request.at, str(request.channel_id or "")))
+        seen = [*self._running, *reversed(fresh)]
+        self._running = [request for request in seen if request.status == 0 and request.at > now - _SECONDS]
+        self._edits = [edit for edit in self._edits if edit.at > now - _SECONDS]
+        self._edits += [request for request in seen if _is_edit(request)]
 
     def _channels(self, now: float, recent: Counter[str]) -> list[dict[str, Any]]:
         seconds: dict[str, list[int]] = {}
-        for at, channel in self._edits:
-            counts = seconds.setdefault(channel, [0] * _SECONDS)
-            counts[max(0, _SECONDS - 1 - int(now - at))] += 1
+        for edit in self._edits:
+            counts = seconds.setdefault(_channel(edit), [0] * _SECONDS)
+            counts[max(0, _SECONDS - 1 - int(now - edit.at))] += 1
         busiest = sorted(seconds, key=lambda channel: -sum(seconds[channel]))[:_MOST_CHANNELS]
         # In a steady order, so that a channel keeps its colour.
         return [
@@ -107,3 +116,11 @@ class Meter:
             self._token_counts.popleft()
         (since, before), (until, after) = self._token_counts[0], self._token_counts[-1]
         return (after - before) / (until - since) if until > since else 0.0
+
+
+def _is_edit(request: Request) -> bool:
+    return request.method == "PATCH" and "/messages/" in request.route and 200 <= request.status < 300
+
+
+def _channel(request: Request) -> str:
+    return str(request.channel_id or "")

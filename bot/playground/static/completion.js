@@ -69,7 +69,12 @@ export class Completion {
     const option = options[index];
     if (!option) return;
     option.setAttribute("aria-selected", "true");
-    option.scrollIntoView({ block: "nearest" });
+    // Not scrollIntoView: that would scroll the page as well.
+    const { offsetTop: top, offsetHeight: height } = option;
+    if (top < this.#list.scrollTop) this.#list.scrollTop = top - 8;
+    else if (top + height > this.#list.scrollTop + this.#list.clientHeight) {
+      this.#list.scrollTop = top + height - this.#list.clientHeight + 8;
+    }
     this.#input.setAttribute("aria-activedescendant", option.id);
   }
 

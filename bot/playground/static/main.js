@@ -12,6 +12,7 @@ import { startTheme } from "./theme.js";
 import { startTicking } from "./timestamps.js";
 import { failed, toast } from "./toast.js";
 
+const wide = matchMedia("(min-width: 1100px)");
 const store = new Store();
 const connection = new Connection();
 const ask = (action, args) => connection.ask(action, args);
@@ -69,12 +70,25 @@ store.addEventListener("interaction", ({ detail }) => {
   if (detail.modal) openModal(detail.modal, (values) => ask("modal", { id: detail.id, values }).catch(failed));
 });
 
+/** Close what lies over the messages on a narrow page. */
+function closeDrawers() {
+  document.body.classList.remove("show-sidebar");
+  if (!wide.matches) document.body.classList.remove("show-panel");
+  showExpanded();
+}
+
+function showExpanded() {
+  for (const [id, name] of [["toggle-sidebar", "show-sidebar"], ["toggle-panel", "show-panel"]]) {
+    document.getElementById(id).setAttribute("aria-expanded", String(document.body.classList.contains(name)));
+  }
+}
+
 addEventListener("hashchange", () => {
   const id = location.hash.slice(1);
   if (store.channels.has(id) && id !== store.current) store.enter(id);
 });
 document.addEventListener("keydown", (event) => {
-  if (event.key === "Escape") document.body.classList.remove("show-sidebar", "show-panel");
+  if (event.key === "Escape") closeDrawers();
   // Alt+Up and Alt+Down walk the channels, as in Discord's client.
   if (!event.altKey || (event.key !== "ArrowUp" && event.key !== "ArrowDown")) return;
   event.preventDefault();
@@ -87,10 +101,10 @@ document.addEventListener("keydown", (event) => {
 toggler(document.getElementById("toggle-sidebar"), "show-sidebar", "Channels");
 toggler(document.getElementById("toggle-panel"), "show-panel", "What happens behind the scenes");
 for (const scrim of document.querySelectorAll("[data-close]")) {
-  scrim.addEventListener("click", () => document.body.classList.remove("show-sidebar", "show-panel"));
+  scrim.addEventListener("click", closeDrawers);
 }
-if (matchMedia("(min-width: 1100px)").matches) document.body.classList.add("show-panel");
-document.getElementById("toggle-panel").setAttribute("aria-expanded", String(document.body.classList.contains("show-panel")));
+if (wide.matches) document.body.classList.add("show-panel");
+showExpanded();
 
 startTheme(document.getElementById("toggle-theme"), remember);
 startTicking();

@@ -22,6 +22,7 @@ export class MessageList {
   #jumpButton = document.getElementById("jump");
   #nodes = new Map();
   #stuck = true;
+  #height = 0;
   #quiet = new Map();
   #dirty = new Set();
   editing = null;
@@ -62,12 +63,16 @@ export class MessageList {
 
   #watchScroll() {
     this.#scroller.addEventListener("scroll", () => {
-      const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-      this.#stuck = scrollHeight - scrollTop - clientHeight < NEAR_END;
+      const { scrollTop, clientHeight } = this.#scroller;
+      // Against the height as the reader last saw it: what has been added since did not move them.
+      this.#stuck = this.#height - scrollTop - clientHeight < NEAR_END;
       this.#jumpButton.hidden = this.#stuck;
     }, { passive: true });
     // The list grows with each edit, the view shrinks with the composer: both keep the end in view.
-    const keep = new ResizeObserver(() => { if (this.#stuck) this.toEnd(); });
+    const keep = new ResizeObserver(() => {
+      if (this.#stuck) this.toEnd();
+      this.#height = this.#scroller.scrollHeight;
+    });
     keep.observe(this.#list);
     keep.observe(this.#scroller);
   }
@@ -75,7 +80,9 @@ export class MessageList {
   /** Scroll to the newest message. */
   toEnd() {
     this.#stuck = true;
-    this.#scroller.scrollTop = this.#scroller.scrollHeight;
+    this.#height = this.#scroller.scrollHeight;
+    this.#scroller.scrollTop = this.#height;
+    this.#jumpButton.hidden = true;
   }
 
   async #enter() {
@@ -196,7 +203,7 @@ export class MessageList {
   }
 
   #more(message, anchor) {
-    const { store } = this.#store ? { store: this.#store } : {};
+    const store = this.#store;
     const items = [
       { label: "Copy text", run: () => navigator.clipboard.writeText(message.content) },
       { label: "Copy message ID", run: () => navigator.clipboard.writeText(message.id) },

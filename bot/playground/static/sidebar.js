@@ -48,6 +48,7 @@ export class Sidebar {
           event.preventDefault();
           this.#store.enter(channel.id);
           document.body.classList.remove("show-sidebar");
+          document.getElementById("toggle-sidebar").setAttribute("aria-expanded", "false");
         } } },
       direct ? avatar(this.#store.bot, "small") : icon(kind), h("span", { class: "channel-name", text: name }),
       direct ? h("i", { class: `presence ${this.#store.status.bot?.state ?? "offline"}`, "aria-hidden": "true" }) : null,
