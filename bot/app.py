@@ -181,7 +181,7 @@ class _Supervisor:
     async def _wind_down(self, bot: OllamaBot) -> None:
         grace = self._services.settings.shutdown_grace_seconds
         waiting = len(list(bot.queue))
-        log.info("Stopping%s", f": {waiting} replies get {grace:g} s" if waiting else "")
+        log.info("Stopping%s", f": {waiting} running or waiting, {grace:g} s grace" if waiting else "")
         # Whatever hangs, the process is gone in time.
         deadline = grace + _LAST_WORDS_SECONDS + _CLOSE_SECONDS + 0.2
         asyncio.get_running_loop().call_later(deadline, os._exit, EXIT_OK)

@@ -56,6 +56,8 @@ class OllamaBot(commands.AutoShardedBot):
             dm_reactions=True,
             message_content=message_content,
         )
+        # No voice here: spare the host two warnings about its libraries.
+        discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -117,7 +119,8 @@ class OllamaBot(commands.AutoShardedBot):
                 "The message-content intent is off: answering mentions, DMs and replies that ping. "
                 "Turn it on under Bot → Privileged Gateway Intents to answer all replies"
             )
-        log.info("Ready as %s in %d servers", self.user, len(self.guilds))
+        count = len(self.guilds)
+        log.info("Ready as %s in %d server%s", self.user, count, "" if count == 1 else "s")
         log.info("Invite: %s", self.invite_link)
 
     def _survive_poison(self) -> None:
