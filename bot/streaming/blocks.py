@@ -37,11 +37,13 @@ class Block:
         pieces: what is shown of it.
         end: offset in the source where the next block starts.
         complete: whether more text can no longer change it.
+        context: what is open after it, if it is not complete.
     """
 
-    __slots__ = ("complete", "end", "pieces")
+    __slots__ = ("complete", "context", "end", "pieces")
 
-    def __init__(self, pieces: list[Piece], end: int, *, complete: bool) -> None:
+    def __init__(self, pieces: list[Piece], end: int, *, complete: bool, context: Context = PLAIN) -> None:
+        self.context = context
         self.pieces = pieces
         self.end = end
         self.complete = complete
@@ -117,7 +119,6 @@ class BlockReader:
 
     def _finish(self, pieces: list[Piece], end: int, *, rank: int = Rank.BLOCK) -> Block:
         """Return a block whose last line ends at *end*, with the blank lines after it."""
-        complete = self._known(end)
         following = min(end + 1, len(self.source))
         blank = False
         while following < len(self.source):
@@ -125,6 +126,7 @@ class BlockReader:
             if self.source[following:stop].strip() or not self._known(following):
                 break
             blank, following = True, min(stop + 1, len(self.source))
+        complete = self.final or blank or bool(self.source[following:].strip())
         if pieces:
             last = pieces[-1]
             last.text = last.text.rstrip() + ("\n\n" if blank else "\n")
@@ -228,14 +230,14 @@ class BlockReader:
                 closed = line_quoted == quoted
                 if self._known(at) or not closed:
                     return self._fence_end(pieces, end if closed else at - 1, quoted=quoted)
-                return Block(pieces, len(self.source), complete=False)
+                return Block(pieces, len(self.source), complete=False, context=code)
             if not self._known(at) and line.strip() and not line.strip().strip(fence.mark):
                 break
             self._code_line(pieces, line, end, code)
             at = min(end + 1, len(self.source))
         if self.final:
             return self._fence_end(pieces, len(self.source), quoted=quoted)
-        return Block(pieces, len(self.source), complete=False)
+        return Block(pieces, len(self.source), complete=False, context=code)
 
     def _closes(self, line: str, fence: Fence) -> bool:
         text = line.strip()
@@ -300,7 +302,7 @@ class BlockReader:
             quoted, start = (context.quoted, at) if midline else self._after_quote(at)
             end = self._line_end(start)
             if quoted != context.quoted or not (midline or "|" in self.source[start:end]):
-                ended = self._known(at) or not self.source[start:end].strip(" |")
+                ended = self._known(at)
                 break
             at = min(end + 1, len(self.source))
             rows.append((start, end, at))

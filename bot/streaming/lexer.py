@@ -200,13 +200,15 @@ class Lexer:
             return True
         following = self.source[self.at + 1 : min(self.at + 2, self.end)]
         if not following:
-            return self._text("\\", self.end) if self.final else self._hold()
+            return self._emit(Kind.ATOM, "\\\\", self.end) if self.final else self._hold()
         if following == "\n":
             self._white()
             return True
         if following in _PUNCTUATION:
             return self._emit(Kind.ATOM, "\\" + following, self.at + 2)
-        return self._text("\\", self.at + 1)
+        if following.isspace():
+            return self._emit(Kind.ATOM, "\\\\", self.at + 1)
+        return self._emit(Kind.HELD, "\\", self.at + 1)
 
     def _math(self) -> bool:
         match = _MATH.match(self.source, self.at, self.end)
@@ -232,7 +234,7 @@ class Lexer:
         close = self._closing_ticks(mark, after)
         optimistic = not self.final and self.end - after <= _CODE_CAP
         if close < 0 and not optimistic:
-            return self._text(mark if self.raw else "".join("\\`" for _ in mark), after)
+            return self._emit(Kind.ATOM, "\\`" * len(mark), after)
         self._emit(Kind.OPEN, mark, after)
         self._code_content(mark, after)
         return True
@@ -268,7 +270,7 @@ class Lexer:
         run, end = match[0], match.end()
         before = self.source[self.at - 1] if self.at > self.begin else "\n"
         after = self.source[end] if end < self.end else "\n"
-        can_open, can_close = not after.isspace(), not before.isspace()
+        can_open, can_close = _flanks(after, before), _flanks(before, after)
         if run[0] == "_":
             can_open = can_open and not (before.isalnum() or before == "_")
             can_close = can_close and not (after.isalnum() or after == "_")
@@ -277,9 +279,8 @@ class Lexer:
         self._emit(Kind.DELIMITER, run, end)
         token = self.tokens[-1]
         token.can_open, token.can_close = can_open, can_close
-        if end == self.end and not self.final:
-            token.kind = Kind.DELIMITER if can_close else Kind.HELD
-            token.text = run if can_close else ""
+        if end == self.end and not self.final:  # it may grow; what it would close is closed for the moment anyway
+            token.kind, token.text = Kind.HELD, ""
         return True
 
     def _angle(self) -> bool:
@@ -356,6 +357,16 @@ class Lexer:
         """Return *text* so that no mark in it opens anything."""
         text = text.strip()
         return text if self.raw else re.sub(r"([\\`*_~|<\[\]])", r"\\\1", re.sub(r"[*`]", "", text))
+
+
+def _flanks(inner: str, outer: str) -> bool:
+    """Whether a mark between these two characters can have its text on the side of *inner*.
+
+    CommonMark's rule, but for letters of scripts without spaces beside the mark.
+    """
+    if inner.isspace():
+        return False
+    return inner.isalnum() or not outer.isalnum() or not outer.isascii()
 
 
 def _formula(tex: str) -> str:

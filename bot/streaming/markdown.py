@@ -88,7 +88,7 @@ def _shown(mark: str, *, raw: bool) -> str:
 
 
 def _closes(mark: str, char: str, left: int, *, raw: bool) -> bool:
-    return len(mark) <= left and mark == _shown(char * len(mark), raw=raw)
+    return (len(mark) == left or (left == 3 and mark[0] == char)) and mark == _shown(char * len(mark), raw=raw)
 
 
 class _Emitter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.streaming.blocks import BlockReader
 from bot.streaming.pieces import PLAIN, Context, Piece, Rank, closed
 
-__all__ = ["Page", "choose_cut", "join", "show"]
+__all__ = ["Page", "choose_cut", "show", "size"]
 
 _EXPANSION = 4  # rendered characters that one more of the source can add, at most
 
@@ -14,6 +14,10 @@ class Page:
     """The pieces of the source that follows the last cut.
 
     Complete blocks are rendered once; only the open one is rendered again.
+
+    Attributes:
+        growth: how many characters one more of the source may add to what `render` returned last.
+        open_context: what is open at the end of the source, if nothing of the open block is shown.
     """
 
     def __init__(self, context: Context, *, raw: bool, limit: int) -> None:
@@ -23,6 +27,7 @@ class Page:
         self._raw = raw
         self._atom_cap = limit // 3
         self.growth = _EXPANSION
+        self.open_context = context
 
     def render(self, source: str, *, final: bool) -> list[Piece]:
         """Return the pieces of *source*, which extends that of the call before."""
@@ -30,25 +35,23 @@ class Page:
         while self._at < len(source):
             block = reader.read(self._at, self._context)
             if not block.complete or (block.end <= self._at and not final):
-                rows = sum(piece.after.table is not None for piece in block.pieces)
-                self.growth = _EXPANSION + rows
+                self.growth = _EXPANSION + sum([piece.after.table is not None for piece in block.pieces])
+                self.open_context = block.context
                 return self._stable + block.pieces
             self._stable += block.pieces
             self._at = max(block.end, self._at + 1)
             self._context = PLAIN
-        self.growth = _EXPANSION
+        self.growth, self.open_context = _EXPANSION, PLAIN
         return self._stable
 
 
-def sizes(pieces: list[Piece]) -> list[int]:
-    """Return for each piece how long a page that ends after it is, closing marks included."""
-    result: list[int] = []
-    total = 0
-    for piece in pieces:
-        trimmed = total + len(piece.text.rstrip())
-        result.append(trimmed + len(closed("`", piece.after)) - 1)
-        total += len(piece.text)
-    return result
+def size(pieces: list[Piece]) -> int:
+    """Return how long a page of *pieces* is, closing marks included."""
+    if not pieces:
+        return 0
+    last = pieces[-1]
+    whole = sum([len(piece.text) for piece in pieces])
+    return whole - len(last.text) + len(closed(last.text.rstrip(), last.after))
 
 
 def choose_cut(pieces: list[Piece], limit: int) -> int:
@@ -57,18 +60,18 @@ def choose_cut(pieces: list[Piece], limit: int) -> int:
     The last piece is never the end: more of it may come.
     """
     best, best_rank = 0, Rank.NEVER + 1
-    half = limit // 2
-    lengths = sizes(pieces)
+    total = 0
     for i, piece in enumerate(pieces[:-1]):
-        if lengths[i] > limit:
+        if total > limit:
             break
-        rank = piece.rank if lengths[i] >= half else max(piece.rank, Rank.GRAPHEME)
-        if rank <= best_rank:
+        rank = piece.rank if total + len(piece.text) >= limit // 2 else max(piece.rank, Rank.GRAPHEME)
+        if rank <= best_rank and total + len(closed(piece.text.rstrip(), piece.after)) <= limit:
             best, best_rank = i + 1, rank
+        total += len(piece.text)
     return best
 
 
-def join(pieces: list[Piece]) -> tuple[str, Context]:
+def _join(pieces: list[Piece]) -> tuple[str, Context]:
     """Return the text of *pieces* trimmed as Discord does, without closing marks, and what is open after it."""
     if not pieces:
         return "", PLAIN
@@ -81,7 +84,7 @@ def join(pieces: list[Piece]) -> tuple[str, Context]:
 
 def show(pieces: list[Piece], cursor: str = "") -> str:
     """Return *pieces* as valid Markdown: everything open closed, with *cursor* where text will go on."""
-    text, after = join(pieces)
+    text, after = _join(pieces)
     if not text:
         return ""
     return closed(text, after, cursor)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import regex
 
 from bot.streaming.markdown import render_inline
@@ -14,6 +16,7 @@ _MARKS = regex.compile(r"\\(?P<kept>[!-/:-@\[-`{-~])|\*\*|\*|~~|\|\||`+|(?<!\w)_
 _MARKUP = regex.compile(r"[\\`*_~|<\[&$]")
 
 
+@lru_cache(maxsize=1024)  # a growing table asks for the same cells again and again
 def plain_text(source: str) -> str:
     """Return the text of *source* without its marks, on one line."""
     source = source.strip()

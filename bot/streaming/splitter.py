@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from bot.streaming.page import Page, choose_cut, show, sizes
+from bot.streaming.page import Page, choose_cut, show, size
 from bot.streaming.pieces import PLAIN, Context, Piece
 from bot.streaming.sanitize import Sanitizer
 
 __all__ = ["Splitter"]
 
 _STEP = 16  # source characters between two looks at a page that is nearly full
+_TABLE_STEP = 64  # the same for a table, whose rows all grow with one cell
+_MAX_SOURCE = 4  # source of one page in pages; more of it than that shows little or nothing
 _MIN_LIMIT = 200
 _COMPACT = 1 << 16
 
@@ -40,8 +42,9 @@ class Splitter:
         self._fresh: list[str] = []
         self._length = 0  # of the open page's source
         self._start = 0  # of the open page in the buffer
-        self._page = self._new_page(PLAIN)
+        self._page = Page(PLAIN, raw=self._raw, limit=limit)
         self._check = limit // 4
+        self._window = limit * _MAX_SOURCE
         self._finished = False
 
     def feed(self, text: str) -> None:
@@ -58,7 +61,7 @@ class Splitter:
         while self._length:
             source = self._source(self._length)
             pieces = self._page.render(source, final=True)
-            if not pieces or sizes(pieces)[-1] <= self._limit:
+            if size(pieces) <= self._limit:
                 self._close(show(pieces))
                 break
             self._cut(pieces)
@@ -84,7 +87,7 @@ class Splitter:
         if not pieces:
             return ""
         room = self._limit - len(self._cursor)
-        if sizes(pieces)[-1] > room:
+        if size(pieces) > room:
             pieces = pieces[: choose_cut(pieces, room)]
         return show(pieces, self._cursor)
 
@@ -94,9 +97,6 @@ class Splitter:
             self._length += len(text)
             while self._length >= self._check:
                 self._look()
-
-    def _new_page(self, context: Context) -> Page:
-        return Page(context, raw=self._raw, limit=self._limit)
 
     def _source(self, length: int) -> str:
         """Return the first *length* characters of the open page's source."""
@@ -110,19 +110,26 @@ class Splitter:
     def _look(self) -> None:
         """Close the page if it is full at this length, else set the length to look at next."""
         pieces = self._page.render(self._source(self._check), final=False)
-        slack = self._limit - len(self._cursor) - (sizes(pieces)[-1] if pieces else 0)
-        if slack < 0:
+        slack = self._limit - len(self._cursor) - size(pieces)
+        if slack < 0 or (pieces and self._check >= self._window):
             self._cut(pieces)
+        elif self._check >= self._window:
+            self._turn(self._check, self._page.open_context)
         else:
-            self._check += max(_STEP, slack // self._page.growth)
+            step = _STEP if self._page.growth <= _STEP else _TABLE_STEP
+            self._check += max(step, slack // self._page.growth)
 
     def _cut(self, pieces: list[Piece]) -> None:
         count = max(1, choose_cut(pieces, self._limit))
         self._close(show(pieces[:count]))
         last = pieces[count - 1]
-        self._start += last.end
-        self._length -= last.end
-        self._page = self._new_page(last.after)
+        self._turn(last.end, last.after)
+
+    def _turn(self, consumed: int, context: Context) -> None:
+        """Start the next page after *consumed* characters of this one's source."""
+        self._start += consumed
+        self._length -= consumed
+        self._page = Page(context, raw=self._raw, limit=self._limit)
         self._check = self._limit // 4
 
     def _close(self, text: str) -> None:

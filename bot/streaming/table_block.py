@@ -32,7 +32,8 @@ def render_table(
     whether each line is there as a whole. *fresh* says that the header belongs to this page.
     """
     cells = [
-        [plain_text(source[start + a : start + b]) for a, b in split_row(source[start:end])] for start, end, _ in rows
+        [plain_text(source[start + a : start + b]) for a, b in split_row(source[start:end])[: len(head.cells)]]
+        for start, end, _ in rows
     ]
     header = [plain_text(cell) for cell in head.cells]
     lines, widths = align_rows([header, *cells] if fresh else cells, head.aligns)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from functools import lru_cache
 
 import regex
 
@@ -36,6 +37,11 @@ def display_width(text: str) -> int:
     """Return the columns *text* takes in a monospaced font, wide and emoji clusters counting two."""
     if text.isascii():
         return len(text)
+    return _wide_width(text)
+
+
+@lru_cache(maxsize=1024)  # a growing table asks for the same cells again and again
+def _wide_width(text: str) -> int:
     return sum(_cluster_width(cluster) for cluster in graphemes(text))
 
 
