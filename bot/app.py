@@ -49,9 +49,29 @@ async def serve(settings: Settings) -> int:
     stopping = asyncio.Event()
     _listen_for_signals(stopping)
     endpoint.use_api(settings.discord_api_url)
-    async with open_services(settings) as services:
-        await _report_ollama(services)
-        return await _Supervisor(services, stopping).run()
+    watchdog = _Watchdog()
+    try:
+        async with open_services(settings) as services:
+            await _report_ollama(services)
+            return await Supervisor(services, stopping, watchdog).run()
+    finally:
+        watchdog.stand_down()
+
+
+class _Watchdog:
+    """Ends the process in time, whatever hangs on the way out."""
+
+    def __init__(self) -> None:
+        self._timer: asyncio.TimerHandle | None = None
+
+    def give(self, seconds: float) -> None:
+        """End the process in so many seconds."""
+        self._timer = asyncio.get_running_loop().call_later(seconds, os._exit, EXIT_OK)
+
+    def stand_down(self) -> None:
+        """Everything ended by itself."""
+        if self._timer is not None:
+            self._timer.cancel()
 
 
 @contextlib.asynccontextmanager
@@ -110,11 +130,12 @@ async def _report_ollama(services: Services) -> None:
         log.info("Ollama %s at %s, model %s", version, services.ollama.url, model)
 
 
-class _Supervisor:
+class Supervisor:
     """Keeps a bot connected: retries what may pass, ends on what will not."""
 
-    def __init__(self, services: Services, stopping: asyncio.Event) -> None:
+    def __init__(self, services: Services, stopping: asyncio.Event, watchdog: _Watchdog | None = None) -> None:
         self._services = services
+        self._watchdog = watchdog
         self._stopping = stopping
         token = services.settings.discord_token
         assert token is not None, "the command line checked it"
@@ -182,9 +203,8 @@ class _Supervisor:
         grace = self._services.settings.shutdown_grace_seconds
         waiting = len(list(bot.queue))
         log.info("Stopping%s", f": {waiting} running or waiting, {grace:g} s grace" if waiting else "")
-        # Whatever hangs, the process is gone in time.
-        deadline = grace + _LAST_WORDS_SECONDS + _CLOSE_SECONDS + 0.2
-        asyncio.get_running_loop().call_later(deadline, os._exit, EXIT_OK)
+        if self._watchdog is not None:
+            self._watchdog.give(grace + _LAST_WORDS_SECONDS + _CLOSE_SECONDS + 0.2)
         ending = asyncio.create_task(bot.responder.shutdown(grace), name="shutdown")
         done, _ = await asyncio.wait((ending,), timeout=grace + _LAST_WORDS_SECONDS)
         if not done:
