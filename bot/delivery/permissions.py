@@ -17,7 +17,6 @@ PERMISSIONS = discord.Permissions(
     read_message_history=True,
     add_reactions=True,
     attach_files=True,
-    embed_links=True,
 )
 """What the invite link asks for. Manage Messages is left to the admins: it only takes the asker's ⏹️ away."""
 

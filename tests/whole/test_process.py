@@ -67,7 +67,7 @@ async def started(stack: Stack, tmp_path: Path, **changes: str) -> AsyncIterator
 async def test_a_prompt_is_answered_and_sigterm_ends_cleanly(tmp_path: Path):
     async with servers(tmp_path) as stack, started(stack, tmp_path) as bot:
         await bot.logged("Invite: ")
-        assert "permissions=274878024768" in bot.log
+        assert "permissions=274878008384" in bot.log
         stack.ask("Hello")
         await stack.shows("Hello from the scripted model.")
         bot.process.send_signal(signal.SIGTERM)
