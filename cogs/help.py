@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _MODELS_WITHIN = 1.0
 
 _TEXT = """\
-I answer with a model that runs on my host's own machine, and show the answer while it is written.
+I answer with a language model that my host runs, and show the answer while it is written.
 **Ask** {how}. I remember the conversation of each channel, thread and DM on its own.
 **Stop** Click ⏹️ under my answer, delete your question, or use `/stop`.
 **Commands**

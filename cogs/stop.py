@@ -62,9 +62,8 @@ class Stop(commands.Cog):
         stopped = sum(
             reply.stop(StopCause(f" by {escape_markdown(interaction.user.display_name)}")) for reply in chosen
         )
-        await interaction.response.send_message(
-            f"Stopped {stopped} answer{'s' if stopped != 1 else ''}.", ephemeral=True
-        )
+        text = f"Stopped {stopped} answer{'s' if stopped != 1 else ''}." if stopped else "It is stopping already."
+        await interaction.response.send_message(text, ephemeral=True)
 
     def _deleted(self, message_id: int) -> None:
         reply = self.bot.queue.find(message_id)
@@ -84,7 +83,10 @@ class Stop(commands.Cog):
 
     def _permissions(self, payload: discord.RawReactionActionEvent, member: discord.Member) -> discord.Permissions:
         channel = member.guild.get_channel_or_thread(payload.channel_id)
-        return channel.permissions_for(member) if channel else discord.Permissions.none()
+        try:
+            return channel.permissions_for(member) if channel else discord.Permissions.none()
+        except discord.ClientException:  # a thread in a channel that we cannot see
+            return discord.Permissions.none()
 
 
 async def setup(bot: OllamaBot) -> None:

@@ -83,7 +83,7 @@ def model_card(
     facts = [
         ("Kind", _joined([*kind, details.quantization, details.format])),
         ("Size", size(model.size) if model and model.size and not details.is_remote else ""),
-        ("Installed", plain(details.modified_at, 10)),
+        ("Installed", plain(details.modified_at[:10])),
         ("Window", _window(details.context_length, num_ctx)),
         ("Can do", abilities(details.capabilities)),
         ("Loaded now", _loaded(running) if not details.is_remote else "runs on ollama.com"),

@@ -56,12 +56,6 @@ def settings(tmp_path: Path, ollama: ScriptedOllama) -> Settings:
     return Settings(data_dir=tmp_path, ollama_host=ollama.url)
 
 
-@pytest.fixture(autouse=True)
-def _a_hang_is_found_soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Commands lose patience in hundredths of a second here."""
-    monkeypatch.setattr("bot.delivery.interactions.PATIENCE_SECONDS", 0.2)
-
-
 @asynccontextmanager
 async def opened(settings: Settings, ollama: ScriptedOllama, *, message_content: bool = True) -> AsyncIterator[Scene]:
     async with open_services(settings) as services:

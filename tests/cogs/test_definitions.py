@@ -1,0 +1,88 @@
+"""What is registered with Discord, when, and what happens if that fails."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import discord
+import pytest
+from discord import app_commands
+
+from bot import app
+from bot.app import open_services, sync_commands
+from bot.config import Settings
+from bot.streaming.backoff import Backoff
+from tests.cogs.conftest import Scene, new_bot
+
+NAMES = {"model list", "model use", "model show", "ask", "stop", "reset", "help"}
+
+
+def puts(scene: Scene) -> int:
+    return sum(entry.method == "PUT" and entry.path.endswith("/commands") for entry in scene.env.http_requests)
+
+
+def leaves(scene: Scene) -> list[app_commands.Command[Any, ..., Any]]:
+    return [command for command in scene.bot.tree.walk_commands() if isinstance(command, app_commands.Command)]
+
+
+async def test_these_are_the_commands(scene: Scene):
+    assert {command.qualified_name for command in leaves(scene)} == NAMES
+
+
+async def test_each_command_and_option_is_described(scene: Scene):
+    for command in leaves(scene):
+        assert 10 < len(command.description) <= 100
+        for parameter in command.parameters:
+            assert 10 < len(parameter.description) <= 100
+
+
+async def test_they_are_for_servers_and_the_bots_dms_and_installed_to_servers(scene: Scene):
+    for command in scene.bot.tree.get_commands():
+        definition = command.to_dict(scene.bot.tree)
+        assert definition["contexts"] == [0, 1]
+        assert definition["integration_types"] == [0]
+        assert definition["default_member_permissions"] is None
+
+
+async def test_a_second_start_with_the_same_commands_registers_nothing(scene: Scene, settings: Settings):
+    assert puts(scene) == 1
+    async with open_services(settings) as services:
+        await scene.env.restart_bot(new_bot(services))
+        await sync_commands(scene.bot)
+        assert puts(scene) == 1
+        assert not (await scene.ada.slash(scene.channel, "stop")).deferred
+        await scene.bot.close()
+
+
+async def test_a_changed_command_is_registered_again_once(scene: Scene):
+    @app_commands.command(name="new", description="something that was not there before")
+    async def new(interaction: discord.Interaction) -> None: ...
+
+    scene.bot.tree.add_command(new)
+    await sync_commands(scene.bot)
+    await sync_commands(scene.bot)
+    assert puts(scene) == 2
+
+
+async def test_another_application_on_the_same_store_registers_its_own(scene: Scene, monkeypatch):
+    key = f"commands:{scene.bot.application_id}"
+    assert await scene.bot.store.setting(key)
+    monkeypatch.setattr(scene.bot._connection, "application_id", 4711)
+    scene.env.inject_error("PUT", "/applications/*/commands", status=500)
+    monkeypatch.setattr(app, "_SYNC_RETRY", Backoff(base=60.0))
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.1):
+            await sync_commands(scene.bot)
+    assert puts(scene) == 2
+
+
+async def test_a_failing_registration_is_logged_and_tried_again(scene: Scene, monkeypatch, caplog):
+    monkeypatch.setattr(app, "_SYNC_RETRY", Backoff(base=0.01, cap=0.01))
+    key = f"commands:{scene.bot.application_id}"
+    await scene.bot.store.set_setting(key, "an older definition")
+    scene.env.inject_error("PUT", "/applications/*/commands", status=503, times=2)
+    await sync_commands(scene.bot)
+    assert caplog.text.count("could not be registered") == 2
+    assert puts(scene) == 4
+    assert await scene.bot.store.setting(key) != "an older definition"

@@ -1,0 +1,43 @@
+"""`/help`."""
+
+from __future__ import annotations
+
+from bot.config import Settings
+from tests.cogs.conftest import Scene, opened
+from tests.scripted_ollama import ScriptedOllama
+
+
+async def test_it_tells_how_to_talk_how_to_stop_and_names_every_command(scene: Scene):
+    result = await scene.ada.slash(scene.channel, "help")
+    assert result.ephemeral
+    text = result.response.content
+    assert len(text) <= 2000
+    for words in ("Mention me", "reply", "DM", "⏹️"):
+        assert words in text
+    for command in scene.bot.tree.walk_commands():
+        if not hasattr(command, "commands") and command.name != "help":
+            assert f"`/{command.qualified_name}`" in text
+    assert "message-content intent" not in text
+
+
+async def test_without_the_intent_it_says_what_it_cannot_see(settings: Settings, ollama: ScriptedOllama):
+    async with opened(settings, ollama, message_content=False) as scene:
+        text = (await scene.ada.slash(scene.channel, "help")).response.content
+    assert "with the ping on" in text
+    assert "message-content intent is off" in text
+
+
+async def test_it_names_the_model_of_the_channel(scene: Scene):
+    await scene.ada.slash(scene.channel, "model use", name="qwen3:8b")
+    assert "`qwen3:8b` answers." in (await scene.ada.slash(scene.channel, "help")).response.content
+    assert "`llama3.2:latest` answers." in (await scene.ada.slash(scene.other, "help")).response.content
+
+
+async def test_it_answers_with_ollama_down(scene: Scene):
+    await scene.ollama.stop()
+    result = await scene.ada.slash(scene.channel, "help")
+    assert "Ollama is out of reach" in result.response.content
+
+
+async def test_it_works_in_a_dm(scene: Scene):
+    assert "Mention me" in (await scene.ada.user.slash("help")).response.content

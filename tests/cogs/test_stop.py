@@ -1,0 +1,126 @@
+"""`/stop`, ⏹️ and deletions: who may, and what is left alone."""
+
+from __future__ import annotations
+
+import discord
+import pytest
+from simcord import MemberActor
+
+from bot.conversation.records import PromptRecord
+from bot.generation.running import RunningReply
+from tests.cogs.conftest import Scene
+
+
+class Shown:
+    """A sink that says which messages it shows."""
+
+    def __init__(self, *message_ids: int) -> None:
+        self.message_ids = list(message_ids)
+
+
+async def running_reply(scene: Scene, asker: MemberActor, *, channel=None) -> RunningReply:
+    """A reply to a message of *asker* that waits for its model."""
+    channel = channel or scene.channel
+    message = await asker.send(channel, "a question")
+    prompt = PromptRecord(message.id, channel.id, scene.guild.id, asker.id, asker.name, "Hi", 0.0)
+    reply = scene.bot.queue.enter(prompt, lambda _: None)
+    shown = await scene.grace.send(channel, "stands for the bot's message")
+    reply.sink = Shown(shown.id)  # type: ignore[assignment]
+    return reply
+
+
+def words(reply: RunningReply) -> str | None:
+    return reply.cause.words if reply.cause else None
+
+
+async def test_the_command_stops_ones_own_replies_in_that_channel(scene: Scene):
+    mine, queued = [await running_reply(scene, scene.ada) for _ in range(2)]
+    elsewhere = await running_reply(scene, scene.ada, channel=scene.other)
+    others = await running_reply(scene, scene.linus)
+    result = await scene.ada.slash(scene.channel, "stop")
+    assert result.ephemeral
+    assert result.response.content == "Stopped 2 answers."
+    assert [words(mine), words(queued)] == [" by Ada", " by Ada"]
+    assert [words(elsewhere), words(others)] == [None, None]
+
+
+async def test_with_manage_messages_the_command_stops_everybodys(scene: Scene):
+    replies = [await running_reply(scene, who) for who in (scene.ada, scene.linus)]
+    elsewhere = await running_reply(scene, scene.ada, channel=scene.other)
+    result = await scene.grace.slash(scene.channel, "stop")
+    assert result.response.content == "Stopped 2 answers."
+    assert [words(reply) for reply in replies] == [" by Grace", " by Grace"]
+    assert words(elsewhere) is None
+
+
+async def test_manage_messages_elsewhere_is_none_here(scene: Scene):
+    own = scene.guild.create_text_channel(
+        "linus", overwrites={scene.linus: discord.PermissionOverwrite(manage_messages=True)}
+    )
+    here, there = await running_reply(scene, scene.ada), await running_reply(scene, scene.ada, channel=own)
+    assert "Only who asked" in (await scene.linus.slash(scene.channel, "stop")).response.content
+    await scene.linus.slash(own, "stop")
+    assert (words(here), words(there)) == (None, " by Linus")
+
+
+async def test_others_are_told_why_not(scene: Scene):
+    reply = await running_reply(scene, scene.ada)
+    result = await scene.linus.slash(scene.channel, "stop")
+    assert result.ephemeral
+    assert result.response.content == "Only who asked, or who can manage messages here, can stop that."
+    assert words(reply) is None
+
+
+async def test_nothing_to_stop_is_said(scene: Scene):
+    assert (await scene.ada.slash(scene.channel, "stop")).response.content == "Nothing is running here."
+
+
+async def test_stopping_twice_says_that_it_is_stopping(scene: Scene):
+    await running_reply(scene, scene.ada)
+    await scene.ada.slash(scene.channel, "stop")
+    assert "stopping already" in (await scene.ada.slash(scene.channel, "stop")).response.content
+
+
+async def test_who_stopped_is_named_without_markup(scene: Scene):
+    tricky = scene.guild.add_member(scene.env.create_user("**Eve** @here"))
+    reply = await running_reply(scene, tricky)
+    await tricky.slash(scene.channel, "stop")
+    assert "\\*\\*Eve" in words(reply)
+    assert "@here" not in words(reply)
+
+
+@pytest.mark.parametrize("emoji", ["⏹️", "⏹"])
+@pytest.mark.parametrize("on", ["prompt", "reply"])
+@pytest.mark.parametrize(("who", "stops"), [("ada", True), ("grace", True), ("linus", False)])
+async def test_the_reaction_counts_from_the_asker_and_moderators(scene: Scene, emoji, on, who, stops):
+    reply = await running_reply(scene, scene.ada)
+    message_id = reply.prompt.message_id if on == "prompt" else reply.sink.message_ids[0]
+    message = next(message for message in scene.channel.history() if message.id == message_id)
+    await getattr(scene, who).react(message, emoji)
+    assert (words(reply) is not None) is stops
+
+
+async def test_another_emoji_stops_nothing(scene: Scene):
+    reply = await running_reply(scene, scene.ada)
+    for message in scene.channel.history():
+        await scene.ada.react(message, "👍")
+    assert words(reply) is None
+
+
+@pytest.mark.parametrize(("on", "what"), [("prompt", "the question"), ("reply", "a message of the answer")])
+async def test_deleting_a_message_stops_its_reply_quietly(scene: Scene, on: str, what: str):
+    reply = await running_reply(scene, scene.ada)
+    message_id = reply.prompt.message_id if on == "prompt" else reply.sink.message_ids[0]
+    message = next(message for message in scene.channel.history() if message.id == message_id)
+    await scene.grace.delete(message)
+    assert words(reply) == f": {what} was deleted"
+    assert reply.cause.is_silent
+
+
+async def test_in_a_dm_the_asker_stops_their_own(scene: Scene):
+    user = scene.ada.user
+    channel = user.dm_channel
+    prompt = PromptRecord(5, channel.id, None, user.id, "Ada", "Hi", 0.0)
+    reply = scene.bot.queue.enter(prompt, lambda _: None)
+    await user.slash("stop")
+    assert words(reply) == " by Ada"
