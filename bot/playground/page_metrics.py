@@ -102,7 +102,8 @@ class Meter:
         seconds: dict[str, list[int]] = {}
         for edit in self._edits:
             counts = seconds.setdefault(_channel(edit), [0] * _SECONDS)
-            counts[max(0, _SECONDS - 1 - int(now - edit.at))] += 1
+            # By the clock's own seconds, so that a bar keeps its height while it wanders to the left.
+            counts[max(0, _SECONDS - 1 - (int(now) - int(edit.at)))] += 1
         busiest = sorted(seconds, key=lambda channel: -sum(seconds[channel]))[:_MOST_CHANNELS]
         # In a steady order, so that a channel keeps its colour.
         return [

@@ -45,12 +45,14 @@ def model_server_url(host: str) -> str:
     default_port = {"http": 80, "https": 443}.get(scheme, 11434)
     if not scheme and rest.partition("/")[0].lower() == "ollama.com":
         scheme, default_port = "https", 443
-    address, _, path = rest.partition("/")
+    authority, _, path = rest.partition("/")
+    login, _, address = authority.rpartition("@")
     name, port = _name_and_port(address, default_port)
     if name in ("", "0.0.0.0", "::"):  # noqa: S104 - recognised, not bound to
         name = "127.0.0.1"
     url = URL.build(scheme=scheme or "http", host=name, port=port, path=f"/{path}".rstrip("/") or "")
-    return str(url).rstrip("/")
+    user, _, password = login.partition(":")
+    return str(url.with_user(user or None).with_password(password or None) if user else url).rstrip("/")
 
 
 def _name_and_port(address: str, default: int) -> tuple[str, int]:
@@ -83,7 +85,8 @@ class Tap:
         self._session: aiohttp.ClientSession | None = None
         target = URL(self.upstream)
         # A key is for the server that the user named, and never travels in the clear over a network.
-        self._may_carry_key = target.scheme == "https" or target.host in ("127.0.0.1", "localhost", "::1")
+        protected = target.scheme == "https" or target.host in ("127.0.0.1", "localhost", "::1")
+        self._may_carry_key = protected and target.user is None
 
     @property
     def shown_upstream(self) -> str:

@@ -97,6 +97,7 @@ async def test_half_an_answer_arrives_as_half_an_answer(http):
         ("::1", "http://[::1]:11434"),
         ("[::1]:99", "http://[::1]:99"),
         ("gpu-box:99999", "http://gpu-box:11434"),
+        ("https://me:secret@gpu-box/ollama", "https://me:secret@gpu-box/ollama"),
     ],
 )
 def test_ollama_host_takes_ollamas_forms(host, url):

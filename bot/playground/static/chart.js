@@ -36,7 +36,7 @@ function bars(channels, y) {
 }
 
 function line(at, text, kind) {
-  const label = svg("text", { x: WIDTH - 2, y: at - 3, "text-anchor": "end", class: `line-label ${kind}` });
+  const label = svg("text", { x: 1, y: at - 3, class: `line-label ${kind}` });
   label.textContent = text;
   return [svg("line", { x1: 0, x2: WIDTH, y1: at, y2: at, class: `line ${kind}` }), label];
 }

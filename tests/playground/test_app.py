@@ -1,0 +1,202 @@
+"""The playground as a whole: what it starts, with which environment, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from bot.playground.app import PlaygroundOptions, open_playground
+from bot.playground.standin import StandIn
+from bot.playground.supervisor import BotProcess, BotState
+
+DUMP = "import json, os, sys, time; print(json.dumps(dict(os.environ))); sys.stdout.flush(); time.sleep(60)"
+
+
+def python(code):
+    return (sys.executable, "-c", code)
+
+
+def options(tmp_path, **more):
+    given = {"port": 0, "data_dir": tmp_path / "playground", "no_browser": True, "stand_in": True}
+    return PlaygroundOptions(**given | more)
+
+
+async def until(condition, seconds=5.0):
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - what is waited for is another process
+            await asyncio.sleep(0.01)
+
+
+async def environment_of_bot(playground):
+    running = asyncio.create_task(playground.bot.run())
+    await until(lambda: playground.bot.log)
+    env = json.loads(playground.bot.log[0])
+    playground.bot.stop()
+    await running
+    return env
+
+
+@pytest.fixture(autouse=True)
+def foreign_environment(monkeypatch):
+    monkeypatch.setenv("DISCORD_TOKEN", "the-real-one")
+    monkeypatch.setenv("DISCORD_API_URL", "https://discord.com/api/v10")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://production/burble")
+    monkeypatch.setenv("OLLAMA_MODEL", "llama3.2")
+    monkeypatch.setenv("SYSTEM_PROMPT", "Be brief.")
+
+
+async def test_the_bot_is_led_to_the_loopback_and_nowhere_else(tmp_path, monkeypatch):
+    monkeypatch.setattr("bot.playground.supervisor._LONGEST_LINE", 100_000)
+    async with open_playground(options(tmp_path, bot_command=python(DUMP))) as playground:
+        env = await environment_of_bot(playground)
+        assert env["DISCORD_TOKEN"] == playground.discord.token
+        assert env["DISCORD_API_URL"] == f"http://127.0.0.1:{playground.discord.port}/api/v10"
+        assert env["OLLAMA_HOST"].startswith("http://127.0.0.1:")
+        assert Path(env["DATA_DIR"]).is_relative_to(tmp_path)
+        assert env["BURBLE_ENV_FILE"] == ""
+        assert env["SYSTEM_PROMPT"] == "Be brief."
+        assert "the-real-one" not in str(env)
+        assert "DATABASE_URL" not in env
+        assert "OLLAMA_MODEL" not in env  # the stand-in has no such model
+
+
+async def test_an_ollama_that_answers_is_used(tmp_path):
+    async with (
+        StandIn() as ollama,
+        open_playground(options(tmp_path, stand_in=False, ollama_host=ollama.url)) as playground,
+    ):
+        model = playground.backstage.status()["model"]
+        assert model["stand_in"] is False
+        assert model["note"] == f"Ollama 0.32.9 at {ollama.url}"
+
+
+async def test_without_one_the_stand_in_says_so(tmp_path, unused_tcp_port):
+    host = f"someone:secret@127.0.0.1:{unused_tcp_port}"
+    async with open_playground(options(tmp_path, stand_in=False, ollama_host=f"http://{host}")) as playground:
+        model = playground.backstage.status()["model"]
+        assert model["stand_in"] is True
+        assert "no Ollama answered" in model["note"]
+        assert "secret" not in model["note"]
+
+
+async def test_a_taken_port_is_left_to_its_owner(tmp_path):
+    with socket.socket() as owner:
+        owner.bind(("127.0.0.1", 0))
+        owner.listen()
+        taken = owner.getsockname()[1]
+        async with open_playground(options(tmp_path, port=taken)) as playground:
+            assert playground.discord.port != taken
+            async with aiohttp.ClientSession() as http, http.get(playground.url) as response:
+                assert response.status == 200
+
+
+async def test_nothing_is_written_outside_the_data_directory(tmp_path, monkeypatch):
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    monkeypatch.setenv("HOME", str(home))
+    async with open_playground(options(tmp_path, no_bot=True)) as playground:
+        world = playground.world
+        world.send(world.people[0]["id"], next(iter(world.channels)), "keep this")
+    assert list(home.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir() if path != home] == ["playground"]
+    async with open_playground(options(tmp_path, no_bot=True)) as playground:
+        channel = next(iter(playground.world.channels))
+        assert [each["content"] for each in playground.world.messages(channel)] == ["keep this"]
+
+
+async def test_without_a_bot_the_greeting_says_how_to_connect_one(tmp_path):
+    async with open_playground(options(tmp_path, no_bot=True)) as playground:
+        assert playground.bot is None
+        greeting = playground.greeting()
+        assert f"DISCORD_API_URL={playground.discord.api_url}" in greeting
+        assert f"DISCORD_TOKEN={playground.discord.token}" in greeting
+        assert playground.backstage.status()["bot"]["state"] == "external"
+
+
+def process(code, changes=None, **more):
+    notes = changes if changes is not None else []
+    return BotProcess(python(code), dict(os.environ), lambda: notes.append(1), **more)
+
+
+async def test_a_restart_stops_the_process_and_starts_another():
+    bot = process("import os, time; print(os.getpid(), flush=True); time.sleep(60)")
+    running = asyncio.create_task(bot.run())
+    await until(lambda: len(bot.log) == 1)
+    bot.connected(True)
+    assert bot.state is BotState.ONLINE
+    bot.restart()
+    assert bot.state is BotState.RESTARTING
+    await until(lambda: len(bot.log) == 2)
+    assert bot.log[0] != bot.log[1]
+    assert bot.starts == 2
+    bot.stop()
+    await running
+    assert bot.state is BotState.STOPPED
+    assert not bot.running
+
+
+async def test_a_crash_is_shown_and_mended(monkeypatch):
+    monkeypatch.setattr("bot.playground.supervisor._FIRST_PAUSE", 0.01)
+    states = []
+    bot = BotProcess(python("print('boom'); raise SystemExit(1)"), dict(os.environ), lambda: states.append(bot.detail))
+    running = asyncio.create_task(bot.run())
+    await until(lambda: bot.starts == 3)
+    bot.stop()
+    await running
+    assert any("code 1; starting again" in detail for detail in states)
+
+
+async def test_wrong_settings_are_not_tried_again_until_asked():
+    bot = process("raise SystemExit(2)")
+    running = asyncio.create_task(bot.run())
+    await until(lambda: bot.state is BotState.CRASHED)
+    assert "settings" in bot.detail
+    await asyncio.sleep(0.05)
+    assert bot.starts == 1
+    bot.restart()
+    await until(lambda: bot.starts == 2 and bot.state is BotState.CRASHED)
+    bot.stop()
+    await running
+
+
+async def test_a_process_that_will_not_stop_is_killed():
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
+    bot = process(code, grace=0.1)
+    running = asyncio.create_task(bot.run())
+    await until(lambda: bot.log)
+    bot.stop()
+    async with asyncio.timeout(3):
+        await running
+    assert "was killed" in bot.log[-1]
+
+
+async def test_a_very_long_line_does_not_end_the_reading():
+    bot = process("print('x' * 300_000); print('after', flush=True); import time; time.sleep(60)")
+    running = asyncio.create_task(bot.run())
+    await until(lambda: bot.log and bot.log[-1] == "after")
+    bot.stop()
+    await running
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_the_playground_cleanly(tmp_path, number):
+    command = [sys.executable, "-m", "bot", "playground", "--no-browser", "--no-bot", "--stand-in", "--port", "0"]
+    process = await asyncio.create_subprocess_exec(
+        *command, "--data-dir", str(tmp_path), stdout=asyncio.subprocess.PIPE
+    )
+    first = (await process.stdout.readline()).decode()
+    assert first.startswith("Burble playground: http://127.0.0.1:")
+    process.send_signal(number)
+    async with asyncio.timeout(5):
+        rest = (await process.stdout.read()).decode()
+        assert await process.wait() == 0
+    assert "DISCORD_TOKEN=" in rest
