@@ -14,6 +14,7 @@ import pytest
 
 from bot.config import ENV_FILE_KEY, Settings, load_settings
 from bot.config_values import TOKEN_PLACEHOLDER
+from bot.delivery.permissions import PERMISSIONS
 
 ROOT = Path(__file__).parent.parent
 TRY_IT = "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/burble playground"
@@ -87,15 +88,7 @@ def test_the_readmes_tables_name_every_setting_with_its_default_and_every_option
 
 
 def test_the_readmes_permissions_are_the_ones_it_names() -> None:
-    needed = discord.Permissions(
-        view_channel=True,
-        send_messages=True,
-        send_messages_in_threads=True,
-        read_message_history=True,
-        add_reactions=True,
-        attach_files=True,
-        embed_links=True,
-    )
+    needed = discord.Permissions(PERMISSIONS.value)
     text = read("README.md")
     assert f"permissions={needed.value}\n" in text
     needed.manage_messages = True
