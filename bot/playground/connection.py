@@ -22,10 +22,15 @@ class Connection:
         self._request = request
         self._socket = socket
         self._frames: deque[str] = deque()
-        self._closing: tuple[int, str] | None = None
+        self._closing_with: tuple[int, str] | None = None
         self._held = False
         self._wake = asyncio.Event()
         self._writer = asyncio.create_task(self._write())
+
+    @property
+    def closing(self) -> bool:
+        """Whether we have closed it, or are about to; the peer then echoes a code of no meaning."""
+        return self._closing_with is not None
 
     def send(self, frame: str) -> None:
         """Queue a text frame."""
@@ -43,8 +48,8 @@ class Connection:
 
     def close(self, code: int, reason: str = "") -> None:
         """Close with this code once the queue is written."""
-        if self._closing is None:
-            self._closing = (code, reason)
+        if self._closing_with is None:
+            self._closing_with = (code, reason)
         self._wake.set()
 
     def abort(self) -> None:
@@ -54,7 +59,7 @@ class Connection:
 
     async def finish(self) -> None:
         """Wait for a close that was asked for, else stop writing."""
-        if self._closing is None:
+        if self._closing_with is None:
             self._writer.cancel()
         await asyncio.gather(self._writer, return_exceptions=True)
 
@@ -64,7 +69,7 @@ class Connection:
             self._wake.clear()
             while self._frames and not self._held:
                 await self._socket.send_str(self._frames.popleft())
-            if self._closing is not None:
-                code, reason = self._closing
+            if self._closing_with is not None:
+                code, reason = self._closing_with
                 await self._socket.close(code=code, message=reason.encode())
                 return

@@ -41,7 +41,7 @@ class Files:
         self._files[attachment_id] = stored
         if self._folder is not None:
             self._folder.mkdir(parents=True, exist_ok=True)
-            (self._folder / attachment_id).write_bytes(data)
+            (self._folder / f"{attachment_id}-{filename}").write_bytes(data)
         path = f"/attachments/{channel_id}/{attachment_id}/{filename}"
         payload: Payload = {
             "id": attachment_id,
@@ -58,8 +58,9 @@ class Files:
     def get(self, attachment_id: str, filename: str) -> StoredFile | None:
         """Return a file if its name is right too, else None."""
         stored = self._files.get(attachment_id)
-        if stored is None and self._folder is not None and attachment_id.isdecimal():
-            path = self._folder / attachment_id
+        is_name = attachment_id.isdecimal() and filename == _safe_name(filename)  # no way out of the folder
+        if stored is None and self._folder is not None and is_name:
+            path = self._folder / f"{attachment_id}-{filename}"
             if path.is_file():
                 kind = mimetypes.guess_type(filename)[0] or "application/octet-stream"
                 return StoredFile(filename, kind, path.read_bytes())

@@ -124,7 +124,7 @@ class Gateway:
                     connection.close(4002, "Decode error")
         finally:
             self._connections.discard(connection)
-            self._detach(connection, ended=socket.close_code in {1000, 1001})
+            self._detach(connection, ended=not connection.closing and socket.close_code in {1000, 1001})
             await connection.finish()
         return socket
 

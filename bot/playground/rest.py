@@ -21,7 +21,7 @@ from typing import Any
 import orjson
 from aiohttp import web
 
-from bot.playground.errors import WorldError
+from bot.playground.errors import WorldError, form_error
 from bot.playground.faults import Fault
 from bot.playground.limits import Charge, Decision, Limiter
 from bot.playground.permissions import Payload
@@ -94,6 +94,7 @@ class Route:
         handler: returns the JSON of a 200, or None for a 204.
         charges: what it counts against.
         is_open: whether it needs no token and is free of the global limit (interactions).
+        takes_list: whether the body is a list, not an object.
     """
 
     method: str
@@ -101,6 +102,7 @@ class Route:
     handler: Handler
     charges: Charger = field(default=lambda _call: [])
     is_open: bool = False
+    takes_list: bool = False
 
 
 class RestAPI:
@@ -176,6 +178,8 @@ class RestAPI:
     async def _serve(self, request: web.Request, route: Route, record: RequestRecord) -> web.Response:
         call = await _read(request)
         record.body = call.body or None
+        if not isinstance(call.body, list if route.takes_list else dict):
+            raise form_error("_", "DICT_TYPE_CONVERT", "Only dictionaries may be used in a DictType")
         await self._half_latency()
         fault = self._fault(record)
         if fault is not None and not fault.after and (struck := await self._strike(fault, request)) is not None:

@@ -32,9 +32,9 @@ class InteractionRoutes:
         """Return the endpoints; those of webhooks need no token but the interaction's."""
         return [
             Route("GET", _COMMANDS, self._commands),
-            Route("PUT", _COMMANDS, self._overwrite),
+            Route("PUT", _COMMANDS, self._overwrite, takes_list=True),
             Route("GET", _GUILD_COMMANDS, self._commands),
-            Route("PUT", _GUILD_COMMANDS, self._overwrite),
+            Route("PUT", _GUILD_COMMANDS, self._overwrite, takes_list=True),
             Route("POST", "/interactions/{interaction_id}/{token}/callback", self._respond, is_open=True),
             Route("POST", _WEBHOOK, self._follow_up, self._follow_up_charges, is_open=True),
             Route("GET", _MESSAGE, self._fetch, is_open=True),

@@ -298,8 +298,10 @@ class World:
         component = find_component(message, custom_id)
         data: Payload = {"custom_id": custom_id, "component_type": component["type"], "id": component.get("id", 1)}
         if component["type"] != 2:
-            data.update(values=list(values), resolved={})
-            for value in values if component["type"] in _SELECT_KINDS else ():
+            data["values"] = list(values)
+        if component["type"] in _SELECT_KINDS:  # discord.py takes a string select's values only without "resolved"
+            data["resolved"] = {}
+            for value in values:
                 resolve(self.state, _SELECT_KINDS[component["type"]], value, data["resolved"])
         return self.interactions.open(COMPONENT, user_id, channel_id, data, source=render(self.state, message))
 
