@@ -21,7 +21,7 @@ _FENCE = regex.compile(r"([ \t]*)(`{3,}(?!.*`)|~{3,})[ \t]*([^\s`]*)")
 _LANGUAGE = regex.compile(r"[A-Za-z0-9_+\-.#]{1,20}")
 _HEADING = regex.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
 _HEADING_END = regex.compile(r"[ \t]+#+[ \t]*$|[ \t]+$")
-_ITEM = regex.compile(r"([ \t]*)(?:([-*+])|(\d{1,9})([.)]))(?:[ \t]+|$)")
+_ITEM = regex.compile(r"([ \t]{0,40})(?:([-*+])|(\d{1,9})([.)]))(?:[ \t]+|$)")
 _TASK = regex.compile(r"\[([ xX])\][ \t]+")
 _RULE = regex.compile(r" {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})")
 _DEFINITION = regex.compile(r" {0,3}\[\^([\w-]{1,30})\]:[ \t]*")
@@ -105,13 +105,17 @@ class BlockReader:
         fence = self._fence_start(line)
         if fence:
             return self._fence(min(end + 1, len(self.source)), context, fence)
+        return self._text_block(start, end, context)
+
+    def _text_block(self, start: int, end: int, context: Context) -> Block:
+        """Return the block whose first line, without quote marks, is from *start* to *end*."""
+        line = self.source[start:end]
         if not self.raw and _RULE.fullmatch(line):
-            text = ("> " if quoted else "") + RULE
-            return self._finish([Piece(text, end, Rank.BLOCK)], end)
+            return self._finish([Piece(("> " if context.quoted else "") + RULE, end, Rank.BLOCK)], end)
         heading = _HEADING.match(line)
         if heading:
             return self._heading(start, end, heading, context)
-        table = self._table_start(start, end, quoted=quoted)
+        table = self._table_start(start, end, quoted=context.quoted)
         if table:
             return table
         lead_end, lead = self._lead(line)
@@ -160,15 +164,14 @@ class BlockReader:
     def _lead(self, line: str) -> tuple[int, str]:
         """Return the length of what starts a list item, task or footnote in *line*, and how it is shown."""
         item = _ITEM.match(line)
-        if not item:
-            note = None if self.raw else _DEFINITION.match(line)
-            if note:
-                return note.end(), footnote(note[1]) + " "
-            indent = len(line) - len(line.lstrip())
-            return indent, ""
+        note = None if item or self.raw else _DEFINITION.match(line)
+        if note:
+            return note.end(), footnote(note[1]) + " "
+        if item is None:
+            return len(line) - len(line.lstrip()), ""
         if self.raw:
             return item.end(), item[0]
-        indent = item[1].replace("\t", "  ")
+        indent = str(item[1]).replace("\t", "  ")
         marker = f"{item[3]}." if item[3] else ("*" if item[2] == "*" else "-")
         task = _TASK.match(line, item.end())
         if task:
@@ -180,7 +183,7 @@ class BlockReader:
         end = self._line_end(start)
         while end < len(self.source) and self._known(end + 1) and self._continues(end + 1, context):
             end = self._line_end(end + 1)
-        ended = (self._known(end + 1) and end < len(self.source)) or self.final
+        ended = self.final or (end < len(self.source) and self._breaks(end + 1, context))
         stop = end
         if not ended and end < len(self.source) and self._continues(end + 1, context):
             stop = len(self.source)
@@ -190,6 +193,14 @@ class BlockReader:
         if not ended:
             return Block(pieces, stop, complete=False)
         return self._finish(pieces, end)
+
+    def _breaks(self, at: int, context: Context) -> bool:
+        """Whether it is certain that the line at *at*, perhaps not whole, ends the paragraph before it."""
+        if self._known(at):
+            return True
+        line = self.source[self._after_quote(at)[1] :]
+        unsure = not line.strip() or _HALF.fullmatch(line) or _FENCE.match(line)
+        return not unsure and not self._continues(at, context)
 
     def _continues(self, at: int, context: Context) -> bool:
         """Whether the line at *at* goes on with the paragraph before it."""

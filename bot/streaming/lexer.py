@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import IntEnum
+from typing import ClassVar
 
 import regex
 
@@ -130,7 +131,7 @@ class Lexer:
                 self._words(match[0], match.end())
                 continue
             char = source[self.at]
-            handler = _HANDLERS.get(char)
+            handler = self._HANDLERS.get(char)
             if handler is None or not handler(self):
                 if char.isspace():
                     self._white()
@@ -218,12 +219,21 @@ class Lexer:
                 return False
             if "\n\n" in body or len(body) > self.atom_cap:
                 return False
-            return self._emit(Kind.ATOM, _formula(body), match.end())
+            return self._emit(Kind.ATOM, self._formula(body), match.end())
         partial = None if self.final else _MATH_PARTIAL.fullmatch(self.source, self.at, self.end)
         if partial and "\n\n" not in partial[1] and len(partial[1]) < self.atom_cap:
             body = partial[1].rstrip("\\$ ")
-            return self._emit(Kind.HELD, _formula(body) if body.strip() else "", self.end)
+            return self._emit(Kind.HELD, self._formula(body) if body.strip() else "", self.end)
         return False
+
+    def _formula(self, tex: str) -> str:
+        """Return readable Unicode for *tex*, or inline code where there is none."""
+        readable = to_unicode(tex)
+        if readable is not None:
+            escaped = re.sub(r"([\\`*_~|<\[\]]|^[>#])", r"\\\1", readable, flags=re.MULTILINE)
+            return escaped.replace("\n", "\n> ") if self.quoted else escaped
+        source = re.sub(r"\s+", " ", tex.strip())
+        return f"`` {source} ``" if "`" in source else f"`{source}`"
 
     def _ticks(self) -> bool:
         match = _TICKS.match(self.source, self.at, self.end)
@@ -358,6 +368,20 @@ class Lexer:
         text = text.strip()
         return text if self.raw else re.sub(r"([\\`*_~|<\[\]])", r"\\\1", re.sub(r"[*`]", "", text))
 
+    _HANDLERS: ClassVar[dict[str, Callable[[Lexer], bool]]] = {
+        "\\": _backslash,
+        "$": _math,
+        "`": _ticks,
+        "*": _delimiter,
+        "_": _delimiter,
+        "~": _delimiter,
+        "|": _delimiter,
+        "<": _angle,
+        "&": _ampersand,
+        "!": _bang,
+        "[": _bracket,
+    }
+
 
 def _flanks(inner: str, outer: str) -> bool:
     """Whether a mark between these two characters can have its text on the side of *inner*.
@@ -369,15 +393,6 @@ def _flanks(inner: str, outer: str) -> bool:
     return inner.isalnum() or not outer.isalnum() or not outer.isascii()
 
 
-def _formula(tex: str) -> str:
-    """Return readable Unicode for *tex*, or inline code where there is none."""
-    readable = to_unicode(tex)
-    if readable is not None:
-        return re.sub(r"([\\`*_~|<\[\]])", r"\\\1", readable)
-    source = re.sub(r"\s+", " ", tex.strip())
-    return f"`` {source} ``" if "`" in source else f"`{source}`"
-
-
 def footnote(label: str) -> str:
     """Return how the footnote *label* is referred to: ¹ for numbers, [label] for words."""
     return (
@@ -385,18 +400,3 @@ def footnote(label: str) -> str:
         if label.isdigit() and len(label) < 4
         else rf"\[{label.replace('_', chr(92) + '_')}\]"
     )
-
-
-_HANDLERS: dict[str, Callable[[Lexer], bool]] = {
-    "\\": Lexer._backslash,
-    "$": Lexer._math,
-    "`": Lexer._ticks,
-    "*": Lexer._delimiter,
-    "_": Lexer._delimiter,
-    "~": Lexer._delimiter,
-    "|": Lexer._delimiter,
-    "<": Lexer._angle,
-    "&": Lexer._ampersand,
-    "!": Lexer._bang,
-    "[": Lexer._bracket,
-}

@@ -169,7 +169,7 @@ class _Emitter:
 
     def _defuse(self, text: str, *, atom: bool) -> str:
         """Keep *text* at the start of a line from being read as a state line of ours or as a block."""
-        if text.startswith("-#"):
+        if text.startswith(("-#", ">>>")):
             return "\\" + text
         if (atom or self.fragile) and _BLOCK_START.match(text):
             digits = len(text) - len(text.lstrip("0123456789"))

@@ -22,9 +22,9 @@ _ASCII_SPECIAL = regex.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 
 
 class Sanitizer:
-    """Clean a text that comes in pieces; the result does not depend on how it was cut into them.
+    r"""Clean a text that comes in pieces; the result does not depend on how it was cut into them.
 
-    Line ends become ``\\n``; bidi and other controls, zero-width and unassigned
+    Line ends become ``\n``; bidi and other controls, zero-width and unassigned
     invisible characters go, except joiners and variation selectors where writing
     needs them; lone surrogates become U+FFFD; at most `MAX_MARKS` combining
     marks stay on one letter.
@@ -104,7 +104,7 @@ class Sanitizer:
         if not self._last or self._last.isascii():
             return False
         category = unicodedata.category(self._last)
-        return category in {"So", "Sk", "Mn", "Mc", "Lo"} or self._last == "\u2640" or self._last == "\u2642"
+        return category in {"So", "Sk", "Mn", "Mc", "Lo"} or self._last in "\u2640\u2642"
 
     def _count(self) -> bool:
         self._marks += 1
