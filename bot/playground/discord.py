@@ -211,6 +211,11 @@ class LoopbackDiscord:
         """Play dead on the gateway: no events, no heartbeat ACKs. With False everything held back is sent."""
         self.gateway.silent = silent
 
+    def repeat(self, event: str) -> None:
+        """Send the newest event of that name to the bot once more."""
+        for session in self.gateway.connected:
+            session.repeat(event)
+
     def dispatch(self, event: str, payload: Any) -> None:
         """Send an event to the bot as it is: a duplicate, one out of order, one it cannot parse."""
         self.gateway.dispatch(event, payload)

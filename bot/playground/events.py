@@ -18,6 +18,8 @@ _INTENTS: dict[str, tuple[int, int | None]] = {
     "MESSAGE_REACTION_REMOVE_ALL": _REACTIONS,
     "MESSAGE_REACTION_REMOVE_EMOJI": _REACTIONS,
     "TYPING_START": _TYPING,
+    "GUILD_CREATE": _GUILDS,
+    "GUILD_DELETE": _GUILDS,
     "CHANNEL_CREATE": _GUILDS,
     "CHANNEL_UPDATE": _GUILDS,
     "CHANNEL_DELETE": _GUILDS,
@@ -42,7 +44,7 @@ def filtered(
         shard: (shard id, number of shards); what has no guild goes to shard 0.
         content: whether the session may read everybody's messages.
     """
-    guild_id = payload.get("guild_id")
+    guild_id = payload["id"] if event.startswith("GUILD_") else payload.get("guild_id")
     home = (int(guild_id) >> 22) % shard[1] if guild_id else 0
     if home != shard[0]:
         return None
@@ -58,6 +60,8 @@ def filtered(
 
 
 def _is_visible(state: State, event: str, payload: Payload) -> bool:
+    if event.startswith("GUILD_"):
+        return True
     channel_id = payload["id"] if event.startswith(("CHANNEL_", "THREAD_")) else payload["channel_id"]
     channel = state.channels.get(channel_id)
     if channel is None or channel["type"] == DM or event.startswith("CHANNEL_"):

@@ -47,21 +47,30 @@ class Session:
         self.shard = shard
         self.seq = 0
         self.connection: Connection | None = connection
-        self._sent: deque[tuple[int, str]] = deque(maxlen=_REPLAYED)
+        self._sent: deque[tuple[int, str, str]] = deque(maxlen=_REPLAYED)  # number, event, data
 
     def push(self, event: str, encoded: str) -> None:
         """Send an event with the next number, if connected, and keep it for a resume."""
         self.seq += 1
-        frame = f'{{"op":0,"t":"{event}","s":{self.seq},"d":{encoded}}}'
-        self._sent.append((self.seq, frame))
+        self._sent.append((self.seq, event, encoded))
         if self.connection is not None:
-            self.connection.send(frame)
+            self.connection.send(_frame(self.seq, event, encoded))
+
+    def repeat(self, event: str) -> None:
+        """Send the newest event of that name once more, as Discord may."""
+        found = next((encoded for _, name, encoded in reversed(self._sent) if name == event), None)
+        if found is not None:
+            self.push(event, found)
 
     def missed(self, seq: int) -> list[str] | None:
         """Return the frames after ``seq``, or None if some are forgotten."""
         if seq < self.seq and (not self._sent or self._sent[0][0] > seq + 1):
             return None
-        return [frame for number, frame in self._sent if number > seq]
+        return [_frame(*each) for each in self._sent if each[0] > seq]
+
+
+def _frame(seq: int, event: str, encoded: str) -> str:
+    return f'{{"op":0,"t":"{event}","s":{seq},"d":{encoded}}}'
 
 
 class Gateway:
@@ -231,7 +240,8 @@ class Gateway:
         for old in [each for each in self.sessions.values() if each.connection is None][:-_SESSIONS]:
             self.sessions.pop(old.id)
         state = self._world.state
-        here = (int(state.guild["id"]) >> 22) % session.shard[1] == session.shard[0]
+        home = (int(state.guild["id"]) >> 22) % session.shard[1]
+        here = home == session.shard[0] and seed.BOT_ID in state.members
         ready = {
             "v": 10,
             "user": state.bot_user,

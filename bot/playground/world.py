@@ -20,7 +20,7 @@ from bot.playground.interaction_payloads import AUTOCOMPLETE, COMMAND, COMPONENT
 from bot.playground.interactions import Interactions
 from bot.playground.messages import Messages
 from bot.playground.options import command_data, resolve
-from bot.playground.payloads import EPHEMERAL, render
+from bot.playground.payloads import EPHEMERAL, guild_create, render
 from bot.playground.permissions import Payload, Permission
 from bot.playground.reactions import Reactions
 from bot.playground.state import Listener, State
@@ -215,6 +215,16 @@ class World:
     def permissions(self, user_id: str, channel_id: str) -> int:
         """Return the permission bits of a user in a channel."""
         return int(self.state.permissions(user_id, self.state.channel(channel_id)))
+
+    def kick_bot(self) -> None:
+        """Remove the bot from the guild; it may no longer do anything there."""
+        self.state.members.pop(seed.BOT_ID, None)
+        self.state.emit("GUILD_DELETE", {"id": seed.GUILD_ID})
+
+    def invite_bot(self) -> None:
+        """Bring the bot back into the guild."""
+        self.state.members[seed.BOT_ID] = seed.member(self.bot_user, [seed.BOT_ROLE_ID])
+        self.state.emit("GUILD_CREATE", guild_create(self.state))
 
     def block_word(self, word: str) -> None:
         """Let AutoMod refuse every message that holds this word (200000)."""

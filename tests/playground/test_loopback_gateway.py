@@ -266,9 +266,24 @@ async def test_events_can_be_repeated_and_made_up():
 
         events = Events(server.world)
         server.world.send(LINUS, GENERAL, "once")
-        server.dispatch("MESSAGE_CREATE", events.of("MESSAGE_CREATE")[0])
-        await until(lambda: len(read) == 2)
+        server.repeat("MESSAGE_CREATE")
+        server.dispatch("MESSAGE_CREATE", {**events.of("MESSAGE_CREATE")[0], "id": "7"})
+        await until(lambda: len(read) == 3)
         assert read[0] == read[1]
+        assert read[2] == 7
+
+
+async def test_a_kicked_bot_knows_and_may_do_nothing_until_it_is_invited_again():
+    async with loopback() as server, bot_in(server) as bot:
+        channel = bot.get_channel(int(GENERAL))
+        server.world.kick_bot()
+        await until(lambda: not bot.guilds)
+        with pytest.raises(discord.Forbidden) as refused:
+            await channel.send("x")
+        assert refused.value.code == 50001
+        server.world.invite_bot()
+        await until(lambda: bot.guilds)
+        await bot.get_channel(int(GENERAL)).send("back")
 
 
 async def test_members_can_be_asked_for():

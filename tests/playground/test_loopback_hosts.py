@@ -11,9 +11,8 @@ PATHS = ["/api/v10/users/@me", "/gateway", "/attachments/1/2/a.txt", "/nothing"]
 
 
 async def status_of(server, path, **headers):
-    async with aiohttp.ClientSession() as session:
-        async with session.get(server.url + path, headers=headers) as response:
-            return response.status
+    async with aiohttp.ClientSession() as session, session.get(server.url + path, headers=headers) as response:
+        return response.status
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -284,10 +284,11 @@ async def test_an_unanswered_interaction_fails_in_time_and_is_then_unknown():
 
 
 async def test_without_a_bot_choices_fail_to_load():
+    option = {"name": "p", "description": "P", "type": 3, "autocomplete": True}
     async with loopback(response_seconds=0.03) as server:
         server.world.command_rules.overwrite(
             "",
-            [{"name": "ask", "description": "Ask", "options": [{"name": "p", "description": "P", "type": 3, "autocomplete": True}]}],
+            [{"name": "ask", "description": "Ask", "options": [option]}],
         )  # fmt: skip
         with pytest.raises(WorldError, match="Loading options failed"):
             await server.world.autocomplete(ADA, GENERAL, ["ask"], {"p": "x"}, "p")
