@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING
 
 import discord
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# As Ollama names them (types/model/name.go): host/namespace/model:tag.
+_MODEL_NAME = re.compile(r"[\w./:@-]+", re.ASCII)
 # Both come before the first answer, which is due within 3 s.
 _KNOWN_WITHIN = 1.0
 _SUGGEST_WITHIN = 1.5
@@ -56,11 +59,11 @@ class Ask(commands.Cog):
         if refusal:
             await say(interaction, refusal, ephemeral=True)
             return
-        await interaction.response.defer(thinking=True)
+        loading = await interaction.response.defer(thinking=True)
         header = quote(text)
         await self.bot.responder.respond(
             _record(interaction, text),
-            self._opener(interaction, header),
+            self._opener(interaction, header, loading.message_id if loading else None),
             model=model,
             page_limit=PAGE_LIMIT - len(header),
         )
@@ -86,9 +89,13 @@ class Ask(commands.Cog):
             model = next((model for model in models if same_model(model.name, name)), None)
             if model is not None:
                 return None if model.can_complete else describe.cannot_answer(model)
-        return describe.not_installed(name, models) if models else None
+        # with Ollama out of reach nothing is known: the answer will say so
+        is_possible = not models and _MODEL_NAME.fullmatch(name.strip())
+        return None if is_possible else describe.not_installed(name, models)
 
-    def _opener(self, interaction: discord.Interaction, header: str) -> Callable[[int], DiscordReply]:
+    def _opener(
+        self, interaction: discord.Interaction, header: str, original_id: int | None
+    ) -> Callable[[int], DiscordReply]:
         channel_id = _channel(interaction)
 
         def open_reply(reply_id: int) -> DiscordReply:
@@ -103,6 +110,7 @@ class Ask(commands.Cog):
                         on_posted,
                         channel_id=channel_id,
                         token=interaction.token,
+                        original_id=original_id,
                         nonce_seed=str(interaction.id),
                         created_at=interaction.created_at.timestamp(),
                     ),

@@ -29,6 +29,7 @@ class QuotedSink:
     def __init__(self, sink: MessagesSink, header: str) -> None:
         self._sink = sink
         self._header = header
+        self._has_posted = False
 
     @property
     def message_ids(self) -> Sequence[int]:
@@ -45,9 +46,10 @@ class QuotedSink:
 
     async def post(self, text: str) -> Sent:
         """Send the next message, the first one with the header."""
-        if self._sink.message_ids:
+        if self._has_posted:
             return await self._sink.post(text)
         sent = await self._sink.post(self._header + text)
+        self._has_posted = True
         return Sent(sent.text.removeprefix(self._header), sent.headers)
 
     async def edit(self, ordinal: int, text: str, file: File | None = None) -> Sent:

@@ -135,6 +135,8 @@ class InteractionSink(_Messages):
 
     A message of an interaction is an ordinary message of the bot, so the
     channel's route can go on with it where the bot sees the channel.
+    *original_id* is the loading message's id, if Discord told it: it counts as
+    the reply's before there is text in it.
     """
 
     def __init__(
@@ -145,6 +147,7 @@ class InteractionSink(_Messages):
         *,
         channel_id: int,
         token: str,
+        original_id: int | None,
         nonce_seed: str,
         created_at: float,
         clock: Callable[[], float] = time.time,
@@ -152,10 +155,18 @@ class InteractionSink(_Messages):
         super().__init__(courier, journal, on_posted)
         self._channel_id = channel_id
         self._token = token
+        self._original_id = original_id
         self._nonce_seed = nonce_seed
         self._expires_at = created_at + _TOKEN_SECONDS
         self._clock = clock
         self._refused = False
+
+    @property
+    def message_ids(self) -> Sequence[int]:
+        """Ids of the reply's messages, in order; at first the loading message's."""
+        if not self._messages and self._original_id is not None:
+            return [self._original_id]
+        return super().message_ids
 
     @property
     def _by_token(self) -> bool:
@@ -195,6 +206,8 @@ class InteractionSink(_Messages):
                 return await self._courier.create_followup(self._token, payload)
             except (DeliveryForbidden, MessageGone) as error:
                 self._note_refusal(error)
+        if original and self._original_id is not None:
+            return await self._courier.edit_message(self._channel_id, self._original_id, payload)
         on_channel = payload | {"nonce": nonce, "enforce_nonce": True}
         return await self._courier.create_message(self._channel_id, on_channel)
 

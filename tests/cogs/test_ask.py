@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from bot.conversation.records import ReplyState
 from bot.conversation.schema import prompt, reply
 from bot.delivery import sinks
 from bot.errors import StoreError
+from bot.generation.status import StatusTiming
+from bot.playground.faults import Fault
 from bot.playground.permissions import Permission
 from bot.playground.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID, GRACE_ID, LINUS_ID
 from bot.playground.world import WorldError
@@ -203,6 +206,45 @@ async def test_it_can_be_stopped_before_the_first_token(stack: Stack):
     await asyncio.wait_for(stack.ollama.chats[-1].closed.wait(), 1.0)
     text = await stack.shows("stopped by Ada")
     assert "waiting" not in text
+
+
+@pytest.mark.parametrize("how", ["a reaction", "deleting it"])
+async def test_the_loading_message_can_stop_it_too(stack: Stack, how: str):
+    responder = stack.services.responder
+    responder._options = replace(responder._options, timing=StatusTiming(status_after=60.0))
+    stack.ollama.enqueue([hang()])
+    ask(stack)
+    await stack.until(lambda: stack.ollama.chats)
+    [loading] = stack.replies()
+    assert loading["content"] == ""
+    if how == "a reaction":
+        stack.world.react(ADA_ID, GENERAL_ID, loading["id"], STOP)
+    else:
+        stack.world.delete(GRACE_ID, GENERAL_ID, loading["id"])
+    await asyncio.wait_for(stack.ollama.chats[-1].closed.wait(), 1.0)
+    await stack.idle()
+    assert stack.texts() == ([f"{QUOTE}\n⏹️ stopped by Ada"] if how == "a reaction" else [])
+
+
+async def test_a_token_that_dies_before_the_first_word_costs_no_second_message(stack: Stack):
+    go = asyncio.Event()
+    stack.ollama.enqueue([hold(go), *say("At last")])
+    stack.discord.faults.append(
+        Fault("PATCH", "/webhooks/*", times=-1, status=401, body={"code": 50027, "message": "x"})
+    )
+    ask(stack)
+    await stack.until(lambda: stack.ollama.chats)
+    go.set()
+    await stack.shows("At last")
+    await stack.idle()
+    assert stack.texts() == [f"{QUOTE}\nAt last"]
+
+
+async def test_a_name_that_can_be_no_model_is_refused_even_with_ollama_down(stack: Stack):
+    await stack.ollama.stop()
+    ask(stack, model="`x` @everyone")
+    [said] = await stack.until(lambda: [m for m in stack.world.messages(GENERAL_ID, ADA_ID) if m["flags"] & 64])
+    assert "`ˋxˋ @everyone` is not installed" in said["content"]
 
 
 async def test_deleting_the_answer_stops_it(stack: Stack):
