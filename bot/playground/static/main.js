@@ -103,8 +103,12 @@ toggler(document.getElementById("toggle-panel"), "show-panel", "What happens beh
 for (const scrim of document.querySelectorAll("[data-close]")) {
   scrim.addEventListener("click", closeDrawers);
 }
-if (wide.matches) document.body.classList.add("show-panel");
-showExpanded();
+function fitPanel() {
+  document.body.classList.toggle("show-panel", wide.matches);
+  showExpanded();
+}
+wide.addEventListener("change", fitPanel);
+fitPanel();
 
 startTheme(document.getElementById("toggle-theme"), remember);
 startTicking();

@@ -1,0 +1,90 @@
+"""The main job on the page: ask, watch, stop, choose a model, restart, go on; with the bot in its own process."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.async_api import expect
+
+WITH_BOT = True
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(90)]
+
+
+def reply_text(view):
+    return view.replies.last.locator(".content")
+
+
+async def test_an_answer_grows_and_ends(view):
+    await view.ask("code")
+    await expect(view.page.get_by_role("button", name="Stop the reply")).to_be_visible()
+    early = len(await reply_text(view).inner_text())
+    await expect(view.replies.last).to_contain_text("stays as it is", timeout=20_000)
+    assert early < len(await reply_text(view).inner_text())
+    await expect(view.replies.last.locator("pre code[data-language=python]")).to_have_count(1)
+    await expect(view.page.get_by_role("button", name="Stop the reply")).to_have_count(0)
+    await expect(view.replies.last).not_to_contain_text("▌")
+    await expect(view.page.locator("#lag")).to_have_text(re.compile(r"^\d"))
+    await expect(view.page.locator("#refused")).to_have_text("0")
+
+
+async def test_clicking_the_stop_sign_stops(view):
+    await view.ask("long 3000")
+    stop = view.messages.get_by_role("button", name="Stop this reply")
+    await stop.click()
+    await expect(view.replies.last).to_contain_text("stopped by Ada")
+    await expect(view.page.get_by_role("button", name="Stop the reply")).to_have_count(0)
+    text = await reply_text(view).inner_text()
+    await view.page.wait_for_timeout(1500)
+    assert await reply_text(view).inner_text() == text
+    assert "I am a stand-in" in text
+
+
+async def test_the_keyboard_stops_as_well(view):
+    await view.ask("long 3000")
+    await expect(view.page.get_by_role("button", name="Stop the reply")).to_be_visible()
+    await view.page.keyboard.press("Control+.")
+    await expect(view.replies.last).to_contain_text("stopped by Ada")
+
+
+async def test_a_model_is_chosen_with_the_slash_picker(view):
+    await view.composer.press_sequentially("/model us")
+    await expect(view.page.get_by_role("option", name="/model use")).to_be_visible()
+    await view.composer.press("Enter")
+    field = view.page.get_by_role("combobox", name="name")
+    await field.press_sequentially("think")
+    await view.page.get_by_role("option", name="stand-in-thinking").click()
+    await view.page.keyboard.press("Enter")
+    await expect(view.replies.last).to_contain_text("stand-in-thinking")
+    await view.ask("hello")
+    await expect(view.replies.last).to_contain_text("thinking")
+    await expect(view.replies.last).to_contain_text("I heard you", timeout=20_000)
+
+
+async def test_help_is_for_oneself_alone(view):
+    await view.write("/help")
+    await expect(view.replies.last).to_contain_text("Only you can see this")
+
+
+async def test_a_reload_keeps_the_conversation_and_the_bot_remembers(view):
+    await view.ask("my cat is called Schrödinger")
+    await expect(view.replies.last).to_contain_text("every one of them arrived", timeout=20_000)
+    await view.page.reload()
+    await expect(view.messages).to_have_count(2)
+    await view.ask("what did I say first?")
+    await expect(view.replies.last).to_contain_text("I do remember", timeout=20_000)
+    await expect(view.replies.last.locator("blockquote").first).to_contain_text("Schrödinger")
+
+
+async def test_a_restart_in_the_middle_is_told_and_survived(view):
+    await view.ask("long 3000")
+    await expect(view.page.get_by_role("button", name="Stop the reply")).to_be_visible()
+    await view.page.get_by_role("button", name="Restart the bot").click()
+    await expect(view.page.locator("#bot-state")).to_have_text("Restarting…")
+    await expect(view.messages.last).to_contain_text("restart", timeout=20_000)
+    await expect(view.page.locator("#bot-state")).to_have_text("Online", timeout=30_000)
+    await expect(view.page.get_by_role("button", name="Stop the reply")).to_have_count(0)
+    await view.ask("what did I say first?")
+    await expect(view.replies.last).to_contain_text("I do remember", timeout=20_000)
+    await expect(view.replies.last.locator("blockquote").first).to_contain_text("long 3000")
