@@ -14,6 +14,7 @@ from bot.conversation.records import PromptRecord, ReplyState
 from bot.conversation.store import Store
 from bot.errors import BurbleError, DeliveryError, ModelMissing, StoreError
 from bot.generation import ending as endings
+from bot.generation.describe import code
 from bot.generation.ending import Ending
 from bot.generation.models import ModelCatalog
 from bot.generation.queue import ReplyQueue
@@ -239,7 +240,7 @@ class Responder:
         )
 
     async def _offer_models(self) -> str:
-        names = [f"`{model.name}`" for model in await self.catalog.known(within=2.0) if model.can_complete]
+        names = [code(model.name) for model in await self.catalog.known(within=2.0) if model.can_complete]
         return f"Installed: {', '.join(names[:10])}." if names else ""
 
     async def _work(self, job: _Job) -> None:
@@ -251,7 +252,7 @@ class Responder:
         job.status.say("⏳ waiting for the model")
         if not job.model:
             job.model = await self._store.channel_model(prompt.channel_id) or await self.catalog.default()
-        job.status.say(f"⏳ waiting for `{job.model}`")
+        job.status.say(f"⏳ waiting for {code(job.model)}")
         request = await self._requests.build(prompt, job.model)
         async with self._requests.send(request, prompt.kind) as chunks:
             await self._read(job, chunks)
@@ -268,7 +269,7 @@ class Responder:
                         job.streamer.feed(chunk.content)
                 elif chunk.thinking and not job.thought:
                     job.thought = True
-                    job.status.say(f"💭 `{job.model}` is thinking")
+                    job.status.say(f"💭 {code(job.model)} is thinking")
                 if chunk.done:
                     job.last = chunk
             if job.streamer.characters > MAX_REPLY_CHARACTERS:
