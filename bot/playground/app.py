@@ -37,6 +37,8 @@ __all__ = ["PlaygroundOptions", "run_playground"]
 _PROBE_SECONDS = 1.5
 _PORTS_TRIED = 20
 _OPENED_LATER_SECONDS = 0.3
+_GRACE_SECONDS = 8.0  # the default of SHUTDOWN_GRACE_SECONDS
+_AFTER_GRACE_SECONDS = 2.0  # within which the bot promises to be gone
 # What a bot on this machine may have in its environment must not lead the playground's bot elsewhere.
 _FOREIGN = ("DATABASE_URL", "BURBLE_ENV_FILE", "DATA_DIR")
 
@@ -163,8 +165,8 @@ async def _open_model(options: PlaygroundOptions, stack: contextlib.AsyncExitSta
         return _Model(tap, None, f"Ollama {version} at {tap.shown_upstream}")
     stand_in = await stack.enter_async_context(StandIn(speed=options.speed))
     tap = await stack.enter_async_context(Tap(stand_in.url))
-    reason = "as asked for" if options.stand_in else f"as no Ollama answered at {Tap(url).shown_upstream}"
-    return _Model(tap, stand_in, f"a stand-in, {reason}. It is not a model: say “help” to see what it shows.")
+    reason = "As asked for," if options.stand_in else f"No Ollama answered at {Tap(url).shown_upstream}, so"
+    return _Model(tap, stand_in, f"{reason} a stand-in answers. It is not a model: say “help” to see what it shows.")
 
 
 async def _ollama_version(url: str) -> str | None:
@@ -192,7 +194,16 @@ def _bot(
         "BURBLE_ENV_FILE": "",
         "PYTHONUNBUFFERED": "1",
     }
-    return BotProcess(options.bot_command, env | dict(options.bot_env), backstage.bot_changed)
+    env |= options.bot_env
+    return BotProcess(options.bot_command, env, backstage.bot_changed, grace=_grace(env) + _AFTER_GRACE_SECONDS)
+
+
+def _grace(env: Mapping[str, str]) -> float:
+    """Return how long the bot lets running replies go on when it is told to stop."""
+    try:
+        return max(0.0, float(env.get("SHUTDOWN_GRACE_SECONDS") or _GRACE_SECONDS))
+    except ValueError:
+        return _GRACE_SECONDS
 
 
 def _visible_text(world: World, lag: LagMeter) -> Any:

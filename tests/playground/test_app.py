@@ -83,7 +83,7 @@ async def test_without_one_the_stand_in_says_so(tmp_path, unused_tcp_port):
     async with open_playground(options(tmp_path, stand_in=False, ollama_host=f"http://{host}")) as playground:
         model = playground.backstage.status()["model"]
         assert model["stand_in"] is True
-        assert "no Ollama answered" in model["note"]
+        assert "No Ollama answered" in model["note"]
         assert "secret" not in model["note"]
 
 

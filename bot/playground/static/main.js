@@ -72,6 +72,10 @@ store.addEventListener("interaction", ({ detail }) => {
 
 /** Close what lies over the messages on a narrow page. */
 function closeDrawers() {
+  const drawer = document.activeElement?.closest("nav, aside");
+  if (drawer && getComputedStyle(drawer).position === "fixed") {
+    document.getElementById(drawer.matches("nav") ? "toggle-sidebar" : "toggle-panel").focus();
+  }
   document.body.classList.remove("show-sidebar");
   if (!wide.matches) document.body.classList.remove("show-panel");
   showExpanded();
@@ -98,8 +102,10 @@ document.addEventListener("keydown", (event) => {
   if (next) store.enter(next.dataset.id);
 });
 
-toggler(document.getElementById("toggle-sidebar"), "show-sidebar", "Channels");
-toggler(document.getElementById("toggle-panel"), "show-panel", "What happens behind the scenes");
+toggler(document.getElementById("toggle-sidebar"), "show-sidebar", "Channels", "menu",
+  () => document.querySelector("#channels .here") ?? document.getElementById("channels"));
+toggler(document.getElementById("toggle-panel"), "show-panel", "Behind the scenes", "chart",
+  () => document.getElementById("close-panel"));
 for (const scrim of document.querySelectorAll("[data-close]")) {
   scrim.addEventListener("click", closeDrawers);
 }

@@ -99,13 +99,15 @@ function seconds(value) {
   return value < 10 ? `${value.toFixed(2)} s` : `${value.toFixed(1)} s`;
 }
 
-/** A button that shows or hides a side of the page and says which. */
-export function toggler(button, className, label) {
-  button.append(icon(className === "show-sidebar" ? "menu" : "chart"));
+/** Make `button` show or hide a side of the page; where that covers the messages, `first()` gets the focus. */
+export function toggler(button, className, label, iconName, first) {
+  button.append(icon(iconName));
+  button.setAttribute("aria-label", label);
+  button.title = label;
   button.addEventListener("click", () => {
     const shown = document.body.classList.toggle(className);
     button.setAttribute("aria-expanded", String(shown));
+    const target = first();
+    if (shown && getComputedStyle(target.closest("nav, aside")).position === "fixed") setTimeout(() => target.focus(), 200);
   });
-  button.setAttribute("aria-label", label);
-  button.title = label;
 }

@@ -263,6 +263,17 @@ async def test_narrow_screens_hide_the_sides(view):
     assert await view.page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 
 
+async def test_a_drawer_takes_the_focus_and_gives_it_back(view):
+    await view.page.set_viewport_size({"width": 390, "height": 780})
+    toggle = view.page.get_by_role("button", name="Behind the scenes")
+    await toggle.press("Enter")
+    await expect(view.page.get_by_role("button", name="Close")).to_be_focused()
+    await view.page.keyboard.press("Escape")
+    await expect(toggle).to_be_focused()
+    await expect(toggle).to_have_attribute("aria-expanded", "false")
+    await expect(view.page.locator(".panel")).to_be_hidden()
+
+
 async def test_light_and_dark(view):
     background = "() => getComputedStyle(document.querySelector('.chat')).backgroundColor"
     dark = await view.page.evaluate(background)
