@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, func, insert, literal_column, select, update
+from sqlalchemy import and_, bindparam, case, delete, func, insert, literal_column, select, text, update
 
 from bot.conversation.records import PromptKind, PromptRecord, PromptState, ReplyState
-from bot.conversation.schema import channel, prompt, reply, reply_message
+from bot.conversation.schema import channel, prompt, reply, reply_message, reply_piece
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import Select, Table, Update
+    from sqlalchemy import Delete, Select, Table, Update
     from sqlalchemy.sql.dml import ReturningInsert
 
 # Literals, not parameters: only so can SQLite see that a partial index fits.
 _IS_WAITING = prompt.c.state == literal_column("'waiting'")
-_IS_STREAMING = reply.c.state == literal_column("'streaming'")
+_IS_OPEN = text("reply.is_open")
 
 
 def history(channel_id: int, before: int | None, limit: int) -> Select[*tuple[Any, ...]]:
@@ -48,23 +48,26 @@ def unanswered() -> Select[*tuple[Any, ...]]:
 
 
 def unfinished() -> Select[*tuple[Any, ...]]:
-    """Select the replies that stream, oldest first, with their prompts."""
+    """Select the replies that are open, oldest first, with their prompts."""
     return (
         select(
             reply.c.id.label("reply_id"),
             reply.c.model,
             reply.c.text.label("reply_text"),
+            reply.c.state.label("reply_state"),
+            reply.c.footer,
+            reply.c.attempts,
             reply.c.created_at.label("begun_at"),
             prompt,
         )
         .join_from(reply, prompt)
-        .where(_IS_STREAMING)
+        .where(_IS_OPEN)
         .order_by(reply.c.id)
     )
 
 
 def unfinished_messages() -> Select[*tuple[Any, ...]]:
-    """Select the messages of the replies that stream: reply id, then the fields of `ReplyMessage`."""
+    """Select the messages of the replies that are open: reply id, then the fields of `ReplyMessage`."""
     return (
         select(
             reply_message.c.reply_id,
@@ -75,8 +78,18 @@ def unfinished_messages() -> Select[*tuple[Any, ...]]:
             reply_message.c.text,
         )
         .join(reply)
-        .where(_IS_STREAMING)
+        .where(_IS_OPEN)
         .order_by(reply_message.c.reply_id, reply_message.c.ordinal)
+    )
+
+
+def unfinished_pieces() -> Select[*tuple[Any, ...]]:
+    """Select what the models wrote in the replies that are open: reply id and text, in order."""
+    return (
+        select(reply_piece.c.reply_id, reply_piece.c.text)
+        .join(reply)
+        .where(_IS_OPEN)
+        .order_by(reply_piece.c.reply_id, reply_piece.c.start)
     )
 
 
@@ -124,13 +137,22 @@ def record_message(insert_into: Callable[[Table], Any]) -> Any:
     )
 
 
-def set_reply_text() -> Update:
-    """Update the text of the reply ``running``, unless it has ended."""
-    running = and_(reply.c.id == bindparam("running"), reply.c.state == ReplyState.STREAMING)
-    return update(reply).where(running).values(text=bindparam("text"))
+def add_piece(insert_into: Callable[[Table], Any]) -> Any:
+    """Insert a part of what the model wrote; the values are parameters, and a part written again changes nothing."""
+    return insert_into(reply_piece).on_conflict_do_nothing()
 
 
-def forget(message_id: int) -> tuple[Update, ...]:
+def drop_pieces() -> Delete:
+    """Delete the parts of the reply ``ended``: its whole text is stored."""
+    return delete(reply_piece).where(reply_piece.c.reply_id == bindparam("ended"))
+
+
+def begin_again(reply_id: int) -> Update:
+    """Count one more attempt at a reply."""
+    return update(reply).where(reply.c.id == reply_id).values(attempts=reply.c.attempts + 1)
+
+
+def forget(message_id: int) -> tuple[Update | Delete, ...]:
     """Blank a prompt, its replies and their messages."""
     replies = select(reply.c.id).where(reply.c.prompt_id == message_id)
     forgotten = {"state": PromptState.FORGOTTEN, "text": "", "author_name": ""}
@@ -138,6 +160,7 @@ def forget(message_id: int) -> tuple[Update, ...]:
         update(prompt).where(prompt.c.message_id == message_id).values(**forgotten),
         update(reply).where(reply.c.prompt_id == message_id).values(text=""),
         update(reply_message).where(reply_message.c.reply_id.in_(replies)).values(text=""),
+        delete(reply_piece).where(reply_piece.c.reply_id.in_(replies)),
     )
 
 

@@ -98,14 +98,53 @@ class ReplyMessage:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplyEnd:
+    """How a reply ended.
+
+    Attributes:
+        state: a final one.
+        text: what the model wrote, whole.
+        footer: our own closing words as they are shown, or empty.
+        at: Unix seconds.
+        model: who answered, or None to leave what is stored.
+        prompt_tokens: Ollama's count, or None.
+        reply_tokens: Ollama's count, or None.
+    """
+
+    state: ReplyState
+    text: str
+    footer: str = ""
+    at: float = 0.0
+    model: str | None = None
+    prompt_tokens: int | None = None
+    reply_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of what the model wrote, as it is added to the journal.
+
+    Attributes:
+        start: where in the reply's text it begins, in code points.
+        text: the part.
+    """
+
+    start: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class UnfinishedReply:
-    """A reply that still streamed when the process ended.
+    """A reply whose ending was not on screen yet when the process ended.
 
     Attributes:
         reply_id: its row.
         prompt: what it answers.
-        model: who was answering.
-        text: the answer as far as it was stored.
+        model: who was answering, or empty if that was not settled.
+        state: streaming, or how it ended before that could be shown.
+        text: what the model wrote, as far as it was stored.
+        footer: our own closing words if it ended, or empty.
+        attempts: how many processes have begun to answer.
         created_at: Unix seconds.
         messages: where it is shown, by ordinal; empty if nothing was.
     """
@@ -113,7 +152,10 @@ class UnfinishedReply:
     reply_id: int
     prompt: PromptRecord
     model: str
+    state: ReplyState
     text: str
+    footer: str
+    attempts: int
     created_at: float
     messages: tuple[ReplyMessage, ...]
 

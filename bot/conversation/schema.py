@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     ForeignKey,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    text,
 )
 
 from bot.conversation.records import PromptKind, PromptState, ReplyState
@@ -36,10 +38,11 @@ __all__ = [
     "prompt",
     "reply",
     "reply_message",
+    "reply_piece",
     "setting",
 ]
 
-REVISIONS = ("0001",)
+REVISIONS = ("0001", "0002")
 """Every revision of the schema, oldest first (the names of the migrations)."""
 
 HEAD = REVISIONS[-1]
@@ -95,14 +98,25 @@ reply = Table(
     Column("reply_tokens", Integer),
     Column("created_at", Double, nullable=False),
     Column("finished_at", Double),
+    # Until the ending is on screen: a restart has something to do.
+    Column("is_open", Boolean, nullable=False, server_default=text("true")),
+    # Our own closing words, to be shown by a restart if they were not.
+    Column("footer", Text, nullable=False, server_default=text("''")),
+    # How many processes have begun to answer: one that kills each must not be asked for ever.
+    Column("attempts", Integer, nullable=False, server_default=text("1")),
     # A prompt's newest reply; also what keeps two replies from sharing a number.
     Index(None, "prompt_id", "variant", unique=True),
 )
-Index(
-    "ix_reply_streaming",
-    reply.c.id,
-    sqlite_where=reply.c.state == "streaming",
-    postgresql_where=reply.c.state == "streaming",
+Index("ix_reply_open", reply.c.id, sqlite_where=text("is_open"), postgresql_where=text("is_open"))
+
+# What the model wrote while it writes: added to, never rewritten, so that a long
+# answer costs its length once. At the end the whole goes into reply.text.
+reply_piece = Table(
+    "reply_piece",
+    metadata,
+    Column("reply_id", ForeignKey("reply.id", ondelete="CASCADE"), primary_key=True),
+    Column("start", Integer, primary_key=True, autoincrement=False),
+    Column("text", Text, nullable=False),
 )
 
 reply_message = Table(

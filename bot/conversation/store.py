@@ -16,9 +16,11 @@ from sqlalchemy import and_, case, func, select, update
 from bot.conversation import queries
 from bot.conversation.database import open_database
 from bot.conversation.records import (
+    Piece,
     PromptKind,
     PromptRecord,
     PromptState,
+    ReplyEnd,
     ReplyMessage,
     ReplyOwner,
     ReplyState,
@@ -36,9 +38,11 @@ if TYPE_CHECKING:
     from bot.conversation.database import Database
 
 __all__ = [
+    "Piece",
     "PromptKind",
     "PromptRecord",
     "PromptState",
+    "ReplyEnd",
     "ReplyMessage",
     "ReplyOwner",
     "ReplyState",
@@ -61,9 +65,10 @@ class Store:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._insert = _inserter(database.dialect)
-        # Built once: these two run once per edit of every running reply.
+        # Built once: they run once per edit of every running reply.
         self._record_message = queries.record_message(self._insert)
-        self._set_reply_text = queries.set_reply_text()
+        self._add_piece = queries.add_piece(self._insert)
+        self._drop_pieces = queries.drop_pieces()
 
     @classmethod
     @asynccontextmanager
@@ -84,22 +89,35 @@ class Store:
 
     async def add_prompt(self, record: PromptRecord) -> bool:
         """Take in a prompt; return False (and change nothing) if its message was taken in before."""
-        statement = (
-            self._insert(prompt)
-            .values(
-                message_id=record.message_id,
-                channel_id=record.channel_id,
-                guild_id=record.guild_id,
-                author_id=record.author_id,
-                author_name=_storable(record.author_name),
-                text=_storable(record.text),
-                kind=record.kind,
-                state=PromptState.WAITING,
-                created_at=record.created_at,
-            )
-            .on_conflict_do_nothing(index_elements=[prompt.c.message_id])
-        )
-        return await self._write(statement) == 1
+        return await self._write(self._add_prompt(record)) == 1
+
+    async def take_in(self, record: PromptRecord, *, model: str, at: float) -> int | None:
+        """Take in a prompt and begin its reply, both or nothing; return the reply's id, or None if it was known.
+
+        There is no moment at which a prompt is stored that nobody answers.
+        """
+        adding = self._add_prompt(record)
+
+        def take_in(connection: Connection) -> int | None:
+            if connection.execute(adding).rowcount != 1:
+                return None
+            return _begin(connection, record.message_id, model, at)
+
+        return await self._database.run(take_in)
+
+    def _add_prompt(self, record: PromptRecord) -> Any:
+        values = {
+            "message_id": record.message_id,
+            "channel_id": record.channel_id,
+            "guild_id": record.guild_id,
+            "author_id": record.author_id,
+            "author_name": _storable(record.author_name),
+            "text": _storable(record.text),
+            "kind": record.kind,
+            "state": PromptState.WAITING,
+            "created_at": record.created_at,
+        }
+        return self._insert(prompt).values(**values).on_conflict_do_nothing(index_elements=[prompt.c.message_id])
 
     async def close_prompt(self, message_id: int) -> None:
         """Note that nobody will answer a prompt any more: stopped while it waited, or refused."""
@@ -123,61 +141,50 @@ class Store:
 
     async def begin_reply(self, prompt_id: int, *, model: str, at: float) -> int:
         """Begin a reply to a stored prompt; return its id. A prompt's replies are counted as variants from 0."""
+        return await self._database.run(lambda connection: _begin(connection, prompt_id, model, at))
 
-        def begin(connection: Connection) -> int:
-            row = queries.begin_reply(prompt_id, model=_storable(model), at=at)
-            reply_id = connection.execute(row).scalar_one()
-            connection.execute(queries.take_prompt(prompt_id))
-            return reply_id
+    async def begin_again(self, reply_id: int) -> None:
+        """Note that another process begins to answer a reply that an earlier one left without a word."""
+        await self._write(queries.begin_again(reply_id))
 
-        return await self._database.run(begin)
-
-    async def record_message(
-        self, reply_id: int, ordinal: int, *, channel_id: int, nonce: str, message_id: int | None = None, text: str = ""
-    ) -> None:
-        """Write down what message *ordinal* of a reply is about to show, before it is sent.
-
-        Call it again when the POST told the *message_id*; left out later, the
-        known one stays for as long as the *nonce* is the same.
-        """
-        await self._write(
-            self._record_message,
-            {
-                "reply_id": reply_id,
-                "ordinal": ordinal,
-                "channel_id": channel_id,
-                "message_id": message_id,
-                "nonce": nonce,
-                "text": _storable(text),
-            },
-        )
-
-    async def set_reply_text(self, reply_id: int, text: str) -> None:
-        """Store a running reply's text as far as it came; a finished one keeps its own."""
-        await self._write(self._set_reply_text, {"running": reply_id, "text": _storable(text)})
-
-    async def finish_reply(
+    async def write_down(
         self,
         reply_id: int,
         *,
-        state: ReplyState,
-        text: str,
-        at: float,
-        prompt_tokens: int | None = None,
-        reply_tokens: int | None = None,
-        model: str | None = None,
+        messages: Sequence[ReplyMessage] = (),
+        piece: Piece | None = None,
+        end: ReplyEnd | None = None,
+        is_shown: bool = False,
     ) -> None:
-        """Store how a reply ended: its whole text, its counts and, if it was another, its model."""
-        values: dict[str, Any] = {
-            "state": state,
-            "text": _storable(text),
-            "prompt_tokens": _count(prompt_tokens),
-            "reply_tokens": _count(reply_tokens),
-            "finished_at": at,
-        }
-        if model is not None:
-            values["model"] = _storable(model)
-        await self._write(update(reply).where(reply.c.id == reply_id).values(**values))
+        """Keep a reply's journal; what is given is stored together or not at all.
+
+        Args:
+            reply_id: the reply.
+            messages: what its messages are about to show, before it is sent.
+                Again with the id when the POST told it; left out later, the
+                known id stays for as long as the nonce is the same.
+            piece: what the model wrote since the last one.
+            end: how the reply ended.
+            is_shown: its ending is on screen, so a restart has nothing to do.
+        """
+
+        def write(connection: Connection) -> None:
+            if messages:
+                connection.execute(self._record_message, [_message_row(reply_id, message) for message in messages])
+            if piece is not None:
+                part = {"reply_id": reply_id, "start": piece.start, "text": _storable(piece.text)}
+                connection.execute(self._add_piece, part)
+            if end is not None or is_shown:
+                changes = (_end_values(end) if end else {}) | ({"is_open": False} if is_shown else {})
+                connection.execute(update(reply).where(reply.c.id == reply_id).values(**changes))
+            if end is not None:
+                connection.execute(self._drop_pieces, {"ended": reply_id})
+
+        await self._database.run(write)
+
+    async def finish_reply(self, reply_id: int, *, state: ReplyState, text: str, at: float, **more: Any) -> None:
+        """Store how a reply ended, everything being on screen; *more* are fields of `ReplyEnd`."""
+        await self.write_down(reply_id, end=ReplyEnd(state, text, at=at, **more), is_shown=True)
 
     async def reply_by_message(self, message_id: int) -> ReplyOwner | None:
         """Return whose reply is shown in a message, or None if it shows none."""
@@ -188,19 +195,25 @@ class Store:
         return ReplyOwner(reply_id, prompt_id, author_id, channel_id, ReplyState(state))
 
     async def unfinished_replies(self) -> list[UnfinishedReply]:
-        """Return the replies that still stream as far as the store knows, oldest first, with their messages.
+        """Return the replies whose ending is not on screen as far as the store knows, oldest first.
 
         At start these are the ones that a kill or a crash cut off.
         """
         messages: dict[int, list[ReplyMessage]] = {}
         for reply_id, *shown in await self._read(queries.unfinished_messages()):
             messages.setdefault(reply_id, []).append(ReplyMessage(*shown))
+        pieces: dict[int, list[str]] = {}
+        for reply_id, text in await self._read(queries.unfinished_pieces()):
+            pieces.setdefault(reply_id, []).append(text)
         return [
             UnfinishedReply(
                 reply_id=row.reply_id,
                 prompt=queries.prompt_record(row),
                 model=row.model,
-                text=row.reply_text,
+                state=ReplyState(row.reply_state),
+                text=row.reply_text or "".join(pieces.get(row.reply_id, ())),
+                footer=row.footer,
+                attempts=row.attempts,
                 created_at=row.begun_at,
                 messages=tuple(messages.get(row.reply_id, ())),
             )
@@ -273,6 +286,36 @@ def _inserter(dialect: str) -> Callable[[Table], Any]:
     from sqlalchemy.dialects.postgresql import insert as postgresql_insert  # noqa: PLC0415  # same
 
     return postgresql_insert
+
+
+def _begin(connection: Connection, prompt_id: int, model: str, at: float) -> int:
+    row = queries.begin_reply(prompt_id, model=_storable(model), at=at)
+    reply_id = connection.execute(row).scalar_one()
+    connection.execute(queries.take_prompt(prompt_id))
+    return reply_id
+
+
+def _message_row(reply_id: int, message: ReplyMessage) -> dict[str, Any]:
+    return {
+        "reply_id": reply_id,
+        "ordinal": message.ordinal,
+        "channel_id": message.channel_id,
+        "message_id": message.message_id,
+        "nonce": message.nonce,
+        "text": _storable(message.text),
+    }
+
+
+def _end_values(end: ReplyEnd) -> dict[str, Any]:
+    values: dict[str, Any] = {
+        "state": end.state,
+        "text": _storable(end.text),
+        "footer": _storable(end.footer),
+        "prompt_tokens": _count(end.prompt_tokens),
+        "reply_tokens": _count(end.reply_tokens),
+        "finished_at": end.at,
+    }
+    return values if end.model is None else values | {"model": _storable(end.model)}
 
 
 def _storable(text: str) -> str:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bot.conversation.records import PromptRecord, ReplyState
+from bot.conversation.records import PromptRecord, ReplyMessage, ReplyState
 
 if TYPE_CHECKING:
     from bot.conversation.store import Store
@@ -32,3 +32,17 @@ async def answer(
     reply_id = await store.begin_reply(message_id, model="m", at=NOW)
     await store.finish_reply(reply_id, state=state, text=reply, at=NOW + 1)
     return reply_id
+
+
+async def record_message(
+    store: Store,
+    reply_id: int,
+    ordinal: int,
+    *,
+    nonce: str,
+    channel_id: int = CHANNEL,
+    message_id: int | None = None,
+    text: str = "",
+) -> None:
+    """Write down one message of a reply."""
+    await store.write_down(reply_id, messages=[ReplyMessage(ordinal, channel_id, message_id, nonce, text)])

@@ -258,7 +258,7 @@ async def test_an_upgrade_that_fails_changes_nothing(path: Path, url: str) -> No
     assert sql(path, "SELECT name FROM sqlite_master WHERE type = 'table'") == [("alembic_version",), ("setting",)]
 
 
-@pytest.mark.parametrize("query", ["waiting", "streaming"])
+@pytest.mark.parametrize("query", ["waiting", "open"])
 async def test_the_questions_at_start_use_their_partial_index(store: Store, query: str) -> None:
     from bot.conversation import queries  # noqa: PLC0415
 

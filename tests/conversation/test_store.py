@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.conversation.records import PromptKind, ReplyMessage, ReplyOwner, ReplyState, Turn
+from bot.conversation.records import Piece, PromptKind, ReplyEnd, ReplyMessage, ReplyOwner, ReplyState, Turn
 from bot.conversation.store import Store
 from bot.errors import StoreError
-from tests.conversation.builders import CHANNEL, NOW, a_prompt, answer
+from tests.conversation.builders import CHANNEL, NOW, a_prompt, answer, record_message
 
 
 def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
@@ -98,12 +98,6 @@ async def test_a_count_that_is_none_is_left_out(store: Store, path: Path, count:
     assert rows(path, "SELECT prompt_tokens, reply_tokens FROM reply") == [(None, None)]
 
 
-async def test_text_that_arrives_late_does_not_overwrite_a_finished_reply(store: Store) -> None:
-    reply_id = await answer(store, 10, "whole")
-    await store.set_reply_text(reply_id, "who")
-    assert [turn.reply for turn in await store.history(CHANNEL)] == ["whole"]
-
-
 async def test_text_no_database_holds_is_stored_readable(store: Store) -> None:
     await answer(store, 10, "nul \0 and half a pair \ud83d, 🎉 whole", author_name="A\0da", text="\udfff?")
     assert await store.history(CHANNEL) == [
@@ -117,9 +111,9 @@ async def test_text_no_database_holds_is_stored_readable(store: Store) -> None:
 async def test_a_message_keeps_its_id_when_later_writes_leave_it_out(store: Store) -> None:
     await store.add_prompt(a_prompt(10))
     reply_id = await store.begin_reply(10, model="m", at=NOW)
-    await store.record_message(reply_id, 0, channel_id=CHANNEL, nonce="n0", text="a")
-    await store.record_message(reply_id, 0, channel_id=CHANNEL, nonce="n0", message_id=500, text="a")
-    await store.record_message(reply_id, 0, channel_id=CHANNEL, nonce="n0", text="a b")
+    await record_message(store, reply_id, 0, channel_id=CHANNEL, nonce="n0", text="a")
+    await record_message(store, reply_id, 0, channel_id=CHANNEL, nonce="n0", message_id=500, text="a")
+    await record_message(store, reply_id, 0, channel_id=CHANNEL, nonce="n0", text="a b")
     [unfinished] = await store.unfinished_replies()
     assert unfinished.messages == (ReplyMessage(0, CHANNEL, 500, "n0", "a b"),)
 
@@ -127,8 +121,8 @@ async def test_a_message_keeps_its_id_when_later_writes_leave_it_out(store: Stor
 async def test_a_message_posted_anew_forgets_the_old_id(store: Store) -> None:
     await store.add_prompt(a_prompt(10))
     reply_id = await store.begin_reply(10, model="m", at=NOW)
-    await store.record_message(reply_id, 0, channel_id=CHANNEL, nonce="n0", message_id=500, text="a")
-    await store.record_message(reply_id, 0, channel_id=CHANNEL, nonce="n1", text="a")
+    await record_message(store, reply_id, 0, channel_id=CHANNEL, nonce="n0", message_id=500, text="a")
+    await record_message(store, reply_id, 0, channel_id=CHANNEL, nonce="n1", text="a")
     [unfinished] = await store.unfinished_replies()
     assert unfinished.messages == (ReplyMessage(0, CHANNEL, None, "n1", "a"),)
 
@@ -140,9 +134,10 @@ async def test_unfinished_replies_come_with_prompt_text_and_messages_in_order(st
         await store.add_prompt(prompt)
     first = await store.begin_reply(10, model="m", at=NOW)
     second = await store.begin_reply(11, model="n", at=NOW + 1)
-    await store.record_message(first, 1, channel_id=CHANNEL, nonce="b", text="two")
-    await store.record_message(first, 0, channel_id=CHANNEL, nonce="a", message_id=500, text="one")
-    await store.set_reply_text(first, "one two three")
+    await record_message(store, first, 1, channel_id=CHANNEL, nonce="b", text="two")
+    await record_message(store, first, 0, channel_id=CHANNEL, nonce="a", message_id=500, text="one")
+    await store.write_down(first, piece=Piece(0, "one two"))
+    await store.write_down(first, piece=Piece(7, " three"))
     one, two = await store.unfinished_replies()
     assert (one.reply_id, one.prompt, one.model, one.text, one.created_at) == (
         first,
@@ -161,7 +156,9 @@ async def test_unfinished_replies_come_with_prompt_text_and_messages_in_order(st
 async def test_every_message_of_a_reply_leads_to_its_asker(store: Store) -> None:
     reply_id = await answer(store, 10, "text", state=ReplyState.STOPPED, author_id=77)
     for ordinal in (0, 1):
-        await store.record_message(reply_id, ordinal, channel_id=CHANNEL, nonce=f"n{ordinal}", message_id=500 + ordinal)
+        await record_message(
+            store, reply_id, ordinal, channel_id=CHANNEL, nonce=f"n{ordinal}", message_id=500 + ordinal
+        )
     expected = ReplyOwner(reply_id, 10, 77, CHANNEL, ReplyState.STOPPED)
     assert [await store.reply_by_message(message_id) for message_id in (500, 501, 502)] == [expected, expected, None]
 
@@ -236,12 +233,14 @@ async def test_an_older_reset_that_arrives_late_brings_nothing_back(store: Store
 
 async def test_a_forgotten_prompt_leaves_no_words(store: Store, path: Path) -> None:
     reply_id = await answer(store, 10, "secret answer", text="secret question")
-    await store.record_message(reply_id, 0, channel_id=CHANNEL, nonce="n", message_id=500, text="secret answer")
+    await record_message(store, reply_id, 0, channel_id=CHANNEL, nonce="n", message_id=500, text="secret answer")
     await answer(store, 11, "kept")
     await store.forget_prompt(10)
     assert [turn.message_id for turn in await store.history(CHANNEL)] == [11]
     stored = rows(
-        path, "SELECT text FROM prompt UNION ALL SELECT text FROM reply UNION ALL SELECT text FROM reply_message"
+        path,
+        "SELECT text FROM prompt UNION ALL SELECT text FROM reply UNION ALL SELECT text FROM reply_message"
+        " UNION ALL SELECT text FROM reply_piece",
     )
     assert not any("secret" in str(text) for (text,) in stored)
 
@@ -294,7 +293,7 @@ async def test_everything_is_there_after_a_restart(url: str) -> None:
         await store.set_setting("k", "v")
         await store.add_prompt(a_prompt(11))
         reply_id = await store.begin_reply(11, model="m", at=NOW)
-        await store.record_message(reply_id, 0, channel_id=CHANNEL, nonce="n", message_id=500, text="y")
+        await record_message(store, reply_id, 0, channel_id=CHANNEL, nonce="n", message_id=500, text="y")
     async with Store.open(url) as store:
         await store.ping()
         assert [turn.reply for turn in await store.history(CHANNEL)] == ["x"]
@@ -306,14 +305,14 @@ async def test_everything_is_there_after_a_restart(url: str) -> None:
 KILLED = """
 import asyncio, os, signal, sys
 from bot.conversation.store import Store
-from tests.conversation.builders import CHANNEL, NOW, a_prompt
+from tests.conversation.builders import CHANNEL, NOW, a_prompt, record_message
 
 async def main():
     async with Store.open(sys.argv[1]) as store:
         await store.add_prompt(a_prompt(10))
         reply_id = await store.begin_reply(10, model="m", at=NOW)
         for number in range(50):
-            await store.record_message(reply_id, 0, channel_id=CHANNEL, nonce="n", text=f"text {number}")
+            await record_message(store, reply_id, 0, channel_id=CHANNEL, nonce="n", text=f"text {number}")
         os.kill(os.getpid(), signal.SIGKILL)
 
 asyncio.run(main())
@@ -337,7 +336,7 @@ async def test_fifty_writers_at_once_lose_nothing(store: Store) -> None:
         await store.add_prompt(a_prompt(1000 + number, channel_id=channel_id))
         reply_id = await store.begin_reply(1000 + number, model="m", at=NOW)
         for step in range(5):
-            await store.record_message(reply_id, 0, channel_id=channel_id, nonce="n", text=f"{number}/{step}")
+            await record_message(store, reply_id, 0, channel_id=channel_id, nonce="n", text=f"{number}/{step}")
         await store.finish_reply(reply_id, state=ReplyState.COMPLETE, text=f"answer {number}", at=NOW)
 
     await asyncio.gather(*(converse(number) for number in range(50)))
@@ -356,7 +355,7 @@ async def test_a_cancelled_caller_does_not_cost_its_last_words(store: Store, pat
     other = sqlite3.connect(path, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     finishing = [
-        asyncio.create_task(store.set_reply_text(reply_id, "running")),
+        asyncio.create_task(store.write_down(reply_id, piece=Piece(0, "running"))),
         asyncio.create_task(store.finish_reply(reply_id, state=ReplyState.STOPPED, text="last words", at=NOW)),
     ]
     await asyncio.sleep(0.02)
@@ -389,7 +388,7 @@ async def test_a_closed_store_says_so(url: str) -> None:
 async def test_a_call_that_fails_leaves_the_store_working(store: Store) -> None:
     await store.add_prompt(a_prompt(10))
     with pytest.raises(StoreError):
-        await store.record_message(12345, 0, channel_id=CHANNEL, nonce="n")
+        await record_message(store, 12345, 0, channel_id=CHANNEL, nonce="n")
     await answer(store, 11, "x")
     assert len(await store.history(CHANNEL)) == 1
 
@@ -397,5 +396,5 @@ async def test_a_call_that_fails_leaves_the_store_working(store: Store) -> None:
 async def test_an_errors_traceback_holds_nobodys_words(store: Store) -> None:
     words = "a secret"  # on a line of its own: a traceback quotes the lines of the calls
     with pytest.raises(StoreError) as caught:
-        await store.record_message(12345, 0, channel_id=CHANNEL, nonce="n", text=words)
+        await record_message(store, 12345, 0, channel_id=CHANNEL, nonce="n", text=words)
     assert "secret" not in "".join(traceback.format_exception(caught.value))
