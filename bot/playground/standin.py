@@ -41,7 +41,7 @@ VERSION = "0.32.9"
 MIN_SPEED, MAX_SPEED = 0.5, 5000.0
 
 
-class _Refused(Exception):  # noqa: N818 - an HTTP answer, not an error of ours
+class _Refused(Exception):
     def __init__(self, status: int, text: str) -> None:
         super().__init__(text)
         self.status = status
