@@ -14,7 +14,7 @@ from bot.conversation.records import PromptKind, PromptRecord
 from bot.delivery.interactions import say, writers_only
 from bot.delivery.quote import QuotedSink, quote
 from bot.delivery.readable import option_text
-from bot.delivery.reply import DiscordReply, StoreJournal
+from bot.delivery.reply import DiscordReply
 from bot.delivery.sinks import InteractionSink
 from bot.generation import describe
 from bot.generation.responder import PAGE_LIMIT
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.bot import OllamaBot
+    from bot.conversation.journal import ReplyJournal
 
 log = logging.getLogger(__name__)
 
@@ -95,11 +96,10 @@ class Ask(commands.Cog):
 
     def _opener(
         self, interaction: discord.Interaction, header: str, original_id: int | None
-    ) -> Callable[[int], DiscordReply]:
+    ) -> Callable[[ReplyJournal], DiscordReply]:
         channel_id = _channel(interaction)
 
-        def open_reply(reply_id: int) -> DiscordReply:
-            journal = StoreJournal(self.bot.store, reply_id)
+        def open_reply(journal: ReplyJournal) -> DiscordReply:
             return DiscordReply(
                 self.bot.http,
                 channel_id,

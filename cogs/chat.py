@@ -11,7 +11,7 @@ from discord.ext import commands
 from bot.conversation.records import PromptRecord
 from bot.delivery.permissions import may_write
 from bot.delivery.readable import is_addressed, prompt_text
-from bot.delivery.reply import DiscordReply, StoreJournal
+from bot.delivery.reply import DiscordReply
 from bot.delivery.sinks import ChannelSink
 from bot.errors import BurbleError
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.bot import OllamaBot
+    from bot.conversation.journal import ReplyJournal
 
 log = logging.getLogger(__name__)
 
@@ -53,9 +54,8 @@ class Chat(commands.Cog):
             log.warning("Prompt %s was not answered: %s", message.id, error)
             await self._say(message, f"⚠️ {error.sentence()}")
 
-    def _opener(self, message: discord.Message) -> Callable[[int], DiscordReply]:
-        def open_reply(reply_id: int) -> DiscordReply:
-            journal = StoreJournal(self.bot.store, reply_id)
+    def _opener(self, message: discord.Message) -> Callable[[ReplyJournal], DiscordReply]:
+        def open_reply(journal: ReplyJournal) -> DiscordReply:
             return DiscordReply(
                 self.bot.http,
                 message.channel.id,

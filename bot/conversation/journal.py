@@ -294,6 +294,9 @@ class ReplyJournal:
             self._health.failed(error)
             self._writing = None
             self._write_within(_RETRY_SECONDS)
+        except Exception:
+            log.exception("The journal of reply %s failed", self.label)
+            self._journals.note_clean(self)
         else:
             self._health.worked()
             self._journals.note_clean(self)

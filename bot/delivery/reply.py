@@ -12,9 +12,8 @@ import aiohttp
 import discord
 from discord.http import HTTPClient
 
-from bot.conversation.store import Store
 from bot.delivery.control import StopControl
-from bot.errors import DeliveryForbidden, StoreError
+from bot.errors import DeliveryForbidden
 from bot.streaming.sink import Bucket, File, Sent, Sink
 
 log = logging.getLogger(__name__)
@@ -30,23 +29,6 @@ class MessagesSink(Sink, Protocol):
     def message_ids(self) -> Sequence[int]:
         """Ids of the messages so far."""
         ...
-
-
-class StoreJournal:
-    """Notes a reply's messages in the store; a store that fails costs the note, not the reply."""
-
-    def __init__(self, store: Store, reply_id: int) -> None:
-        self._store = store
-        self._reply_id = reply_id
-
-    async def note(self, ordinal: int, *, channel_id: int, nonce: str, message_id: int | None, text: str) -> None:
-        """Write one message's state down."""
-        try:
-            await self._store.record_message(
-                self._reply_id, ordinal, channel_id=channel_id, nonce=nonce, message_id=message_id, text=text
-            )
-        except StoreError as error:
-            log.warning("Message %d of reply %d is not in the journal: %s", ordinal, self._reply_id, error)
 
 
 class DiscordReply:

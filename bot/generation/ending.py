@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 
-from bot.conversation.records import ReplyState
+from bot.conversation.records import ReplyEnd, ReplyState
 from bot.errors import BurbleError
 from bot.generation.running import StopCause
 from bot.ollama.types import Counts
@@ -32,6 +33,18 @@ class Ending:
             return self.line
         return "\n".join(f"-# {line}" for line in self.line.splitlines() if line)
 
+    def record(self, text: str, model: str) -> ReplyEnd:
+        """Return what is stored of a reply that ends so, *text* being what *model* wrote."""
+        return ReplyEnd(
+            self.state,
+            text,
+            footer=self.footer(has_text=bool(text)),
+            at=time.time(),
+            model=model or None,
+            prompt_tokens=self.counts.prompt_tokens if self.counts else None,
+            reply_tokens=self.counts.reply_tokens if self.counts else None,
+        )
+
 
 def completed(reason: str | None, counts: Counts | None, *, has_text: bool, thought: bool) -> Ending:
     """Return the ending of a reply that the model finished, *reason* being its done_reason."""
@@ -55,7 +68,13 @@ def stopped(cause: StopCause) -> Ending:
 
 def undeliverable() -> Ending:
     """Return the ending of a reply that Discord takes no more; nobody will see the line unless it does again."""
-    return Ending(ReplyState.FAILED, "⚠️ the rest could not be shown", is_quiet=True)
+    return Ending(ReplyState.FAILED, "⚠️ interrupted: Discord took no more of this answer", is_quiet=True)
+
+
+def forgetful(ending: Ending) -> Ending:
+    """Return *ending* with a word on why the answer knew nothing of what was said before."""
+    line = "⚠️ answered without the conversation so far: my memory is out of order"
+    return replace(ending, line=f"{ending.line}\n{line}".strip()) if ending.state is ReplyState.COMPLETE else ending
 
 
 def failed(error: BurbleError, extra: str = "") -> Ending:

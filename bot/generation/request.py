@@ -6,8 +6,10 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 
 from bot.conversation.context import Fitted, TokenEstimator, fit, speak
+from bot.conversation.journal import StoreHealth
 from bot.conversation.records import PromptKind, PromptRecord
-from bot.conversation.store import Store
+from bot.conversation.store import Store, Turn
+from bot.errors import StoreError
 from bot.generation.models import ModelCatalog
 from bot.ollama.client import OllamaClient
 from bot.ollama.stream import ChatStream
@@ -27,11 +29,13 @@ class Request:
         model: its name.
         fitted: what is sent, and how much of the history it holds.
         num_ctx: the window, in tokens.
+        is_forgetful: the history could not be read.
     """
 
     model: str
     fitted: Fitted
     num_ctx: int
+    is_forgetful: bool = False
 
 
 class Requests:
@@ -44,6 +48,7 @@ class Requests:
         self,
         client: OllamaClient,
         store: Store,
+        health: StoreHealth,
         catalog: ModelCatalog,
         *,
         system_prompt: str,
@@ -51,6 +56,7 @@ class Requests:
     ) -> None:
         self._client = client
         self._store = store
+        self._health = health
         self._catalog = catalog
         self._system_prompt = system_prompt.strip()
         self._keep_alive = keep_alive
@@ -62,19 +68,25 @@ class Requests:
         Raises:
             PromptTooLong: it alone does not fit.
             OllamaError: the model's window could not be asked.
-            StoreError: the history could not be read.
         """
         num_ctx = await self._catalog.window(model)
         is_chat = prompt.kind is PromptKind.CHAT
-        turns = await self._store.history(prompt.channel_id, before=prompt.message_id) if is_chat else []
+        turns = await self._history(prompt) if is_chat else []
         fitted = fit(
             self._system(labelled=is_chat),
-            turns,
+            turns or [],
             speak(prompt.author_name if is_chat else "", prompt.text),
             num_ctx=num_ctx,
             estimate=self._estimator.bind(model),
         )
-        return Request(model, fitted, num_ctx)
+        return Request(model, fitted, num_ctx, is_forgetful=turns is None)
+
+    async def _history(self, prompt: PromptRecord) -> list[Turn] | None:
+        """Return the turns before *prompt*, or None if the store cannot tell them now."""
+        try:
+            return await self._health.read(self._store.history(prompt.channel_id, before=prompt.message_id))
+        except StoreError:
+            return None
 
     def send(self, request: Request, kind: PromptKind) -> AbstractAsyncContextManager[ChatStream]:
         """Return the stream of the answer; entering it sends the request."""

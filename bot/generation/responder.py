@@ -10,9 +10,10 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from bot.conversation.records import PromptRecord, ReplyState
+from bot.conversation.journal import Journals, ReplyJournal
+from bot.conversation.records import PromptRecord, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
-from bot.errors import BurbleError, DeliveryError, ModelMissing, StoreError
+from bot.errors import BurbleError, DeliveryError, DeliveryRetry, ModelMissing, StoreError
 from bot.generation import ending as endings
 from bot.generation.describe import code
 from bot.generation.ending import Ending
@@ -34,6 +35,7 @@ PAGE_LIMIT = 2000
 """Code points of a Discord message."""
 MAX_REPLY_CHARACTERS = 1024 * 1024
 """A reply's text is stopped, with words, past so many code points."""
+_DRAIN_SECONDS = 0.5  # for what is not written down yet when the bot stops
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +62,15 @@ class _Job:
     """What belongs to one reply while it runs."""
 
     reply: RunningReply
-    reply_id: int
+    journal: ReplyJournal
     sink: ReplySink
     streamer: ReplyStreamer
     status: StatusTeller
     model: str = ""
     thought: bool = False
     is_undeliverable: bool = False
+    is_forgetful: bool = False
+    may_be_shown_later: bool = False
     last: ChatChunk = field(default_factory=ChatChunk)
     began_at: float = field(default_factory=time.monotonic)
 
@@ -84,38 +88,59 @@ class Responder:
         options: ReplyOptions,
     ) -> None:
         self._store = store
+        self._journals = Journals(store)
         self._budget = budget
         self.catalog = catalog
         self.queue = queue
         self._options = options
         self._requests = Requests(
-            client, store, catalog, system_prompt=options.system_prompt, keep_alive=options.keep_alive
+            client,
+            store,
+            self._journals.health,
+            catalog,
+            system_prompt=options.system_prompt,
+            keep_alive=options.keep_alive,
         )
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def respond(
         self,
         prompt: PromptRecord,
-        open_sink: Callable[[int], ReplySink],
+        open_sink: Callable[[ReplyJournal], ReplySink],
         *,
         model: str | None = None,
         page_limit: int = PAGE_LIMIT,
     ) -> None:
-        """Answer *prompt* in the sink that *open_sink* opens for a reply's id; return when it is recorded.
+        """Answer *prompt* in the sink that *open_sink* opens with the reply's journal; return when it is recorded.
 
         *model* answers instead of the channel's. *page_limit* is what a message
         holds, in code points: fewer where the sink adds words of its own.
 
         A prompt that was taken in before (a redelivered event) changes nothing.
-
-        Raises:
-            StoreError: the database cannot be used; nothing was shown.
+        A database that cannot be used costs the memory, not the answer.
         """
-        if not await self._store.add_prompt(prompt):
+        journal = await self._journals.begin(prompt, model=model or "")
+        if journal is None:
             log.info("Prompt %s was delivered again; ignored", prompt.message_id)
             return
-        reply_id = await self._store.begin_reply(prompt.message_id, model="", at=time.time())
-        sink = open_sink(reply_id)
+        await self._answer(journal, open_sink, model or "", page_limit)
+
+    async def respond_again(
+        self,
+        reply: UnfinishedReply,
+        open_sink: Callable[[ReplyJournal], ReplySink],
+        *,
+        page_limit: int = PAGE_LIMIT,
+    ) -> None:
+        """Answer a prompt to which an earlier process had not said a word; see `respond`."""
+        journal = self._journals.reopen(reply.prompt, reply.reply_id)
+        await self._answer(journal, open_sink, reply.model, page_limit)
+
+    async def _answer(
+        self, journal: ReplyJournal, open_sink: Callable[[ReplyJournal], ReplySink], model: str, page_limit: int
+    ) -> None:
+        prompt = journal.prompt
+        sink = open_sink(journal)
         streamer = ReplyStreamer(
             sink,
             Splitter(limit=page_limit, mode=self._options.render_markdown),
@@ -124,7 +149,7 @@ class Responder:
             page_limit=page_limit,
         )
         status = StatusTeller(streamer, sink, timing=self._options.timing)
-        job = _Job(RunningReply(prompt), reply_id, sink, streamer, status, model=model or "")
+        job = _Job(RunningReply(prompt), journal, sink, streamer, status, model=model)
         try:
             job.reply = self.queue.enter(prompt, lambda reply: status.say(in_line(self.queue.ahead(reply))))
         except BurbleError as error:
@@ -152,17 +177,19 @@ class Responder:
             await self.queue.drained()
         if self._tasks:
             await asyncio.wait(self._tasks)
+        await self._journals.drain(_DRAIN_SECONDS)
 
     async def _run(self, job: _Job, refusal: BurbleError | None = None) -> None:
         """Work, show, record: whatever happens, the reply ends in words and in the database."""
         if refusal is None:
             job.sink.begin()
-        writer = self._own(self._write(job), f"reply-writer-{job.reply_id}")
+        writer = self._own(self._write(job), f"reply-writer-{job.journal.label}")
         ending = Ending(ReplyState.INTERRUPTED, "⏹️ stopped: the bot is restarting")
         try:
             ending = endings.failed(refusal) if refusal else await self._end(job)
         finally:
             job.status.close()
+            job.journal.end(ending.record(job.streamer.text, job.model))
             job.streamer.end(ending.footer(has_text=job.streamer.characters > 0), quiet=ending.is_quiet)
             # shielded: a cancel from outside must not cost the last words
             await asyncio.shield(self._finish(job, ending, writer))
@@ -172,7 +199,7 @@ class Responder:
         counts = ending.counts
         log.info(
             "Reply %s in channel %s: %s by %s, %d characters, %s tokens, %.1f s",
-            job.reply_id,
+            job.journal.label,
             job.reply.prompt.channel_id,
             ending.state,
             job.model or "no model",
@@ -180,20 +207,14 @@ class Responder:
             counts.reply_tokens if counts else "?",
             time.monotonic() - job.began_at,
         )
-        try:
-            await self._store.finish_reply(
-                job.reply_id,
-                state=ending.state,
-                text=job.streamer.text,
-                at=time.time(),
-                model=job.model or None,
-                prompt_tokens=counts.prompt_tokens if counts else None,
-                reply_tokens=counts.reply_tokens if counts else None,
-            )
-        except StoreError:
-            log.exception("Reply %s could not be recorded", job.reply_id)
+        await job.journal.settle()
         # the next in line need not wait until the control is gone
-        self._own(job.sink.close(job.reply.cause.clicked if job.reply.cause else None), f"close-{job.reply_id}")
+        self._own(self._close(job), f"close-{job.journal.label}")
+
+    async def _close(self, job: _Job) -> None:
+        """Clear away what surrounds the text; only then a restart has nothing more to do for the reply."""
+        await job.sink.close(job.reply.cause.clicked if job.reply.cause else None)
+        await job.journal.close(is_shown=not job.may_be_shown_later)
 
     def _own(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run *work* as a task that `shutdown` waits for."""
@@ -208,10 +229,14 @@ class Responder:
             await job.streamer.run()
         except DeliveryError as error:
             log.warning(
-                "Reply %s in channel %s cannot be shown any more: %s", job.reply_id, job.reply.prompt.channel_id, error
+                "Reply %s in channel %s cannot be shown any more: %s",
+                job.journal.label,
+                job.reply.prompt.channel_id,
+                error,
             )
+            job.may_be_shown_later = isinstance(error, DeliveryRetry)
         except Exception:
-            log.exception("The writer of reply %s failed", job.reply_id)
+            log.exception("The writer of reply %s failed", job.journal.label)
         else:
             return
         job.is_undeliverable = True
@@ -224,20 +249,21 @@ class Responder:
         except ReplyStopped as stop:
             return endings.undeliverable() if job.is_undeliverable else endings.stopped(stop.cause)
         except ModelMissing as error:
-            log.warning("Reply %s: %s", job.reply_id, error)
+            log.warning("Reply %s: %s", job.journal.label, error)
             return endings.failed(error, await self._offer_models())
         except BurbleError as error:
-            log.warning("Reply %s: %s", job.reply_id, error)
+            log.warning("Reply %s: %s", job.journal.label, error)
             return endings.failed(error)
         except Exception:
             reference = secrets.token_hex(4)
-            log.exception("Reply %s failed, reference %s", job.reply_id, reference)
+            log.exception("Reply %s failed, reference %s", job.journal.label, reference)
             return endings.broken(reference)
         if job.streamer.characters > MAX_REPLY_CHARACTERS:
             return Ending(ReplyState.STOPPED, "✂️ stopped: the answer passed a million characters", job.last.counts)
-        return endings.completed(
+        ending = endings.completed(
             job.last.done_reason, job.last.counts, has_text=job.streamer.characters > 0, thought=job.thought
         )
+        return endings.forgetful(ending) if job.is_forgetful else ending
 
     async def _offer_models(self) -> str:
         names = [code(model.name) for model in await self.catalog.known(within=2.0) if model.can_complete]
@@ -251,13 +277,21 @@ class Responder:
             await self.queue.turn(job.reply)
         job.status.say("⏳ waiting for the model")
         if not job.model:
-            job.model = await self._store.channel_model(prompt.channel_id) or await self.catalog.default()
+            job.model = await self._channel_model(prompt.channel_id) or await self.catalog.default()
         job.status.say(f"⏳ waiting for {code(job.model)}")
         request = await self._requests.build(prompt, job.model)
+        job.is_forgetful = request.is_forgetful
         async with self._requests.send(request, prompt.kind) as chunks:
             await self._read(job, chunks)
         if job.last.counts is not None:
             self._requests.learn(request, job.last.counts)
+
+    async def _channel_model(self, channel_id: int) -> str | None:
+        """Return the model chosen for a channel, or None if none was or the store cannot tell it now."""
+        try:
+            return await self._journals.health.read(self._store.channel_model(channel_id))
+        except StoreError:
+            return None
 
     async def _read(self, job: _Job, chunks: ChatStream) -> None:
         """Drain the socket as fast as the model talks."""
@@ -266,6 +300,7 @@ class Responder:
                 if chunk.content:
                     if job.streamer.characters or chunk.content.strip():
                         job.status.text_began()
+                        job.journal.append(chunk.content)
                         job.streamer.feed(chunk.content)
                 elif chunk.thinking and not job.thought:
                     job.thought = True

@@ -292,14 +292,14 @@ async def test_ollama_down_ends_in_its_sentence_under_the_question(stack: Stack)
     assert text.startswith(f"{QUOTE}\n⚠️ I cannot reach Ollama")
 
 
-async def test_a_failing_store_ends_the_wait_in_words(stack: Stack, monkeypatch):
-    async def refuse(*_: object) -> bool:
+async def test_a_failing_store_costs_the_memory_and_not_the_answer(stack: Stack, monkeypatch):
+    async def refuse(*_: object, **__: object) -> int:
         raise StoreError("The disk is full.")
 
-    monkeypatch.setattr(stack.services.store, "add_prompt", refuse)
+    monkeypatch.setattr(stack.services.store, "take_in", refuse)
     ask(stack)
     [text] = await finished(stack)
-    assert text == "⚠️ The disk is full."
+    assert text == f"{QUOTE}\nHello from the scripted model."
 
 
 async def test_markup_and_mentions_in_the_question_are_shown_as_typed_and_ping_nobody(stack: Stack):
