@@ -20,7 +20,7 @@ __all__ = ["Action", "Kind", "Lexer", "Token"]
 class Kind(IntEnum):
     """What a token is."""
 
-    TEXT = 0  # shown as it stands, may be followed by a cut
+    TEXT = 0  # shown exactly as in the source; a page may be cut inside it
     SPACE = 1
     NEWLINE = 2
     DELIMITER = 3  # a run of emphasis marks
@@ -60,8 +60,9 @@ class Token:
     actions: list[Action] = field(default_factory=list)
 
 
-_PLAIN_RAW = regex.compile(r"[^\s\\`*_~|<\[!&]+")
-_PLAIN = regex.compile(r"[^\s\\`*_~|<\[!&$]+")
+# Words with single spaces between them are one token: pages are cut inside it only where one must end.
+_PLAIN_RAW = regex.compile(r"[^\s\\`*_~|<\[!&]+(?: [^\s\\`*_~|<\[!&]+)*")
+_PLAIN = regex.compile(r"[^\s\\`*_~|<\[!&$]+(?: [^\s\\`*_~|<\[!&$]+)*")
 _SPACE = regex.compile(r"[^\S\n]+")
 _NEWLINE = regex.compile(r"\\?\n[ \t]*")
 _NEWLINE_QUOTED = regex.compile(r"\\?\n(?: {0,3}>[ \t]?)*[ \t]*")
@@ -90,9 +91,6 @@ _MATH = regex.compile(
 _MATH_PARTIAL = regex.compile(r"(?:\\\(|\\\[|\$\$)(.{0,600})", regex.DOTALL)
 _MONEY = regex.compile(r"\d[\d.,]*(?:\s|$|[kKmMbB]\b)")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
-_LONG_WORD = 48
-_CHUNK = regex.compile(r"[^。！？]{0,8}[。！？][」』）]*|\X{1,8}")
-_WIDE = regex.compile(r"[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MARKUP = regex.compile(r"[\\`*_~|<>\[\]#-]")
 _CODE_CAP = 300
@@ -165,36 +163,26 @@ class Lexer:
 
     def _words(self, text: str, end: int) -> None:
         url = _URL.search(self.source, self.at, self.end) if "http" in text else None
-        if url and url.start() < end:
-            if url.start() > self.at:
-                self._chunks(text[: url.start() - self.at], self.at)
-            self._url(url[0], url.start())
-        else:
-            self._chunks(text, self.at)
+        if not url or url.start() >= end:
+            self._text(text, end)
+            return
+        before = text[: url.start() - self.at]
+        words = before.rstrip()
+        if words:
+            self._text(words, self.at + len(words))
+        if len(words) < len(before):
+            self._emit(Kind.SPACE, " ", url.start())
+        self._url(url[0], url.start())
 
     def _url(self, url: str, start: int) -> None:
         tail = _URL_TAIL.search(url)
         if tail:
             url = url[: tail.start()]
-        self.at = start
+        end = start + len(url)
         if len(url) > self.atom_cap:
-            self._chunks(url, start)
+            self._text(url, end)
         else:
-            closed = start + len(url) < self.end or self.final
-            self._emit(Kind.ATOM if closed else Kind.HELD, url, start + len(url))
-
-    def _chunks(self, text: str, start: int, *, code: bool = False) -> None:
-        """Take *text*, which has no white space, in pieces that a page may end after."""
-        if len(text) <= _LONG_WORD and (text.isascii() or not _WIDE.search(text)):
-            chunks = [text]
-        else:
-            chunks = _CHUNK.findall(text)
-        for chunk in chunks:
-            for i in range(0, len(chunk), self.atom_cap):
-                part = chunk[i : i + self.atom_cap]
-                start += len(part)
-                self.tokens.append(Token(Kind.TEXT, part, start, code=code))
-        self.at = start
+            self._emit(Kind.ATOM if end < self.end or self.final else Kind.HELD, url, end)
 
     def _backslash(self) -> bool:
         if not self.raw and self._math():
@@ -261,13 +249,10 @@ class Lexer:
         content = self.source[start : close if close >= 0 else self.end]
         if close < 0 and not self.final:
             content = content.rstrip("`")
-        self.at = start
-        for part in re.split(r"(\s+)", content):
-            if part.isspace():
-                self._emit(Kind.SPACE, part.replace("\n", " ")[:200], self.at + len(part))
-                self.tokens[-1].code = True
-            elif part:
-                self._chunks(part, self.at, code=True)
+        if content:
+            self._emit(Kind.TEXT, content.replace("\n", " "), start + len(content))
+            self.tokens[-1].code = True
+        self.at = start + len(content)
         if close >= 0:
             self._emit(Kind.CLOSE, mark, close + len(mark))
         elif self.at < self.end:

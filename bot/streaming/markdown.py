@@ -5,11 +5,10 @@ from __future__ import annotations
 import regex
 
 from bot.streaming.lexer import Action, Kind, Lexer, Token
-from bot.streaming.pieces import Context, Piece, Rank, closing
+from bot.streaming.pieces import Context, Piece, Rank, Run, closing, word_rank
 
 __all__ = ["render_inline"]
 
-_SENTENCE_END = regex.compile(r"[.!?…:;。！？][\"'”’)\]*_]*$")
 _BLOCK_START = regex.compile(r"(-#|#{1,3}|>{1,3}|[-*+]|\d{1,9}[.)])")
 
 
@@ -156,25 +155,33 @@ class _Emitter:
             if self.pieces:
                 self.pieces[-1].rank = Rank.NEVER
             return
+        guard = ""
         if self.line_start and not token.code and (not self.waiting or self.fragile):
-            text = self._defuse(text, atom=token.kind is not Kind.TEXT)
+            guard, text = self._guard(text, atom=token.kind is not Kind.TEXT)
         self.line_start = self.fragile = False
-        opened = "".join(self.waiting)
+        opened = self.prefix + "".join(self.waiting) + guard
+        self.prefix = ""
+        self.waiting.clear()
         if opened.endswith("`") and text.startswith("`"):
             opened += " "
-        self.waiting.clear()
         rank = Rank.NEVER if token.kind is Kind.HELD else Rank.GRAPHEME
-        self.pieces.append(Piece(self.prefix + opened + text, token.end, rank, self._context(midline=True)))
-        self.prefix = ""
+        context = self._context(midline=True)
+        piece = Piece(opened + text, token.end, rank, context)
+        if token.kind is Kind.TEXT:
+            piece.run = Run(len(opened), len(piece.text), token.end, context)
+        self.pieces.append(piece)
 
-    def _defuse(self, text: str, *, atom: bool) -> str:
-        """Keep *text* at the start of a line from being read as a state line of ours or as a block."""
+    def _guard(self, text: str, *, atom: bool) -> tuple[str, str]:
+        """Keep *text* at the start of a line from being read as a state line of ours or as a block.
+
+        Returns what comes before it and the rest of it.
+        """
         if text.startswith(("-#", ">>>")):
-            return "\\" + text
+            return "\\", text
         if (atom or self.fragile) and _BLOCK_START.match(text):
-            digits = len(text) - len(text.lstrip("0123456789"))
-            return text[:digits] + "\\" + text[digits:]
-        return text
+            rest = text.lstrip("0123456789")
+            return text[: len(text) - len(rest)] + "\\", rest
+        return "", text
 
     def _space(self, token: Token) -> None:
         if not self.pieces or self.line_start:
@@ -185,8 +192,7 @@ class _Emitter:
             self._show(Token(Kind.ATOM, token.text, token.end, code=True))
             return
         last.text += token.text
-        rank = Rank.SENTENCE if _SENTENCE_END.search(last.text.rstrip()) else Rank.WORD
-        last.rank = rank + (Rank.SPAN if last.after.spans else 0)
+        last.rank = word_rank(last.text, last.after)
 
     def _newline(self, token: Token) -> None:
         if not self.pieces:
@@ -208,7 +214,7 @@ class _Emitter:
             elif action.kind == "close":
                 self._close(action.mark, token.end)
             else:
-                self._show(Token(Kind.TEXT, self._literal(action.mark, token), token.end, code=True))
+                self._show(Token(Kind.ATOM, self._literal(action.mark, token), token.end, code=True))
 
     def _literal(self, run: str, token: Token) -> str:
         intraword = run == "_" and not token.can_open and not token.can_close

@@ -5,7 +5,7 @@ from __future__ import annotations
 from bot.streaming.blocks import BlockReader
 from bot.streaming.pieces import PLAIN, Context, Piece, Rank, closed
 
-__all__ = ["Page", "choose_cut", "show", "size"]
+__all__ = ["Page", "choose_cut", "show", "size", "words"]
 
 _EXPANSION = 4  # rendered characters that one more of the source can add, at most
 
@@ -45,6 +45,11 @@ class Page:
         return self._stable
 
 
+def words(pieces: list[Piece]) -> list[Piece]:
+    """Return *pieces* as finely as a page may be cut."""
+    return [word for piece in pieces for word in piece.words()]
+
+
 def size(pieces: list[Piece]) -> int:
     """Return how long a page of *pieces* is, closing marks included."""
     if not pieces:
@@ -69,6 +74,16 @@ def choose_cut(pieces: list[Piece], limit: int) -> int:
             best, best_rank = i + 1, rank
         total += len(piece.text)
     return best
+
+
+def fit(pieces: list[Piece], limit: int) -> int:
+    """Return how many of *pieces* fit on a page."""
+    total = 0
+    for i, piece in enumerate(pieces):
+        if total + len(closed(piece.text.rstrip(), piece.after)) > limit:
+            return i
+        total += len(piece.text)
+    return len(pieces)
 
 
 def _join(pieces: list[Piece]) -> tuple[str, Context]:

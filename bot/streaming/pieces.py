@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import IntEnum
 
-__all__ = ["PLAIN", "Context", "Fence", "Piece", "Rank", "TableHead", "closed", "closing"]
+import regex
+
+__all__ = ["PLAIN", "Context", "Fence", "Piece", "Rank", "Run", "TableHead", "closed", "closing", "word_rank"]
+
+_WORD = re.compile(r"\S+\s*|\s+")
+_SENTENCE_END = re.compile(r"[.!?…:;。！？][\"'”’)\]*_」』）]*\s*$")
+_WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")  # scripts without spaces
+_CHUNK = regex.compile(r"[^\s。！？]{0,8}[。！？][」』）]*\s*|\X{1,8}\s*")
+_LONG_WORD = 48
+_MAX_CLUSTER = 64  # longer than any real cluster; what is longer must be cut somewhere
 
 
 class Rank(IntEnum):
@@ -82,21 +92,72 @@ class Context:
 PLAIN = Context()
 
 
+@dataclass(frozen=True, slots=True)
+class Run:
+    """The part of a piece that stands there as in the source, so that it can be cut.
+
+    Attributes:
+        start, stop: its place in the text of the piece.
+        end: offset in the source after it.
+        inside: what is open in it.
+    """
+
+    start: int
+    stop: int
+    end: int
+    inside: Context
+
+
 @dataclass(slots=True)
 class Piece:
-    """Rendered text that is never torn.
+    """Rendered text that is only torn inside its run.
 
     Attributes:
         text: what is shown, with opening marks before and closing marks and white space after it.
         end: offset in the source after it.
         rank: how well a page may end after it.
         after: what is open after it.
+        run: the part that may be cut between words, or where a word is too long.
     """
 
     text: str
     end: int
     rank: int
     after: Context = PLAIN
+    run: Run | None = None
+
+    def words(self) -> list[Piece]:
+        """Return the pieces that a page may end between."""
+        run = self.run
+        if run is None:
+            return [self]
+        end = run.end - (run.stop - run.start)
+        pieces: list[Piece] = []
+        for match in _WORD.finditer(self.text, run.start, run.stop):
+            for part in _parts(match[0]):
+                end += len(part)
+                rank = word_rank(part, run.inside) if part[-1].isspace() or _WIDE.search(part) else Rank.GRAPHEME
+                pieces.append(Piece(part, end, rank, run.inside))
+        first, last = pieces[0], pieces[-1]
+        first.text = self.text[: run.start] + first.text
+        last.text += self.text[run.stop :]
+        last.end, last.rank, last.after = self.end, self.rank, self.after
+        return pieces
+
+
+def word_rank(text: str, after: Context) -> int:
+    """Return how well a page may end after *text*, which ends a word."""
+    rank = Rank.SENTENCE if _SENTENCE_END.search(text) else Rank.WORD
+    return rank + (Rank.SPAN if after.spans else 0)
+
+
+def _parts(word: str) -> list[str]:
+    """Return *word* in one part, or in several that no grapheme spans where it may have to be cut."""
+    if len(word) <= _LONG_WORD and (word.isascii() or not _WIDE.search(word)):
+        return [word]
+    return [
+        cluster[i : i + _MAX_CLUSTER] for cluster in _CHUNK.findall(word) for i in range(0, len(cluster), _MAX_CLUSTER)
+    ]
 
 
 def closing(text: str, spans: tuple[str, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from bot.streaming.page import Page, choose_cut, show, size
+from bot.streaming.page import Page, choose_cut, fit, show, size, words
 from bot.streaming.pieces import PLAIN, Context, Piece
 from bot.streaming.sanitize import Sanitizer
 
@@ -87,8 +87,9 @@ class Splitter:
         if not pieces:
             return ""
         room = self._limit - len(self._cursor)
-        if size(pieces) > room:
-            pieces = pieces[: choose_cut(pieces, room)]
+        if size(pieces) > room:  # till the page is closed, a few characters later
+            pieces = words(pieces)
+            pieces = pieces[: fit(pieces, room)]
         return show(pieces, self._cursor)
 
     def _take(self, text: str) -> None:
@@ -120,6 +121,7 @@ class Splitter:
             self._check += max(step, slack // self._page.growth)
 
     def _cut(self, pieces: list[Piece]) -> None:
+        pieces = words(pieces)
         count = max(1, choose_cut(pieces, self._limit))
         self._close(show(pieces[:count]))
         last = pieces[count - 1]
