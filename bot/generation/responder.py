@@ -198,7 +198,7 @@ class Responder:
         await asyncio.wait([writer])
         counts = ending.counts
         log.info(
-            "Reply %s in channel %s: %s by %s, %d characters, %s tokens, %.1f s",
+            "Reply %s in channel %s: %s, model %s, %d characters, %s tokens, %.1f s",
             job.journal.label,
             job.reply.prompt.channel_id,
             ending.state,
