@@ -1,0 +1,43 @@
+"""Formulas as Unicode."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.streaming.latex import to_unicode
+
+
+@pytest.mark.parametrize(
+    ("tex", "expected"),
+    [
+        ("x^2 + y_1^{n+1}", "x² + y₁ⁿ⁺¹"),
+        (r"\frac{-b \pm \sqrt{b^2-4ac}}{2a}", "(−b ± √(b²−4ac))/2a"),
+        (r"\sum_{i=1}^{n} i", "∑ᵢ₌₁ⁿ i"),
+        (r"\mathbb{R}^n \to \mathbb R", "ℝⁿ → ℝ"),
+        (r"\begin{aligned} a &= b \\ c &= d \end{aligned}", "a = b\nc = d"),
+        (r"\text{if } x > 0", "if x > 0"),
+        (r"O(n \log n)", "O(n log n)"),
+        (r"90^\circ", "90°"),
+        (r"\left. x \right|_0", "x |₀"),
+        (r"\sqrt[3]{x+1}", "∛(x+1)"),
+        (r"a \equiv b \pmod{n}", "a ≡ b (mod n)"),
+        (r"5\%", "5%"),
+    ],
+)
+def test_common_formulas_read_well(tex: str, expected: str) -> None:
+    assert to_unicode(tex) == expected
+
+
+@pytest.mark.parametrize(
+    "tex", [r"\foo", r"\begin{pmatrix}1\end{pmatrix}", "{", "}", "x^", r"\frac{1}", "{" * 5000, r"\sqrt[", " "]
+)
+def test_what_unicode_cannot_show_is_refused(tex: str) -> None:
+    assert to_unicode(tex) is None
+
+
+@given(st.text(st.sampled_from("\\{}^_[]& ab12frcsqt"), max_size=60))
+def test_no_text_breaks_the_reader(tex: str) -> None:
+    result = to_unicode(tex)
+    assert result is None or result.strip()

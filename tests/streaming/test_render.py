@@ -1,0 +1,117 @@
+"""What Discord does not render becomes what it does, and nothing else changes."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.streaming.splitter import Splitter
+
+
+def render(text: str, *, mode: str = "discord", limit: int = 2000) -> str:
+    splitter = Splitter(limit=limit, mode=mode)
+    splitter.feed(text)
+    splitter.finish()
+    return "\n----\n".join(splitter.closed)
+
+
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("plain **bold** *it* ~~no~~ ||s||", "plain **bold** *it* ~~no~~ ||s||"),
+        ("# One\n\n### Three ###", "# One\n\n### Three"),
+        ("#### Deep **inner** text", "**Deep inner text**"),
+        ("__strong__ and foo__bar__baz", r"**strong** and foo\_\_bar\_\_baz"),
+        ("a\n\n---\n\nb", "a\n\n────────────\n\nb"),
+        ("- [ ] open\n- [x] done", "- ☐ open\n- ☑ done"),
+        ("+ plus\n1) one", "- plus\n1. one"),
+        ("![alt](https://e.com/a.png)", "[alt](https://e.com/a.png)"),
+        ("[here](#part) and [file](src/a.py)", "here and file (src/a.py)"),
+        ("claim[^1]\n\n[^1]: source", "claim¹\n\n¹ source"),
+        ("a &amp; b &lt;c&gt; &copy; &nope;", r"a & b \<c\> © &nope;"),
+        ("a<br>b<br/>c", "a\nb\nc"),
+        (r"$x^2$ and \(y_1\) and \[z\]", "x² and y₁ and z"),
+        ("$$\n\\frac{1}{2}\n$$", "1/2"),
+        (r"$\begin{pmatrix}a\end{pmatrix}$", r"`\begin{pmatrix}a\end{pmatrix}`"),
+        ("costs $5 and $10, or $5/$6", "costs $5 and $10, or $5/$6"),
+        ("from $5k to $10k a_b", "from $5k to $10k a_b"),
+        ("~~~py\nx\n~~~", "```py\nx\n```"),
+        (">>> print(1)", r"\>>> print(1)"),
+        (">> nested", "> nested"),
+        ("2 * 3 * 4 and *args, **kw", r"2 \* 3 \* 4 and \*args, \*\*kw"),
+        ("a || b", r"a \|\| b"),
+        ("`a **b** &amp; $x$`", "`a **b** &amp; $x$`"),
+        ("a `b", r"a \`b"),
+        (
+            "<:s:123456789012345678> <@123456789012345678> <t:1:R>",
+            "<:s:123456789012345678> <@123456789012345678> <t:1:R>",
+        ),
+        ("**你好。**你", "**你好。**你"),
+        ("https://e.com/a_b_c and **https://e.com/x**", "https://e.com/a_b_c and **https://e.com/x**"),
+        ("C:\\dir\\file \\*no\\*", "C:\\dir\\file \\*no\\*"),
+        ("", ""),
+        ("  \n\n ", ""),
+        ("```py\n\n```", ""),
+    ],
+)
+def test_inline_and_blocks(source: str, expected: str) -> None:
+    assert render(source) == expected
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["#### a **b**", "- [ ] x", "__u__ ~~~", "| a | b |\n|---|---|\n| 1 | 2 |", "$x^2$ &amp; <br>", "![a](b)", "2 * 3"],
+)
+def test_raw_leaves_markdown_as_it_is(source: str) -> None:
+    assert render(source, mode="raw") == source
+
+
+def test_tables_are_aligned_by_what_is_seen() -> None:
+    table = "| Name | n | 日本 |\n|:--|--:|:-:|\n| **a** | 1 | 日本語 |\n| `b\\|c` | 22 | x |\n| short |"
+    assert render(table) == (
+        "```\nName  │  n │  日本\n──────┼────┼───────\na     │  1 │ 日本語\nb|c   │ 22 │   x\nshort │    │\n```"
+    )
+
+
+def test_wide_tables_become_records() -> None:
+    table = f"| Key | Text |\n|---|---|\n| a | {'word ' * 20}|\n| b | [l](https://e.com) |"
+    assert render(table) == (
+        f"**Key:** a\n**Text:** {('word ' * 20).strip()}\n\n**Key:** b\n**Text:** [l](https://e.com)"
+    )
+
+
+def test_code_is_untouched() -> None:
+    code = "```python\n# **x** | a | $x$ &amp; <br> -# __y__\n\n    - [ ] z\n```"
+    assert render(code) == code
+
+
+def test_longer_fences_keep_their_content_and_nothing_breaks_out() -> None:
+    assert render("````md\n```py\nx\n```\n````\nafter") == "```md\n``\u200b`py\nx\n``\u200b`\n```\nafter"
+
+
+def test_fences_in_lists_lose_their_indentation_only() -> None:
+    assert render("1. a\n   ```py\n   if x:\n       y\n   ```\n2. b") == "1. a\n```py\nif x:\n    y\n```\n2. b"
+
+
+@pytest.mark.parametrize("mode", ["discord", "raw"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        "-# stopped",
+        "text\n-# stopped",
+        "- -# stopped",
+        "> -# stopped",
+        "# x\n-# y",
+        "-\u200b# stopped",
+        "  -# x",
+        "a<br>-# x",
+        "&#45;# x",
+    ],
+)
+def test_our_state_lines_cannot_be_forged(mode: str, source: str) -> None:
+    lines = render(source, mode=mode).split("\n")
+    assert not any(line.lstrip("> -").startswith("#") and "-#" in line and "\\-#" not in line for line in lines)
+    assert not any(line.lstrip().startswith("-#") for line in lines)
+
+
+def test_table_cells_cannot_break_out_of_the_code_block() -> None:
+    assert render("| a |\n|---|\n| x ```` y |").count("```") == 2

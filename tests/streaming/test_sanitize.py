@@ -1,0 +1,69 @@
+"""The sanitizer: what hides or reorders text goes, what writing needs stays."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.streaming.sanitize import MAX_MARKS, Sanitizer
+
+
+def clean(*parts: str) -> str:
+    sanitizer = Sanitizer()
+    return "".join(sanitizer.feed(part) for part in parts) + sanitizer.flush()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("a\u202eb\u2066c\u200ed\u061c", "abcd"),
+        ("zero\u200bwidth\ufeff\u2060", "zerowidth"),
+        ("soft\u00adhyphen", "softhyphen"),
+        ("bell\x07 null\x00 c1\x85", "bell null c1"),
+        ("a\r\nb\rc\u2028d", "a\nb\nc\nd"),
+        ("tab\tstays", "tab\tstays"),
+        ("lone\ud800x", "lone\ufffdx"),
+        ("tags\U000e0041\U000e0042", "tags"),
+        ("variation\U000e0100", "variation"),
+        ("plain joiner\u200d here", "plain joiner here"),
+    ],
+)
+def test_what_hides_or_reorders_text_goes(text: str, expected: str) -> None:
+    assert clean(text) == expected
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "👨‍👩‍👧‍👦",
+        "❤️",
+        "1️⃣",
+        "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+        "می‌خواهم",
+        "क्‍ष",
+        "👩🏽‍🚀",
+        "é",
+        "ไม้",
+    ],
+)
+def test_what_writing_needs_stays(text: str) -> None:
+    assert clean(text) == text
+
+
+def test_stacked_marks_are_capped() -> None:
+    assert clean("e" + "\u0301" * 50 + "x") == "e" + "\u0301" * MAX_MARKS + "x"
+
+
+def test_a_surrogate_pair_in_two_parts_becomes_its_character() -> None:
+    assert clean("\ud83d", "\ude00") == "😀"
+
+
+@given(
+    st.lists(
+        st.text(st.sampled_from("ab\r\n\u200d\u0301\ufe0f\U0001f3f4\U000e0067👩❤\ud83d\ude00\u202e日"), max_size=6),
+        max_size=12,
+    )
+)
+def test_the_result_does_not_depend_on_the_parts(parts: list[str]) -> None:
+    assert clean(*parts) == clean("".join(parts))
