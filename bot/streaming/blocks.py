@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import regex
 
+from bot.streaming.code import add_code_line, end_code, fence_closes, fence_start, may_be_fence
 from bot.streaming.lexer import footnote
 from bot.streaming.markdown import render_inline
 from bot.streaming.pieces import PLAIN, Context, Fence, Piece, Rank, TableHead, closed
@@ -17,15 +18,12 @@ __all__ = ["Block", "BlockReader"]
 RULE = "─" * 12
 
 _QUOTE = regex.compile(r" {0,3}>(?:[ \t]|(?=[^>\s])|(?=\n|$)|(?=>))")
-_FENCE = regex.compile(r"([ \t]*)(`{3,}(?!.*`)|~{3,})[ \t]*([^\s`]*)")
-_LANGUAGE = regex.compile(r"[A-Za-z0-9_+\-.#]{1,20}")
 _HEADING = regex.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
 _HEADING_END = regex.compile(r"[ \t]+#+[ \t]*$|[ \t]+$")
 _ITEM = regex.compile(r"([ \t]{0,40})(?:([-*+])|(\d{1,9})([.)]))(?:[ \t]+|$)")
 _TASK = regex.compile(r"\[([ xX])\][ \t]+")
 _RULE = regex.compile(r" {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})")
 _DEFINITION = regex.compile(r" {0,3}\[\^([\w-]{1,30})\]:[ \t]*")
-_SUBTEXT = regex.compile(r"[ \t]*-#")
 _REPL = regex.compile(r">>>(?: |$)")
 _HALF = regex.compile(r"[ \t]*(?:[-*_+=#>~` \t|:]+|\d{1,9}[.)]?|\[\^[^\]\n]{0,30}(?:\]:?)?)[ \t]*")
 
@@ -102,7 +100,7 @@ class BlockReader:
         context = Context(quoted=quoted)
         if not self._known(at) and _HALF.fullmatch(line):
             return Block([], end, complete=False)
-        fence = self._fence_start(line)
+        fence = fence_start(line, raw=self.raw)
         if fence:
             return self._fence(min(end + 1, len(self.source)), context, fence)
         return self._text_block(start, end, context)
@@ -115,9 +113,10 @@ class BlockReader:
         heading = _HEADING.match(line)
         if heading:
             return self._heading(start, end, heading, context)
-        table = self._table_start(start, end, quoted=context.quoted)
+        table = self._table_head(start, end, quoted=context.quoted)
         if table:
-            return table
+            head, rows = table
+            return self._table(rows, replace(context, table=head), head, fresh=True)
         lead_end, lead = self._lead(line)
         return self._paragraph(start + lead_end, context, lead)
 
@@ -199,7 +198,7 @@ class BlockReader:
         if self._known(at):
             return True
         line = self.source[self._after_quote(at)[1] :]
-        unsure = not line.strip() or _HALF.fullmatch(line) or _FENCE.match(line)
+        unsure = not line.strip() or _HALF.fullmatch(line) or may_be_fence(line)
         return not unsure and not self._continues(at, context)
 
     def _continues(self, at: int, context: Context) -> bool:
@@ -211,20 +210,13 @@ class BlockReader:
             return False
         if not self._known(at) and _HALF.fullmatch(line):
             return False
-        if self._fence_start(line) or _ITEM.match(line) or _HEADING.match(line) or _RULE.fullmatch(line):
+        if fence_start(line, raw=self.raw) or _ITEM.match(line) or _HEADING.match(line) or _RULE.fullmatch(line):
             return False
         if _DEFINITION.match(line):
             return False
-        return self._table_start(start, end, quoted=quoted) is None
+        return self._table_head(start, end, quoted=quoted) is None
 
     # Code
-
-    def _fence_start(self, line: str) -> Fence | None:
-        match = _FENCE.match(line)
-        if not match or (self.raw and match[2][0] == "~"):
-            return None
-        language = _LANGUAGE.match(match[3])
-        return Fence(match[2][0], len(match[2]), len(match[1].expandtabs(4)), language[0] if language else "")
 
     def _fence(self, at: int, context: Context, fence: Fence) -> Block:
         """Render code from *at* on."""
@@ -237,58 +229,30 @@ class BlockReader:
             line_quoted, start = self._after_quote(at) if quoted and not midline else (quoted, at)
             end = self._line_end(start)
             line = self.source[start:end]
-            if line_quoted != quoted or (not midline and self._closes(line, fence)):
+            if line_quoted != quoted or (not midline and fence_closes(line, fence)):
                 closed = line_quoted == quoted
                 if self._known(at) or not closed:
-                    return self._fence_end(pieces, end if closed else at - 1, quoted=quoted)
+                    return self._fence_end(pieces, end if closed else at - 1)
                 return Block(pieces, len(self.source), complete=False, context=code)
             if not self._known(at) and line.strip() and not line.strip().strip(fence.mark):
                 break
-            self._code_line(pieces, line, end, code)
+            add_code_line(pieces, line, end, code, atom_cap=self.atom_cap)
+            if end < len(self.source) and pieces:
+                pieces[-1].end = end + 1
             at = min(end + 1, len(self.source))
         if self.final:
-            return self._fence_end(pieces, len(self.source), quoted=quoted)
+            return self._fence_end(pieces, len(self.source))
         return Block(pieces, len(self.source), complete=False, context=code)
 
-    def _closes(self, line: str, fence: Fence) -> bool:
-        text = line.strip()
-        return len(text) >= fence.length and not text.strip(fence.mark)
-
-    def _code_line(self, pieces: list[Piece], line: str, end: int, code: Context) -> None:
-        fence = code.fence
-        indent = min(fence.indent if fence else 0, len(line) - len(line.lstrip()))
-        text = _safe_code(line[indent:].rstrip()) if not line.strip() else _safe_code(line[indent:])
-        prefix = "> " if code.quoted else ""
-        if not text.strip():
-            if pieces:
-                pieces[-1].text += prefix + "\n"
-                pieces[-1].end = min(end + 1, len(self.source))
-            return
-        if not pieces:
-            prefix += f"```{fence.language if fence else ''}\n{prefix}"
-        width = min(100, self.atom_cap)
-        inner = replace(code, midline=True)
-        chunks = [text] if len(text) <= 2 * width else regex.findall(rf"\s{{1,{width}}}|\S\X{{0,{width // 2}}}", text)
-        offset = end - (len(line) - indent)
-        for chunk in chunks:
-            offset += len(chunk.replace("\u200b", ""))
-            pieces.append(Piece(prefix + chunk, offset, Rank.GRAPHEME if chunk.strip() else Rank.NEVER, inner))
-            prefix = ""
-        pieces[-1].text += "\n"
-        pieces[-1].rank = Rank.LINE
-        pieces[-1].after = code
-        pieces[-1].end = min(end + 1, len(self.source))
-
-    def _fence_end(self, pieces: list[Piece], end: int, *, quoted: bool) -> Block:
+    def _fence_end(self, pieces: list[Piece], end: int) -> Block:
         if pieces:
-            last = pieces[-1]
-            last.text = _trim_code(last.text, quoted=quoted) + ("\n> ```" if quoted else "\n```")
-            last.after = PLAIN
+            end_code(pieces[-1])
         return self._finish(pieces, end)
 
     # Tables
 
-    def _table_start(self, start: int, end: int, *, quoted: bool) -> Block | None:
+    def _table_head(self, start: int, end: int, *, quoted: bool) -> tuple[TableHead, int] | None:
+        """Return the header of the table whose first line is from *start* to *end*, and where its rows start."""
         if self.raw or "|" not in self.source[start:end] or end >= len(self.source):
             return None
         next_quoted, second = self._after_quote(end + 1)
@@ -301,9 +265,7 @@ class BlockReader:
         aligns = parse_aligns(rule)
         if len(cells) != len(aligns) and self._known(second):
             return None
-        aligns = (aligns + ("l",) * len(cells))[: len(cells)]
-        head = TableHead(cells, aligns)
-        return self._table(min(stop + 1, len(self.source)), Context(quoted=quoted, table=head), head, fresh=True)
+        return TableHead(cells, (aligns + ("l",) * len(cells))[: len(cells)]), min(stop + 1, len(self.source))
 
     def _table(self, at: int, context: Context, head: TableHead, *, fresh: bool = False) -> Block:
         rows: list[tuple[int, int, int]] = []
@@ -329,25 +291,12 @@ class BlockReader:
         )
         if not (ended or self.final):
             return Block(pieces, len(self.source), complete=False)
-        return self._table_end(pieces, at, context)
+        return self._table_end(pieces, at)
 
-    def _table_end(self, pieces: list[Piece], at: int, context: Context) -> Block:
+    def _table_end(self, pieces: list[Piece], at: int) -> Block:
         if pieces:
             last = pieces[-1]
             last.text = closed(last.text.rstrip(), last.after)
             last.after = PLAIN
         end = at - 1 if at and self.source[at - 1] == "\n" else at
-        del context
         return self._finish(pieces, end)
-
-
-def _safe_code(line: str) -> str:
-    """Keep a *line* of code from ending Discord's code block."""
-    return line if "```" not in line else regex.sub(r"``(?=`)", "``\u200b", line)
-
-
-def _trim_code(text: str, *, quoted: bool) -> str:
-    text = text.rstrip()
-    while quoted and text.endswith("\n>"):
-        text = text[:-2].rstrip()
-    return text

@@ -8,14 +8,26 @@ from enum import IntEnum
 
 import regex
 
-__all__ = ["PLAIN", "Context", "Fence", "Piece", "Rank", "Run", "TableHead", "closed", "closing", "word_rank"]
+__all__ = [
+    "MAX_CLUSTER",
+    "PLAIN",
+    "Context",
+    "Fence",
+    "Piece",
+    "Rank",
+    "Run",
+    "TableHead",
+    "closed",
+    "closing",
+    "word_rank",
+]
 
 _WORD = re.compile(r"\S+\s*|\s+")
 _SENTENCE_END = re.compile(r"[.!?…:;。！？][\"'”’)\]*_」』）]*\s*$")
 _WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")  # scripts without spaces
 _CHUNK = regex.compile(r"[^\s。！？]{0,8}[。！？][」』）]*\s*|\X{1,8}\s*")
 _LONG_WORD = 48
-_MAX_CLUSTER = 64  # longer than any real cluster; what is longer must be cut somewhere
+MAX_CLUSTER = 64  # longer than any real cluster; what is longer must be cut somewhere
 
 
 class Rank(IntEnum):
@@ -156,7 +168,7 @@ def _parts(word: str) -> list[str]:
     if len(word) <= _LONG_WORD and (word.isascii() or not _WIDE.search(word)):
         return [word]
     return [
-        cluster[i : i + _MAX_CLUSTER] for cluster in _CHUNK.findall(word) for i in range(0, len(cluster), _MAX_CLUSTER)
+        cluster[i : i + MAX_CLUSTER] for cluster in _CHUNK.findall(word) for i in range(0, len(cluster), MAX_CLUSTER)
     ]
 
 

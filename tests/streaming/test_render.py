@@ -115,3 +115,9 @@ def test_our_state_lines_cannot_be_forged(mode: str, source: str) -> None:
 
 def test_table_cells_cannot_break_out_of_the_code_block() -> None:
     assert render("| a |\n|---|\n| x ```` y |").count("```") == 2
+
+
+@pytest.mark.parametrize("run", [3, 4, 49, 50, 51, 151])
+def test_backticks_in_long_lines_of_code_cannot_break_out(run: int) -> None:
+    line = "x" * 180 + "`" * run + "y" * 60
+    assert render(f"~~~\n{line}\n~~~").count("```") == 2
