@@ -39,7 +39,23 @@ user's words, but may be long: show them through `sentence`, which shortens.
 
 from __future__ import annotations
 
+import unicodedata
+
 _DETAIL_LENGTH = 300
+_NAME_LENGTH = 80
+
+
+def _inline(text: str, limit: int) -> str:
+    """Return *text* as inline code can hold it: on one line, without controls and bidi marks, cut to *limit*."""
+    kept = "".join(" " if unicodedata.category(char)[0] in "CZ" else char for char in text[: 4 * limit])
+    line = " ".join(kept.split()).replace("`", "ˋ")
+    return line if len(line) <= limit else line[: limit - 1] + "…"
+
+
+def _duration(seconds: float) -> str:
+    """Return a time to wait in words, rounded up."""
+    count, unit = (-(-seconds // 60), "minute") if seconds > 90 else (-(-seconds // 1), "second")
+    return f"{count:.0f} {unit}{'s' if count != 1 else ''}"
 
 
 class BurbleError(Exception):
@@ -104,15 +120,15 @@ class OllamaError(BurbleError):
     """
 
     def __init__(self, url: str, detail: str = "") -> None:
-        super().__init__(f"{type(self).__name__} at {url}: {detail}" if detail else f"{type(self).__name__} at {url}")
+        short = _inline(detail, _DETAIL_LENGTH)
+        super().__init__(f"{type(self).__name__} at {url}: {short}" if short else f"{type(self).__name__} at {url}")
         self.url = url
         self.detail = detail
 
     @property
     def short_detail(self) -> str:
         """The detail on one line, at most 300 code points, unable to leave inline code."""
-        line = " ".join(self.detail.split()).replace("`", "ˋ")
-        return line if len(line) <= _DETAIL_LENGTH else line[: _DETAIL_LENGTH - 1] + "…"
+        return _inline(self.detail, _DETAIL_LENGTH)
 
     def sentence(self) -> str:
         """Fall back to the server's own words."""
@@ -217,9 +233,10 @@ class ModelMissing(OllamaStatusError):
 
     def sentence(self) -> str:
         """Name the command that installs it."""
+        name = _inline(self.model, _NAME_LENGTH) or "?"
         return (
-            f"The model `{self.model}` is not installed. Choose another with `/model use`, "
-            f"or whoever hosts me can run `ollama pull {self.model}`."
+            f"The model `{name}` is not installed. Choose another with `/model use`, "
+            f"or whoever hosts me can run `ollama pull {name}`."
         )
 
 
@@ -235,8 +252,9 @@ class OllamaBusy(OllamaStatusError):
         self.retry_after = retry_after
 
     def sentence(self) -> str:
-        """Ask for patience."""
-        return f"Ollama is busy right now (HTTP {self.status}): `{self.short_detail}`. Please try again in a moment."
+        """Ask for patience, for as long as the server did."""
+        when = "in a moment" if self.retry_after is None else f"in {_duration(max(self.retry_after, 1.0))}"
+        return f"Ollama is busy right now (HTTP {self.status}): `{self.short_detail}`. Please try again {when}."
 
 
 class OllamaUnauthorized(OllamaStatusError):
@@ -295,7 +313,15 @@ class StreamError(OllamaError):
 
 
 class StreamCut(OllamaError):
-    """The answer ended without its last line: the connection broke, or the server gave up."""
+    """The answer ended without its last line: the connection broke, or the server gave up.
+
+    Attributes:
+        is_lost: the connection broke; False where the server ended the answer in good order.
+    """
+
+    def __init__(self, url: str, detail: str = "", *, is_lost: bool = True) -> None:
+        super().__init__(url, detail)
+        self.is_lost = is_lost
 
     def sentence(self) -> str:
         """Say that there may be more."""

@@ -121,7 +121,7 @@ class ChatStream:
             return
         self._accept(objects)
         if not data:
-            self._fail(StreamCut(self._url, "the answer ended without its last line"))
+            self._fail(StreamCut(self._url, "the answer ended without its last line", is_lost=False))
 
     def _accept(self, objects: list[Any]) -> None:
         """Append the chunks of *objects*, up to the last one or the first that is an error."""
