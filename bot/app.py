@@ -8,6 +8,7 @@ import hashlib
 import logging
 import os
 import signal
+import time
 from collections.abc import AsyncIterator
 
 import aiohttp
@@ -16,10 +17,11 @@ import orjson
 
 from bot.bot import OllamaBot, Services
 from bot.config import Settings
+from bot.conversation.records import UnfinishedReply
 from bot.conversation.store import Store
 from bot.delivery import endpoint
 from bot.delivery.endpoint import DiscordUnreachable
-from bot.delivery.recovery import close_interrupted
+from bot.delivery.recovery import Connection, OpenReply, Recovery
 from bot.errors import OllamaError, StoreError
 from bot.generation.models import ModelCatalog
 from bot.generation.queue import ReplyQueue
@@ -100,7 +102,14 @@ async def open_services(
             timing=timing,
         )
         responder = Responder(ollama, store, budget, catalog, queue, options)
-        yield Services(settings, store, ollama, catalog, queue, responder, budget)
+        recovery = Recovery(
+            store,
+            budget,
+            await store.leftovers(at=time.time()),
+            max_messages=options.max_messages,
+            mode=options.render_markdown,
+        )
+        yield Services(settings, store, ollama, catalog, queue, responder, budget, recovery)
 
 
 def _listen_for_signals(stopping: asyncio.Event) -> None:
@@ -221,8 +230,18 @@ async def _close(bot: OllamaBot) -> None:
 async def run_errands(bot: OllamaBot) -> None:
     """Do what is to be done once per connection, when the bot is ready."""
     await bot.wait_until_ready()
-    await close_interrupted(bot.store, bot.courier)
-    await sync_commands(bot)
+    await asyncio.gather(recover(bot), sync_commands(bot))
+
+
+async def recover(bot: OllamaBot) -> None:
+    """Bring what an earlier process left unfinished to its end, beside whatever is asked now."""
+    assert bot.user is not None, "ready"
+
+    async def answer(reply: UnfinishedReply, open_reply: OpenReply, page_limit: int) -> None:
+        await bot.responder.respond_again(reply, open_reply, page_limit=page_limit)
+
+    connection = Connection(bot.http, bot.courier, bot.user.id, bot.pauses.pause, answer)
+    await bot.services.recovery.run(connection)
 
 
 async def sync_commands(bot: OllamaBot) -> None:

@@ -16,6 +16,7 @@ from bot.conversation.store import Store
 from bot.delivery import endpoint
 from bot.delivery.http import Courier, install, trace_config
 from bot.delivery.permissions import PERMISSIONS, Pauses
+from bot.delivery.recovery import Recovery
 from bot.generation.models import ModelCatalog
 from bot.generation.queue import ReplyQueue
 from bot.generation.responder import Responder
@@ -38,6 +39,7 @@ class Services:
     queue: ReplyQueue
     responder: Responder
     budget: EditBudget
+    recovery: Recovery
 
 
 class OllamaBot(commands.AutoShardedBot):

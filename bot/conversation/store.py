@@ -220,6 +220,15 @@ class Store:
             for row in await self._read(queries.unfinished())
         ]
 
+    async def leftovers(self, *, at: float) -> list[UnfinishedReply]:
+        """Return what an earlier process left to be done, oldest first; asked before any new prompt is taken in.
+
+        A prompt that no reply was begun for gets one, begun *at* (Unix seconds).
+        """
+        for record in await self.unanswered_prompts():
+            await self.begin_reply(record.message_id, model="", at=at)
+        return await self.unfinished_replies()
+
     # Conversations
 
     async def history(self, channel_id: int, *, before: int | None = None, limit_turns: int = 100) -> list[Turn]:

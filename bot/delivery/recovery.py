@@ -1,47 +1,305 @@
-"""Closes in words what an earlier process left unfinished on screen."""
+"""Brings what an earlier process left unfinished to its end, on screen and in the store.
+
+A reply that had text is closed: its pages are made anew from what the model
+wrote, so channel and row hold the same, and the last one says why it ends. One
+that ended, but not on screen, is shown to its end. A prompt that nobody had
+said a word to is answered after all, or told if that is too long ago. Nothing
+here is undone by a further kill: it would be found and done again.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
 
-from bot.conversation.records import ReplyMessage, ReplyState, UnfinishedReply
+import aiohttp
+import discord
+from discord.http import HTTPClient
+
+from bot.conversation.journal import ReplyJournal
+from bot.conversation.records import PromptKind, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
-from bot.delivery.http import Courier
-from bot.errors import DeliveryError
+from bot.delivery.control import STOP_EMOJI
+from bot.delivery.http import Answer, Courier
+from bot.delivery.quote import QuotedSink, quote
+from bot.delivery.reply import DiscordReply
+from bot.delivery.screen import Screen, letters, look
+from bot.delivery.sinks import ChannelSink, Journal, MessagesSink
+from bot.errors import DeliveryError, DeliveryRetry, StoreError
+from bot.streaming.backoff import Backoff
+from bot.streaming.budget import EditBudget
+from bot.streaming.splitter import Splitter
+from bot.streaming.streamer import Pages, ReplyStreamer
 
 log = logging.getLogger(__name__)
 
-_LINE = "-# ⏹️ interrupted by a restart"
+INTERRUPTED = "⏹️ interrupted by a restart"
+ANSWERED_WITHIN_SECONDS = 600.0
+"""How old a prompt may be to be answered after a restart; who asked earlier is told to ask again."""
+ATTEMPTS = 3
+"""So many processes begin to answer a prompt: it could be what kills them."""
+
 _PAGE_LIMIT = 2000
+_CHANNELS_AT_ONCE = 6
+
+OpenReply = Callable[[ReplyJournal], DiscordReply]
+AnswerAgain = Callable[[UnfinishedReply, OpenReply, int], Coroutine[Any, Any, None]]
 
 
-def closed_text(text: str, cursor: str) -> str:
-    """Return a page's last text without its cursor and with our closing line."""
-    kept = text.replace(cursor, "", 1) if text.count(cursor) == 1 else text
-    if kept.startswith("-# ") and "\n" not in kept:  # only a status was shown
-        return _LINE
-    kept = kept.rstrip()
-    return f"{kept[: _PAGE_LIMIT - len(_LINE) - 1]}\n{_LINE}" if kept else _LINE
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What recovery needs of a bot that is ready.
+
+    Attributes:
+        http: discord.py's.
+        courier: sends what is paced.
+        me: our user's id.
+        pause: told of a channel that refuses us, and why.
+        answer: answers a prompt in the reply that a function opens, with so many code points to a message.
+    """
+
+    http: HTTPClient
+    courier: Courier
+    me: int
+    pause: Callable[[int, str], None]
+    answer: AnswerAgain
 
 
-async def close_interrupted(store: Store, courier: Courier, *, cursor: str = " ▌") -> None:
-    """Mark replies that still streamed when the last process ended, on screen and in the store."""
-    for reply in await store.unfinished_replies():
-        text = reply.text or "\n".join(message.text for message in reply.messages)
-        posted = [message for message in reply.messages if message.message_id is not None]
-        if posted:
-            await _close_message(reply, posted[-1], courier, cursor)
-        await store.finish_reply(
-            reply.reply_id, state=ReplyState.INTERRUPTED, text=text.replace(cursor, ""), at=time.time()
+class _NoJournal:
+    """For what is in the journal already."""
+
+    async def note(self, ordinal: int, *, channel_id: int, nonce: str, message_id: int | None, text: str) -> None:
+        """Do nothing."""
+
+
+class _FixedPages:
+    """Pages as they stand on screen, for what the journal knows less of."""
+
+    def __init__(self, texts: Sequence[str]) -> None:
+        self.closed = list(texts)
+
+    def feed(self, text: str) -> None:
+        """Take nothing: the pages are whole."""
+
+    def finish(self, footer: str = "") -> None:
+        """Add *footer* to the last page, or as one more."""
+        if self.closed and len(self.closed[-1]) + 1 + len(footer) <= _PAGE_LIMIT:
+            self.closed[-1] = f"{self.closed[-1]}\n{footer}".strip()
+        else:
+            self.closed.append(footer)
+
+    def tail(self) -> str:
+        """Return nothing: no page is open."""
+        return ""
+
+
+class Recovery:
+    """What is left to do of an earlier process's replies.
+
+    *leftovers* are its unfinished replies as the store knew them before any new
+    one began. *max_messages* and *mode* are the settings of replies.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        budget: EditBudget,
+        leftovers: Sequence[UnfinishedReply],
+        *,
+        max_messages: int = 8,
+        mode: Literal["discord", "raw"] = "discord",
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = store
+        self._budget = budget
+        self._left = {reply.reply_id: reply for reply in leftovers}
+        self._max_messages = max_messages
+        self._mode: Literal["discord", "raw"] = mode
+        self._clock = clock
+        self._answering: set[asyncio.Task[None]] = set()
+
+    async def run(self, connection: Connection) -> None:
+        """Do what is left, a few channels at a time; what Discord does not take now is tried again until it does."""
+        backoff = Backoff(base=5.0, cap=300.0)
+        while self._left:
+            channels: dict[int, list[UnfinishedReply]] = {}
+            for reply in self._left.values():
+                channels.setdefault(reply.prompt.channel_id, []).append(reply)
+            gate = asyncio.Semaphore(_CHANNELS_AT_ONCE)
+            await asyncio.gather(*(self._recover_channel(connection, replies, gate) for replies in channels.values()))
+            if self._left:
+                await asyncio.sleep(5.0 + backoff.delay())
+
+    async def _recover_channel(
+        self, connection: Connection, replies: Sequence[UnfinishedReply], gate: asyncio.Semaphore
+    ) -> None:
+        async with gate:
+            for reply in replies:
+                try:
+                    await self._recover(connection, reply)
+                except (DeliveryRetry, discord.DiscordServerError, aiohttp.ClientError, OSError, TimeoutError) as error:
+                    log.warning("Reply %d cannot be closed yet: %s", reply.reply_id, error)
+                    return
+                except (DeliveryError, discord.HTTPException) as error:
+                    log.warning("The interrupted reply %d is out of reach: %s", reply.reply_id, error)
+                    await self._finish(reply, reply.text)
+                except Exception:
+                    log.exception("The interrupted reply %d could not be closed", reply.reply_id)
+                del self._left[reply.reply_id]
+
+    async def _recover(self, connection: Connection, reply: UnfinishedReply) -> None:
+        screen = await look(connection.http, connection.me, reply, self._is_known)
+        if reply.state is ReplyState.STREAMING and not reply.text and not any(map(letters, screen.texts)):
+            if screen.is_deleted or (screen.is_prompt_gone and not screen.messages):
+                await self._finish(reply, "")
+                return
+            if not screen.is_prompt_gone and await self._may_begin_again(reply):
+                self._answer(connection, reply, screen)
+                return
+        text = await self._close(connection, reply, screen)
+        await self._clear_away(connection, reply, screen)
+        await self._finish(reply, text)
+
+    async def _is_known(self, message_id: int) -> bool:
+        try:
+            return await self._store.reply_by_message(message_id) is not None
+        except StoreError:
+            return False
+
+    # ------------------------------------------------------------ answering after all
+
+    async def _may_begin_again(self, reply: UnfinishedReply) -> bool:
+        if reply.attempts >= ATTEMPTS or self._clock() - reply.prompt.created_at > ANSWERED_WITHIN_SECONDS:
+            return False
+        try:
+            await self._store.begin_again(reply.reply_id)
+        except StoreError as error:
+            log.warning("Prompt %d is not answered again: %s", reply.prompt.message_id, error)
+            return False
+        return True
+
+    def _answer(self, connection: Connection, reply: UnfinishedReply, screen: Screen) -> None:
+        """Answer the prompt as if it had just come; its reply lines up with the others of the channel."""
+        log.info("Prompt %d waited when the bot was interrupted; answering it now", reply.prompt.message_id)
+        channel_id = reply.prompt.channel_id
+        is_chat = reply.prompt.kind is PromptKind.CHAT
+
+        def open_reply(journal: ReplyJournal) -> DiscordReply:
+            return DiscordReply(
+                connection.courier,
+                channel_id,
+                lambda on_posted: _open_sink(connection.courier, journal, on_posted, reply, screen),
+                on_forbidden=lambda why: connection.pause(channel_id, why) if is_chat else None,
+                with_typing=is_chat,
+            )
+
+        page_limit = _PAGE_LIMIT - len(_header(reply))
+        task = asyncio.create_task(
+            connection.answer(reply, open_reply, page_limit), name=f"answer-again-{reply.reply_id}"
         )
+        self._answering.add(task)
+        task.add_done_callback(self._answered)
+
+    def _answered(self, task: asyncio.Task[None]) -> None:
+        self._answering.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            log.error("%s failed", task.get_name(), exc_info=task.exception())
+
+    # ------------------------------------------------------------ closing
+
+    async def _close(self, connection: Connection, reply: UnfinishedReply, screen: Screen) -> str:
+        """Bring every message of the reply to its final text; return what the model wrote.
+
+        Raises:
+            DeliveryError: Discord does not take it.
+        """
+        header = _header(reply)
+        page_limit = _PAGE_LIMIT - len(header)
+        shown = [text.removeprefix(header.rstrip()).strip() for text in screen.texts]
+        text, pages = self._final_pages(reply.text, shown, page_limit)
+        streamer = ReplyStreamer(
+            _open_sink(connection.courier, _NoJournal(), lambda _: None, reply, screen),
+            pages,
+            self._budget,
+            max_messages=self._max_messages,
+            page_limit=page_limit,
+        )
+        streamer.feed(text)
+        streamer.end(_footer(reply, text))
+        is_unseen = not screen.messages and not text
+        if not (is_unseen and screen.is_prompt_gone):
+            await streamer.run()
+        for ordinal, seen in screen.messages.items():
+            if ordinal >= streamer.messages:  # the pages are cut otherwise than they were
+                await self._try(connection.http.delete_message(seen.channel_id, seen.message_id), reply)
         log.info("Reply %d was interrupted by a restart; closed", reply.reply_id)
+        return text
+
+    def _final_pages(self, text: str, shown: Sequence[str], page_limit: int) -> tuple[str, Pages]:
+        """Return what the model wrote and its pages, without loss of what is *shown*."""
+        drafts = Splitter(limit=page_limit, mode=self._mode)
+        drafts.feed(text)
+        drafts.finish()
+        if sum(map(letters, shown)) <= sum(map(letters, drafts.closed)):
+            return text, Splitter(limit=page_limit, mode=self._mode)
+        # The store had trouble before the kill: the screen knows more.
+        return "\n".join(shown), _FixedPages(shown)
+
+    async def _clear_away(self, connection: Connection, reply: UnfinishedReply, screen: Screen) -> None:
+        """Take our own ⏹️ off."""
+        for seen in screen.messages.values():
+            if seen.has_control:
+                request = connection.http.remove_own_reaction(seen.channel_id, seen.message_id, STOP_EMOJI)
+                await self._try(request, reply)
+
+    async def _try(self, request: Coroutine[Any, Any, None], reply: UnfinishedReply) -> None:
+        try:
+            await request
+        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            log.info("Something is left of the interrupted reply %d: %s", reply.reply_id, error)
+
+    async def _finish(self, reply: UnfinishedReply, text: str) -> None:
+        ended = reply.state is not ReplyState.STREAMING
+        try:
+            if ended and text == reply.text:
+                await self._store.write_down(reply.reply_id, is_shown=True)
+            else:
+                state = reply.state if ended else ReplyState.INTERRUPTED
+                await self._store.finish_reply(reply.reply_id, state=state, text=text, at=self._clock())
+        except StoreError as error:
+            log.warning("Reply %d could not be recorded: %s", reply.reply_id, error)
 
 
-async def _close_message(reply: UnfinishedReply, message: ReplyMessage, courier: Courier, cursor: str) -> None:
-    assert message.message_id is not None
-    payload = {"content": closed_text(message.text, cursor), "allowed_mentions": {"parse": []}}
-    try:
-        await courier.edit_message(message.channel_id, message.message_id, payload)
-    except DeliveryError as error:
-        log.warning("The interrupted reply %d could not be closed on screen: %s", reply.reply_id, error)
+def _footer(reply: UnfinishedReply, text: str) -> str:
+    if reply.state is not ReplyState.STREAMING:
+        return reply.footer
+    return f"-# {INTERRUPTED}" if text else f"{INTERRUPTED}. Please ask again."
+
+
+def _header(reply: UnfinishedReply) -> str:
+    return quote(reply.prompt.text) if reply.prompt.kind is PromptKind.ASK else ""
+
+
+def _open_sink(
+    courier: Courier, journal: Journal, on_posted: Callable[[Any], None], reply: UnfinishedReply, screen: Screen
+) -> MessagesSink:
+    """Open a sink over the messages that are there; more are posted as the earlier process would have done."""
+    channel_id, prompt_id = reply.prompt.channel_id, reply.prompt.message_id
+    is_chat = reply.prompt.kind is PromptKind.CHAT
+    sink = ChannelSink(
+        courier,
+        journal,
+        on_posted,
+        channel_id=channel_id,
+        reply_to=prompt_id if is_chat else None,
+        nonce_seed=str(prompt_id),
+        adopted={
+            ordinal: Answer(seen.message_id, seen.channel_id, seen.text if seen.is_certain else "", None)
+            for ordinal, seen in screen.messages.items()
+        },
+    )
+    return sink if is_chat else QuotedSink(sink, _header(reply))

@@ -7,7 +7,7 @@ soon as Discord told it, so that a restart knows what is on screen.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bot.delivery.http import Answer, Courier
@@ -24,6 +24,7 @@ _TOKEN_SECONDS = 14 * 60
 _CANNOT_REPLY = 160002  # no READ_MESSAGE_HISTORY
 _REPLY_UNKNOWN = 50035
 _TOKEN_REFUSED = {10015, 50027}
+_UNKNOWN_MESSAGE = 10008
 
 
 class Journal(Protocol):
@@ -58,7 +59,9 @@ class ChannelSink(_Messages):
 
     *nonce_seed* is unique to the reply; with the ordinal it makes nonces that
     stay the same over retries and restarts (Discord returns the message that an
-    earlier try created instead of a second one).
+    earlier try created instead of a second one). *adopted* are messages, by
+    ordinal, that an earlier process posted for the reply: they get the text that
+    a new message would have got, and count as the reply's from the start.
     """
 
     def __init__(
@@ -70,15 +73,24 @@ class ChannelSink(_Messages):
         channel_id: int,
         reply_to: int | None,
         nonce_seed: str,
+        adopted: Mapping[int, Answer] | None = None,
     ) -> None:
         super().__init__(courier, journal, on_posted)
         self._channel_id = channel_id
         self._reply_to = reply_to
         self._nonce_seed = nonce_seed
+        self._adopted = adopted or {}
+
+    @property
+    def message_ids(self) -> Sequence[int]:
+        """Ids of the reply's messages, in order, those that an earlier process left included."""
+        left = [self._adopted[each].message_id for each in sorted(self._adopted) if each >= len(self._messages)]
+        return [*super().message_ids, *left]
 
     def post_bucket(self) -> Bucket:
-        """Return the bucket of the channel's new messages."""
-        return Bucket(("post", self._channel_id))
+        """Return the bucket of the channel's new messages, or of its edits if the next message is there already."""
+        kind = "edit" if len(self._messages) in self._adopted else "post"
+        return Bucket((kind, self._channel_id))
 
     def edit_bucket(self) -> Bucket:
         """Return the bucket of the channel's edits."""
@@ -88,6 +100,8 @@ class ChannelSink(_Messages):
         """Send the next message; see `bot.streaming.sink.Sink`."""
         ordinal = len(self._messages)
         nonce = f"{self._nonce_seed}-{ordinal}"[-25:]
+        if ordinal in self._adopted:
+            return await self._take_over(self._adopted[ordinal], ordinal, nonce, text)
         await self._journal.note(ordinal, channel_id=self._channel_id, nonce=nonce, message_id=None, text=text)
         payload: dict[str, Any] = {
             "content": text,
@@ -102,6 +116,22 @@ class ChannelSink(_Messages):
             ordinal, channel_id=self._channel_id, nonce=nonce, message_id=answer.message_id, text=answer.text
         )
         return Sent(text if answer.text == text.strip() else answer.text, answer.headers)
+
+    async def _take_over(self, known: Answer, ordinal: int, nonce: str, text: str) -> Sent:
+        """Give the message that an earlier process left its text; one that somebody deleted is not posted again."""
+        await self._journal.note(
+            ordinal, channel_id=self._channel_id, nonce=nonce, message_id=known.message_id, text=text
+        )
+        answer = known
+        if known.text != text.strip():
+            payload = {"content": text, "allowed_mentions": _NO_MENTIONS}
+            try:
+                answer = await self._courier.edit_message(known.channel_id, known.message_id, payload)
+            except MessageGone as error:
+                if error.code != _UNKNOWN_MESSAGE:
+                    raise
+        self._posted(answer)
+        return Sent(text, answer.headers)
 
     async def _create(self, payload: dict[str, Any], *, refer: bool) -> Answer:
         if not refer or self._reply_to is None:
