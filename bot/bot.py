@@ -14,12 +14,15 @@ from discord.ext import commands
 from bot.config import Settings
 from bot.conversation.store import Store
 from bot.delivery import endpoint
-from bot.delivery.http import Courier, install, trace_config
+from bot.delivery.http import REQUEST_SECONDS, Courier, install, trace_config
+from bot.delivery.invalid import InvalidRequests
+from bot.delivery.last_resort import LastResort, Question, question_link
 from bot.delivery.permissions import PERMISSIONS, Pauses
 from bot.delivery.recovery import Recovery
 from bot.generation.models import ModelCatalog
 from bot.generation.queue import ReplyQueue
 from bot.generation.responder import Responder
+from bot.generation.running import StopCause
 from bot.ollama.client import OllamaClient
 from bot.streaming.budget import EditBudget
 
@@ -60,6 +63,8 @@ class OllamaBot(commands.AutoShardedBot):
         )
         # No voice here: spare the host two warnings about its libraries.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
+        self.invalid = InvalidRequests()
+        self.request_seconds = REQUEST_SECONDS
         super().__init__(
             command_prefix=commands.when_mentioned,
             help_command=None,
@@ -70,7 +75,7 @@ class OllamaBot(commands.AutoShardedBot):
             max_messages=None,
             chunk_guilds_at_startup=False,
             member_cache_flags=discord.MemberCacheFlags.none(),
-            http_trace=trace_config(services.budget),
+            http_trace=trace_config(services.budget, self.invalid),
             **options,
         )
         self.services = services
@@ -92,13 +97,31 @@ class OllamaBot(commands.AutoShardedBot):
     def courier(self) -> Courier:
         """What sends replies; once logged in."""
         assert self.application_id is not None, "not logged in yet"
-        return Courier(self.http, self.application_id)
+        return Courier(self.http, self.application_id, invalid=self.invalid, seconds=self.request_seconds)
 
     @property
     def invite_link(self) -> str:
         """The page that adds the bot to a server, with the permissions it needs."""
         assert self.application_id is not None, "not logged in yet"
         return discord.utils.oauth_url(self.application_id, permissions=PERMISSIONS)
+
+    def way_out(
+        self, guild_id: int | None, channel_id: int, author_id: int, message_id: int | None = None
+    ) -> LastResort | None:
+        """Return the way to who asked in a server, for when the channel takes no more of an answer."""
+        if guild_id is None:
+            return None
+        question = Question(channel_id, author_id, question_link(guild_id, channel_id, message_id))
+        return LastResort(
+            self.courier, question, lambda: self.get_guild(guild_id) is not None and self.invalid.allows_optional
+        )
+
+    def note_deleted(self, message_id: int) -> None:
+        """Stop the reply whose prompt or message was deleted."""
+        reply = self.queue.find(message_id)
+        if reply is not None:
+            what = "a message of the answer" if reply.is_message(message_id) else "the question"
+            reply.stop(StopCause(f": {what} was deleted", is_silent=True))
 
     async def setup_hook(self) -> None:
         """Load the cogs."""

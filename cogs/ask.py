@@ -101,7 +101,7 @@ class Ask(commands.Cog):
 
         def open_reply(journal: ReplyJournal) -> DiscordReply:
             return DiscordReply(
-                self.bot.http,
+                self.bot.courier,
                 channel_id,
                 lambda on_posted: QuotedSink(
                     InteractionSink(
@@ -117,6 +117,8 @@ class Ask(commands.Cog):
                     header,
                 ),
                 on_forbidden=lambda why: log.warning("An /ask in channel %s cannot be shown: %s", channel_id, why),
+                on_deleted=self.bot.note_deleted,
+                way_out=self.bot.way_out(interaction.guild_id, channel_id, interaction.user.id),
                 with_typing=False,
                 with_control=_may_react(interaction),
             )

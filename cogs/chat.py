@@ -55,9 +55,11 @@ class Chat(commands.Cog):
             await self._say(message, f"⚠️ {error.sentence()}")
 
     def _opener(self, message: discord.Message) -> Callable[[ReplyJournal], DiscordReply]:
+        guild_id = message.guild.id if message.guild else None
+
         def open_reply(journal: ReplyJournal) -> DiscordReply:
             return DiscordReply(
-                self.bot.http,
+                self.bot.courier,
                 message.channel.id,
                 lambda on_posted: ChannelSink(
                     self.bot.courier,
@@ -68,6 +70,8 @@ class Chat(commands.Cog):
                     nonce_seed=str(message.id),
                 ),
                 on_forbidden=lambda why: self.bot.pauses.pause(message.channel.id, why),
+                on_deleted=self.bot.note_deleted,
+                way_out=self.bot.way_out(guild_id, message.channel.id, message.author.id, message.id),
             )
 
         return open_reply

@@ -13,6 +13,8 @@ from bot.generation.running import RunningReply, StopCause
 from bot.streaming.text import escape_markdown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bot.bot import OllamaBot
 
 
@@ -37,13 +39,28 @@ class Stop(commands.Cog):
     @commands.Cog.listener()
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
         """Stop the reply whose prompt or message was deleted."""
-        self._deleted(payload.message_id)
+        self.bot.note_deleted(payload.message_id)
 
     @commands.Cog.listener()
     async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
         """Stop the replies whose prompts or messages were deleted."""
         for message_id in payload.message_ids:
-            self._deleted(message_id)
+            self.bot.note_deleted(message_id)
+
+    @commands.Cog.listener()
+    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
+        """Stop the replies of a deleted channel."""
+        self._closed(lambda reply: reply.prompt.channel_id == channel.id, "the channel was deleted")
+
+    @commands.Cog.listener()
+    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
+        """Stop the replies of a deleted thread."""
+        self._closed(lambda reply: reply.prompt.channel_id == payload.thread_id, "the thread was deleted")
+
+    @commands.Cog.listener()
+    async def on_guild_remove(self, guild: discord.Guild) -> None:
+        """Stop the replies of a server that we were removed from."""
+        self._closed(lambda reply: reply.prompt.guild_id == guild.id, "I was removed from the server")
 
     @app_commands.command(name="stop")
     async def stop(self, interaction: discord.Interaction) -> None:
@@ -65,12 +82,10 @@ class Stop(commands.Cog):
         text = f"Stopped {stopped} answer{'s' if stopped != 1 else ''}." if stopped else "It is stopping already."
         await interaction.response.send_message(text, ephemeral=True)
 
-    def _deleted(self, message_id: int) -> None:
-        reply = self.bot.queue.find(message_id)
-        if reply is None:
-            return
-        what = "a message of the answer" if reply.is_message(message_id) else "the question"
-        reply.stop(StopCause(f": {what} was deleted", is_silent=True))
+    def _closed(self, is_there: Callable[[RunningReply], bool], why: str) -> None:
+        """Stop what nobody could read any more: the model is there for others."""
+        for reply in [reply for reply in self.bot.queue if is_there(reply)]:
+            reply.stop(StopCause(f": {why}", is_silent=True))
 
     def _may_stop(self, reply: RunningReply, payload: discord.RawReactionActionEvent) -> bool:
         if payload.user_id == reply.prompt.author_id:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from dataclasses import dataclass
 
-import aiohttp
-import discord
-from discord.http import HTTPClient
+from bot.delivery.http import ClientClosed, Courier
+from bot.errors import DeliveryError, DeliveryRateLimited, DeliveryRetry, MessageGone
+from bot.streaming.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
 STOP_EMOJI = "⏹️"
+
+_TRIES = 6
+# Nobody waits longer for a button: whatever Discord names as the wait.
+_LONGEST_WAIT = 30.0
 
 
 def is_stop_emoji(name: str | None) -> bool:
@@ -20,27 +24,37 @@ def is_stop_emoji(name: str | None) -> bool:
     return name is not None and name.removesuffix("\ufe0f") == STOP_EMOJI.removesuffix("\ufe0f")
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A message, and where it is."""
+
+    channel_id: int
+    message_id: int
+
+
 class StopControl:
-    """Keeps the bot's own ⏹️ on one message of a channel at a time.
+    """Keeps the bot's own ⏹️ on one message at a time.
 
     `show` and `end` only say what is wanted; `run` brings it about, one request
     at a time, and is never cancelled. A failure costs the control, never the reply.
+    *channel_id* is where the reaction of who clicked is taken away.
     """
 
-    def __init__(self, http: HTTPClient, channel_id: int) -> None:
-        self._http = http
+    def __init__(self, courier: Courier, channel_id: int, *, backoff: Backoff | None = None) -> None:
+        self._courier = courier
         self._channel_id = channel_id
-        self._wanted: int | None = None
-        self._placed: int | None = None
+        self._backoff = backoff or Backoff()
+        self._wanted: _Place | None = None
+        self._placed: _Place | None = None
         self._clicked: tuple[int, int] | None = None
         self._usable = True
         self._ended = False
         self._changed = asyncio.Event()
 
-    def show(self, message_id: int) -> None:
+    def show(self, channel_id: int, message_id: int) -> None:
         """Want the control on that message."""
         if not self._ended:
-            self._wanted = message_id
+            self._wanted = _Place(channel_id, message_id)
             self._changed.set()
 
     def end(self, clicked: tuple[int, int] | None = None) -> None:
@@ -54,12 +68,10 @@ class StopControl:
         """Carry the wishes out until the end."""
         while True:
             if self._placed is not None and self._placed != self._wanted:
-                placed, self._placed = self._placed, None
-                await self._try(self._http.remove_own_reaction(self._channel_id, placed, STOP_EMOJI))
+                await self._remove(self._placed)
+                self._placed = None
             elif self._wanted is not None and self._placed is None and self._usable:
-                wanted = self._wanted
-                self._usable = await self._try(self._http.add_reaction(self._channel_id, wanted, STOP_EMOJI))
-                self._placed = wanted if self._usable else None
+                await self._add(self._wanted)
             elif self._ended:
                 break
             else:
@@ -67,12 +79,53 @@ class StopControl:
                 self._changed.clear()
         if self._clicked is not None:
             message_id, user_id = self._clicked
-            await self._try(self._http.remove_reaction(self._channel_id, message_id, STOP_EMOJI, user_id))
+            await self._remove(_Place(self._channel_id, message_id), user_id)
 
-    async def _try(self, request: Awaitable[object]) -> bool:
+    async def _add(self, place: _Place) -> None:
+        # Even a try that failed may have reached the message: it is removed at the end.
+        self._placed = place
         try:
-            await request
-        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
-            log.info("The stop control of channel %s could not be changed: %s", self._channel_id, error)
-            return False
-        return True
+            await self._courier.add_reaction(place.channel_id, place.message_id, STOP_EMOJI)
+        except DeliveryRetry as error:
+            if self._backoff.failures >= _TRIES or isinstance(error, ClientClosed):
+                self._usable = False
+                self._report(error)
+                return
+            await self._pause(error)
+            if self._placed == self._wanted:
+                self._placed = None
+        except DeliveryError as error:
+            # a deleted message says nothing about the next one
+            self._usable = isinstance(error, MessageGone)
+            self._placed = None
+            if self._wanted == place:
+                self._wanted = None
+            self._report(error)
+        else:
+            self._backoff.reset()
+
+    async def _remove(self, place: _Place, user_id: int | None = None) -> None:
+        self._backoff.reset()
+        while True:
+            try:
+                await self._courier.remove_reaction(place.channel_id, place.message_id, STOP_EMOJI, user_id)
+            except DeliveryRetry as error:
+                if self._backoff.failures >= _TRIES or isinstance(error, ClientClosed):
+                    self._report(error)
+                    return
+                await self._pause(error)
+            except DeliveryError as error:
+                self._report(error)
+                return
+            else:
+                self._backoff.reset()
+                return
+
+    async def _pause(self, error: DeliveryRetry) -> None:
+        delay = self._backoff.delay()
+        if isinstance(error, DeliveryRateLimited):
+            delay = min(error.retry_after, _LONGEST_WAIT)
+        await asyncio.sleep(delay)
+
+    def _report(self, error: DeliveryError) -> None:
+        log.info("The stop control of channel %s could not be changed: %s", self._channel_id, error)

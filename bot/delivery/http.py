@@ -21,7 +21,6 @@ from __future__ import annotations
 
 import io
 import logging
-import math
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Self
@@ -31,28 +30,20 @@ import discord
 import orjson
 from discord.http import HTTPClient, Ratelimit, Route
 
-from bot.errors import (
-    DeliveryError,
-    DeliveryForbidden,
-    DeliveryRateLimited,
-    DeliveryRejected,
-    DeliveryRetry,
-    MessageGone,
-)
+from bot.delivery.answers import parse_rate_headers, rate_limited, translate
+from bot.delivery.invalid import InvalidRequests
+from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRetry
 from bot.streaming.budget import EditBudget
 from bot.streaming.sink import File, RateHeaders
 
 log = logging.getLogger(__name__)
 
 _MARK = "+burble:"
-_REQUEST_TIMEOUT = aiohttp.ClientTimeout(total=15, sock_connect=10)
-_UPLOAD_TIMEOUT = aiohttp.ClientTimeout(total=120, sock_connect=10)
+REQUEST_SECONDS = 15.0
+"""How long a request may take before it is tried again with the newest text."""
+_UPLOAD_FACTOR = 8
+_CONNECT_SECONDS = 10.0
 _BODY_CAP = 64 * 1024
-# A 429 without a usable wait comes from a proxy; do not hammer it.
-_UNKNOWN_WAIT = 5.0
-
-_GONE = {10003, 10004, 10008, 10015, 10062}
-_FORBIDDEN = {40001, 50001, 50007, 50013, 50027, 50083, 50278, 160005}
 
 
 class _MarkedRoute(Route):
@@ -78,9 +69,13 @@ class _NoWait(Ratelimit):
 
 @dataclass(slots=True)
 class _Marked:
-    """Rides along as ``trace_request_ctx``; the answer's headers come back in it."""
+    """Rides along as ``trace_request_ctx``; the answer's headers come back in it.
+
+    ``is_paced`` says that the EditBudget has granted the request its turn already.
+    """
 
     headers: RateHeaders | None = None
+    is_paced: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,72 +95,44 @@ class Answer:
     headers: RateHeaders | None
 
 
-def parse_rate_headers(headers: Any) -> RateHeaders | None:
-    """Read ``X-RateLimit-*`` of an answer; None when they are missing or make no sense."""
-    try:
-        limit = int(headers["X-RateLimit-Limit"])
-        remaining = int(headers["X-RateLimit-Remaining"])
-        reset_after = float(headers["X-RateLimit-Reset-After"])
-    except (KeyError, ValueError):
-        return None
-    if limit < 1 or remaining < 0 or not 0 <= reset_after < math.inf:
-        return None
-    return RateHeaders(limit, min(remaining, limit), reset_after)
-
-
-def _rate_limited(headers: Any, body: bytes) -> DeliveryRateLimited:
-    """Build our error of a 429, with or without a body (a proxy's has none)."""
-    try:
-        data = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        data = {}
-    if not isinstance(data, dict):
-        data = {}
-    wait = data.get("retry_after", headers.get("Retry-After"))
-    try:
-        seconds = float(wait)
-    except (TypeError, ValueError):
-        seconds = _UNKNOWN_WAIT
-    if not 0 <= seconds < math.inf:
-        seconds = _UNKNOWN_WAIT
-    everywhere = data.get("global") or "X-RateLimit-Global" in headers or not headers.get("Via")
-    scope = "global" if everywhere else str(headers.get("X-RateLimit-Scope", "user"))
-    code = data.get("code")
-    return DeliveryRateLimited(seconds, scope, code if isinstance(code, int) else 0)
-
-
-def trace_config(budget: EditBudget) -> aiohttp.TraceConfig:
-    """Return the ``http_trace`` for a discord.py client whose requests *budget* rations."""
+def trace_config(budget: EditBudget, invalid: InvalidRequests) -> aiohttp.TraceConfig:
+    """Return the ``http_trace`` for a discord.py client whose requests *budget* rations and *invalid* counts."""
     trace = aiohttp.TraceConfig()
 
     async def start(_: aiohttp.ClientSession, ctx: SimpleNamespace, params: aiohttp.TraceRequestStartParams) -> None:
-        if not isinstance(ctx.trace_request_ctx, _Marked) and _counts_globally(params.url.path):
+        marked = ctx.trace_request_ctx
+        is_paced = isinstance(marked, _Marked) and marked.is_paced
+        if not is_paced and _counts_globally(params.url.path):
             await budget.others_turn()
 
     async def end(_: aiohttp.ClientSession, ctx: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
         marked, response = ctx.trace_request_ctx, params.response
+        invalid.note(response.status, response.headers.get("X-RateLimit-Scope"))
         if response.status == 429:
             log.warning("Discord refused a request (429): %s %s", params.method, _route_of(params.url.path))
         if isinstance(marked, _Marked):
-            await _end_marked(marked, response)
+            await _end_marked(marked, response, budget)
         elif response.status == 429 and "X-RateLimit-Global" in response.headers:
-            budget.refused_everywhere(_rate_limited(response.headers, b"").retry_after)
+            budget.refused_everywhere(rate_limited(response.headers, b"").retry_after)
 
     trace.on_request_start.append(start)
     trace.on_request_end.append(end)
     return trace
 
 
-async def _end_marked(marked: _Marked, response: aiohttp.ClientResponse) -> None:
+async def _end_marked(marked: _Marked, response: aiohttp.ClientResponse, budget: EditBudget) -> None:
     marked.headers = parse_rate_headers(response.headers)
     if response.status != 429 and response.status < 500:
         return
     # Reading the body gives the connection back; after the raise nobody would.
     body = await response.content.read(_BODY_CAP)
     response.release()
-    if response.status == 429:
-        raise _rate_limited(response.headers, body)
-    raise DeliveryRetry(response.status, detail=f"HTTP {response.status}")
+    if response.status != 429:
+        raise DeliveryRetry(response.status, detail=f"HTTP {response.status}")
+    error = rate_limited(response.headers, body)
+    if error.scope == "global":
+        budget.refused_everywhere(error.retry_after)
+    raise error
 
 
 def _counts_globally(path: str) -> bool:
@@ -189,37 +156,35 @@ def install(http: HTTPClient) -> None:
     http.get_ratelimit = get_ratelimit  # type: ignore[method-assign]  # the seam
 
 
-def _translate(error: Exception) -> DeliveryError:
-    """Turn what a request can raise into our tree."""
-    if isinstance(error, DeliveryError):
-        return error
-    if not isinstance(error, discord.HTTPException):
-        return DeliveryRetry(detail=type(error).__name__)
-    status, code, text = error.status, error.code, error.text[:200]
-    if status == 408 or status >= 500:
-        return DeliveryRetry(status, code, text)
-    if code in _FORBIDDEN or status in (401, 403):
-        return DeliveryForbidden(status, code, text)
-    if code in _GONE or status == 404:
-        return MessageGone(status, code, text)
-    return DeliveryRejected(status, code, text)
+class ClientClosed(DeliveryRetry):
+    """The client was closed under us; another one has to go on."""
 
 
 class Courier:
-    """Sends the requests of replies: creating and editing messages, on channel and interaction routes.
+    """Sends the requests of replies, on channel and interaction routes.
 
     Every method raises one of the `DeliveryError` family and nothing else, and
     never sleeps. *application_id* is the bot's, for interaction routes.
+    *seconds* is how long a request may take, an upload eight times as long.
     """
 
-    def __init__(self, http: HTTPClient, application_id: int) -> None:
+    def __init__(
+        self,
+        http: HTTPClient,
+        application_id: int,
+        *,
+        invalid: InvalidRequests | None = None,
+        seconds: float = REQUEST_SECONDS,
+    ) -> None:
         self._http = http
         self._application_id = application_id
+        self._invalid = invalid or InvalidRequests()
+        self._seconds = seconds
 
-    async def create_message(self, channel_id: int, payload: dict[str, Any]) -> Answer:
+    async def create_message(self, channel_id: int, payload: dict[str, Any], file: File | None = None) -> Answer:
         """POST a message to a channel."""
-        return await self._request(
-            _MarkedRoute("POST", "/channels/{channel_id}/messages", channel_id=channel_id), payload
+        return await self._message(
+            _MarkedRoute("POST", "/channels/{channel_id}/messages", channel_id=channel_id), payload, file
         )
 
     async def edit_message(
@@ -229,14 +194,14 @@ class Courier:
         route = _MarkedRoute(
             "PATCH", "/channels/{channel_id}/messages/{message_id}", channel_id=channel_id, message_id=message_id
         )
-        return await self._request(route, payload, file)
+        return await self._message(route, payload, file)
 
-    async def create_followup(self, token: str, payload: dict[str, Any]) -> Answer:
+    async def create_followup(self, token: str, payload: dict[str, Any], file: File | None = None) -> Answer:
         """POST a followup message of an interaction."""
         route = _MarkedRoute(
             "POST", "/webhooks/{webhook_id}/{webhook_token}", webhook_id=self._application_id, webhook_token=token
         )
-        return await self._request(route, payload)
+        return await self._message(route, payload, file)
 
     async def edit_response(
         self, token: str, message_id: int | None, payload: dict[str, Any], file: File | None = None
@@ -249,22 +214,94 @@ class Courier:
             webhook_token=token,
             message_id="@original" if message_id is None else message_id,
         )
-        return await self._request(route, payload, file)
+        return await self._message(route, payload, file)
 
-    async def _request(self, route: Route, payload: dict[str, Any], file: File | None = None) -> Answer:
-        marked = _Marked()
-        options: dict[str, Any] = {"trace_request_ctx": marked}
-        if file is None:
-            options |= {"json": payload, "timeout": _REQUEST_TIMEOUT}
-        else:
-            options |= {"form": _form(payload, file), "timeout": _UPLOAD_TIMEOUT}
+    async def messages_after(self, channel_id: int, message_id: int) -> list[dict[str, Any]]:
+        """GET the first hundred messages of a channel that are newer than one of them."""
+        route = Route("GET", "/channels/{channel_id}/messages", channel_id=channel_id)
+        data = await self._send(route, _Marked(is_paced=False), params={"after": message_id, "limit": 100})
+        return [each for each in data if isinstance(each, dict)] if isinstance(data, list) else []
+
+    async def open_dm(self, user_id: int) -> int:
+        """Return the id of the direct messages with a user."""
+        data = await self._send(
+            Route("POST", "/users/@me/channels"), _Marked(is_paced=False), {"recipient_id": user_id}
+        )
         try:
-            data = await self._http.request(route, **options)
-            return Answer(int(data["id"]), int(data["channel_id"]), str(data.get("content") or ""), marked.headers)
-        except (DeliveryError, discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _translate(error) from None
+            return int(data["id"])
         except (KeyError, TypeError, ValueError) as error:
+            raise DeliveryRetry(detail=f"an answer that is no channel: {type(error).__name__}") from error
+
+    async def open_thread(self, channel_id: int) -> None:
+        """Take a thread out of the archive."""
+        route = Route("PATCH", "/channels/{channel_id}", channel_id=channel_id)
+        await self._send(route, _Marked(is_paced=False), {"archived": False})
+
+    async def show_typing(self, channel_id: int) -> None:
+        """Show the typing indicator for ten seconds; left out while too much is refused."""
+        await self._optional(Route("POST", "/channels/{channel_id}/typing", channel_id=channel_id))
+
+    async def add_reaction(self, channel_id: int, message_id: int, emoji: str) -> None:
+        """React to a message; left out while too much is refused."""
+        await self._optional(_reaction("PUT", channel_id, message_id, emoji, "@me"))
+
+    async def remove_reaction(self, channel_id: int, message_id: int, emoji: str, user_id: int | None = None) -> None:
+        """Take our reaction away, or that of *user_id*."""
+        route = _reaction("DELETE", channel_id, message_id, emoji, "@me" if user_id is None else user_id)
+        await self._send(route, _Marked(is_paced=False))
+
+    async def _optional(self, route: Route) -> None:
+        if not self._invalid.allows_optional:
+            raise DeliveryForbidden(detail="left out: too many requests were refused")
+        await self._send(route, _Marked(is_paced=False))
+
+    async def _message(self, route: Route, payload: dict[str, Any], file: File | None) -> Answer:
+        marked = _Marked()
+        if file is None:
+            data = await self._send(route, marked, payload)
+        else:
+            data = await self._send(route, marked, form=_form(payload, file))
+        try:
+            return Answer(int(data["id"]), int(data["channel_id"]), str(data.get("content") or ""), marked.headers)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise DeliveryRetry(detail=f"an answer that is no message: {type(error).__name__}") from error
+
+    async def _send(
+        self,
+        route: Route,
+        marked: _Marked,
+        payload: dict[str, Any] | None = None,
+        *,
+        form: list[dict[str, Any]] | None = None,
+        params: dict[str, Any] | None = None,
+    ) -> Any:
+        options: dict[str, Any] = {"trace_request_ctx": marked}
+        seconds = self._seconds
+        if form is not None:
+            options["form"] = form
+            seconds *= _UPLOAD_FACTOR
+        elif payload is not None:
+            options["json"] = payload
+        if params is not None:
+            options["params"] = params
+        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, _CONNECT_SECONDS))
+        try:
+            return await self._http.request(route, timeout=timeout, **options)
+        except (DeliveryError, discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+            raise translate(error) from None
+        except RuntimeError as error:  # what aiohttp raises on a session that is closed
+            raise ClientClosed(detail=str(error)) from None
+
+
+def _reaction(method: str, channel_id: int, message_id: int, emoji: str, user: int | str) -> Route:
+    return Route(
+        method,
+        "/channels/{channel_id}/messages/{message_id}/reactions/{emoji}/{user_id}",
+        channel_id=channel_id,
+        message_id=message_id,
+        emoji=emoji,
+        user_id=user,
+    )
 
 
 def _form(payload: dict[str, Any], file: File) -> list[dict[str, Any]]:

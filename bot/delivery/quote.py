@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bot.delivery.reply import MessagesSink
+from bot.delivery.sinks import MessagesSink
 from bot.streaming.sink import Bucket, File, Sent
 from bot.streaming.text import escape_markdown
 
@@ -57,3 +57,17 @@ class QuotedSink:
         header = self._header if ordinal == 0 else ""
         sent = await self._sink.edit(ordinal, header + text, file)
         return Sent(sent.text.removeprefix(header), sent.headers)
+
+    async def replace(self, ordinal: int, text: str, file: File | None = None) -> Sent:
+        """Post a new message in place of one, below the header."""
+        header = self._header if ordinal == 0 else ""
+        sent = await self._sink.replace(ordinal, header + text, file)
+        return Sent(sent.text.removeprefix(header), sent.headers)
+
+    def redirect(self, channel_id: int) -> None:
+        """Tell the inner sink."""
+        self._sink.redirect(channel_id)
+
+    def place(self, ordinal: int) -> tuple[int, int]:
+        """Return the inner sink's."""
+        return self._sink.place(ordinal)

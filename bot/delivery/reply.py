@@ -6,15 +6,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
-import aiohttp
-import discord
-from discord.http import HTTPClient
-
+from bot.delivery.answers import LOCKED, UNKNOWN_MESSAGE
 from bot.delivery.control import StopControl
-from bot.errors import DeliveryForbidden
-from bot.streaming.sink import Bucket, File, Sent, Sink
+from bot.delivery.http import Answer, Courier
+from bot.delivery.last_resort import LastResort
+from bot.delivery.sinks import MessagesSink
+from bot.delivery.steadfast import SteadfastSink
+from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRateLimited, DeliveryRetry, MessageGone
+from bot.streaming.sink import Bucket, File, Sent
 
 log = logging.getLogger(__name__)
 
@@ -22,40 +23,37 @@ log = logging.getLogger(__name__)
 _TYPING_EVERY = 8.0
 
 
-class MessagesSink(Sink, Protocol):
-    """A sink that knows its messages."""
-
-    @property
-    def message_ids(self) -> Sequence[int]:
-        """Ids of the messages so far."""
-        ...
-
-
 class DiscordReply:
     """One reply in one channel; made with a function that opens its sink.
 
-    *on_forbidden* is told when Discord refuses us there. Typing and control are
-    tasks of this object; `close` waits for both. They end by flag: a request to
-    Discord is never cancelled.
+    *on_forbidden* is told when Discord lets us post nothing there, *on_deleted*
+    which of the messages somebody deleted. *way_out* is where the rest goes when
+    the channel takes no more. Typing and control are tasks of this object;
+    `close` waits for both. They end by flag: a request to Discord is never cancelled.
     """
 
     def __init__(
         self,
-        http: HTTPClient,
+        courier: Courier,
         channel_id: int,
-        open_sink: Callable[[Callable[[int], None]], MessagesSink],
+        open_sink: Callable[[Callable[[Answer], None]], MessagesSink],
         *,
         on_forbidden: Callable[[str], None],
+        on_deleted: Callable[[int], None] = lambda _: None,
+        way_out: LastResort | None = None,
         with_typing: bool = True,
         with_control: bool = True,
     ) -> None:
-        self._http = http
+        self._courier = courier
         self._channel_id = channel_id
         self._on_forbidden = on_forbidden
+        self._on_deleted = on_deleted
         self._with_typing = with_typing
-        self._sink = open_sink(self._on_posted)
-        self._control = StopControl(http, channel_id) if with_control else None
+        self._sink = SteadfastSink(open_sink(self._on_posted), courier, channel_id, way_out=way_out)
+        self._control = StopControl(courier, channel_id) if with_control else None
+        self._newest: Answer | None = None
         self._offered = False
+        self._has_trouble = False
         self._text_began = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
 
@@ -74,21 +72,39 @@ class DiscordReply:
 
     async def post(self, text: str) -> Sent:
         """Send the next message."""
-        with self._noting_refusal():
-            return await self._sink.post(text)
+        with self._noting_trouble():
+            try:
+                return await self._sink.post(text)
+            except DeliveryForbidden as error:
+                if error.code != LOCKED:
+                    self._on_forbidden(str(error))
+                raise
 
     async def edit(self, ordinal: int, text: str, file: File | None = None) -> Sent:
         """Replace a message's text."""
-        with self._noting_refusal():
-            return await self._sink.edit(ordinal, text, file)
+        with self._noting_trouble():
+            try:
+                return await self._sink.edit(ordinal, text, file)
+            except MessageGone as error:
+                if error.code == UNKNOWN_MESSAGE:
+                    self._on_deleted(self.message_ids[ordinal])
+                raise
 
     @contextmanager
-    def _noting_refusal(self) -> Iterator[None]:
+    def _noting_trouble(self) -> Iterator[None]:
+        """Log the first of a row of failures, and its end."""
         try:
             yield
-        except DeliveryForbidden as error:
-            self._on_forbidden(str(error))
+        except DeliveryRateLimited:
+            raise  # logged where all of them are seen
+        except DeliveryRetry as error:
+            if not self._has_trouble:
+                log.warning("Discord does not take an answer in channel %s, trying on: %s", self._channel_id, error)
+            self._has_trouble = True
             raise
+        if self._has_trouble:
+            log.info("Discord takes the answer in channel %s again", self._channel_id)
+        self._has_trouble = False
 
     def begin(self) -> None:
         """Start the typing indicator; nobody waits for it."""
@@ -105,12 +121,15 @@ class DiscordReply:
             return
         self._offered = True
         self._spawn(self._control.run(), "stop-control")
-        if self.message_ids:
-            self._control.show(self.message_ids[-1])
+        if self._newest is not None:
+            self._control.show(self._newest.channel_id, self._newest.message_id)
+        elif self.message_ids:
+            self._control.show(self._channel_id, self.message_ids[-1])
 
     async def close(self, clicked: tuple[int, int] | None) -> None:
-        """Take the control away (and the reaction of who *clicked* it), end the typing."""
+        """Take cursor and control away (and the reaction of who *clicked* it), end the typing."""
         self._text_began.set()
+        await self._sink.settle()
         if self._control is not None:
             if clicked is not None and not self._offered:
                 self._spawn(self._control.run(), "stop-control")
@@ -118,9 +137,10 @@ class DiscordReply:
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _on_posted(self, message_id: int) -> None:
+    def _on_posted(self, answer: Answer) -> None:
+        self._newest = answer
         if self._control is not None and self._offered:
-            self._control.show(message_id)
+            self._control.show(answer.channel_id, answer.message_id)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:
         self._tasks.append(asyncio.create_task(work, name=f"{name}-{self._channel_id}"))
@@ -128,8 +148,10 @@ class DiscordReply:
     async def _type(self) -> None:
         while not self._text_began.is_set():
             try:
-                await self._http.send_typing(self._channel_id)
-            except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+                await self._courier.show_typing(self._channel_id)
+            except DeliveryRetry as error:
+                log.info("No typing indicator in channel %s for now: %s", self._channel_id, error)
+            except DeliveryError as error:
                 log.info("No typing indicator in channel %s: %s", self._channel_id, error)
                 return
             try:

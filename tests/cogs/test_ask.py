@@ -139,7 +139,7 @@ async def test_from_minute_fourteen_on_the_channels_route_is_used_before_the_tok
     by_token = len(edits(stack, WEBHOOK))
     later = time.time() + 14 * 60 + 1
     [reply] = list(stack.services.queue)
-    monkeypatch.setattr(reply.sink._sink._sink, "_clock", lambda: later)
+    monkeypatch.setattr(reply.sink._sink._sink._sink, "_clock", lambda: later)
     rest.set()
     await stack.shows("and late")
     await stack.idle()

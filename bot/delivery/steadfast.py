@@ -1,0 +1,285 @@
+"""Delivers what can still be delivered, whatever Discord refuses.
+
+Around a sink: an archived thread is opened again, a message that can no longer
+be edited is followed by a new one, a part that Discord refuses (AutoMod, a file
+too large) is replaced by words, and where the channel takes nothing more the
+answer goes on as a direct message to who asked. What only needs another try
+leaves as `DeliveryRetry`: the streamer comes back with the newest text.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+
+from bot.delivery.answers import ARCHIVED, AUTOMOD, BLANK, EXPLICIT, HARMFUL_LINK, UNKNOWN_MESSAGE
+from bot.delivery.http import ClientClosed, Courier
+from bot.delivery.last_resort import LastResort
+from bot.delivery.screen import without_cursor
+from bot.delivery.sinks import MessagesSink
+from bot.errors import (
+    DeliveryError,
+    DeliveryForbidden,
+    DeliveryRateLimited,
+    DeliveryRejected,
+    DeliveryRetry,
+    MessageGone,
+)
+from bot.streaming.backoff import Backoff
+from bot.streaming.sink import Bucket, File, Sent
+
+log = logging.getLogger(__name__)
+
+PAGE_LIMIT = 2000
+_CURSOR = "▌"
+# How often a refusal that may be a hiccup is tried again with the newest text.
+_SECOND_TRIES = 2
+_CLOSING_TRIES = 4
+_CLOSING_WAIT = 15.0
+_READ_AND_REFUSED = {AUTOMOD, HARMFUL_LINK, EXPLICIT}
+
+
+class SteadfastSink:
+    """A sink around another that gives up only when nothing at all can be done.
+
+    *way_out* is the last resort, None where there is none (a direct message,
+    for one). What it raises besides `DeliveryRetry` is final.
+    """
+
+    def __init__(
+        self,
+        sink: MessagesSink,
+        courier: Courier,
+        channel_id: int,
+        *,
+        way_out: LastResort | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._sink = sink
+        self._courier = courier
+        self._channel_id = channel_id
+        self._way_out = way_out
+        self._backoff = backoff or Backoff(cap=5.0)
+        self._shown: list[str] = []  # what each message shows
+        self._withheld: set[int] = set()  # messages with words in place of a refused part
+        self._gone: set[int] = set()
+        self._tries: Counter[int] = Counter()
+        self._left: list[tuple[tuple[int, int], str]] = []  # messages that new ones stand in for
+        self._moved_after: int | None = None  # how many messages the channel has, when we left it
+        self._is_cut = False  # nothing more could be posted
+
+    @property
+    def message_ids(self) -> Sequence[int]:
+        """Return the inner sink's."""
+        return self._sink.message_ids
+
+    def post_bucket(self) -> Bucket:
+        """Return the inner sink's."""
+        return self._sink.post_bucket()
+
+    def edit_bucket(self) -> Bucket:
+        """Return the inner sink's."""
+        return self._sink.edit_bucket()
+
+    async def post(self, text: str) -> Sent:
+        """Send the next message, here or elsewhere; words in its place if this very text is refused."""
+        ordinal = len(self._shown)
+        try:
+            sent = await self._somewhere(lambda: self._sink.post(text))
+            shown = sent.text
+        except (DeliveryRejected, MessageGone) as error:
+            self._try_again(ordinal, error)
+            shown = _in_place_of(text, "", error)
+            sent = await self._somewhere(lambda: self._sink.post(shown))
+            self._withhold(ordinal, error)
+            sent = Sent(text, sent.headers)
+        self._shown.append(shown)
+        self._tries.pop(ordinal, None)
+        return sent
+
+    async def edit(self, ordinal: int, text: str, file: File | None = None) -> Sent:
+        """Replace a message's text, or put words where a part of it is refused."""
+        if ordinal in self._withheld and _CURSOR in text:
+            return Sent(text)  # it only grew, so it would be refused again
+        try:
+            sent = await self._edit(ordinal, text, file)
+        except DeliveryRejected as error:
+            if file is not None:
+                return await self._without_file(ordinal, text, file, error)
+            self._try_again(ordinal, error)
+            return await self._put_words(ordinal, text, error)
+        except MessageGone as error:
+            if error.code == UNKNOWN_MESSAGE:
+                self._gone.add(ordinal)
+            else:
+                self._try_again(ordinal, error)
+            raise
+        self._withheld.discard(ordinal)
+        self._tries.pop(ordinal, None)
+        self._shown[ordinal] = text
+        return sent
+
+    async def settle(self) -> None:
+        """Take the cursor from whatever still shows one, when nothing more will come."""
+        rest = "the rest went to who asked" if self._moved_after is not None else "the rest could not be shown"
+        for ordinal, text in enumerate(self._shown):
+            if ordinal in self._gone:
+                continue
+            is_last_here = ordinal == len(self._shown) - 1 and self._is_cut
+            is_last_here = is_last_here or (self._moved_after is not None and ordinal == self._moved_after - 1)
+            if _CURSOR in text or is_last_here:
+                await self._close(self._sink.place(ordinal), text, f"-# ⚠️ {rest}")
+        for place, text in self._left:
+            await self._close(place, text, f"-# ⚠️ {rest if self._moved_after is not None else 'continued below'}")
+
+    # ------------------------------------------------------------ what can be done about a refusal
+
+    async def _edit(self, ordinal: int, text: str, file: File | None) -> Sent:
+        """Edit; open the thread, or post the text anew if editing is over for good."""
+        try:
+            return await self._sink.edit(ordinal, text, file)
+        except DeliveryForbidden as error:
+            if error.code == ARCHIVED:
+                if await self._open_thread():
+                    return await self._sink.edit(ordinal, text, file)
+            elif file is not None:
+                return await self._without_file(ordinal, text, file, error)
+            else:
+                self._try_again(ordinal, error)
+        place = self._sink.place(ordinal)
+        sent = await self._somewhere(lambda: self._sink.replace(ordinal, text, file))
+        self._left.append((place, self._shown[ordinal]))
+        return sent
+
+    async def _somewhere(self, post: Callable[[], Awaitable[Sent]]) -> Sent:
+        """Post in the channel, in its thread opened again, or directly to who asked."""
+        try:
+            return await post()
+        except DeliveryForbidden as error:
+            if error.code == ARCHIVED and await self._open_thread():
+                return await post()
+            channel_id = None
+            if self._way_out is not None:
+                channel_id = await self._way_out.open(error, is_rest=bool(self._shown))
+            if channel_id is None:
+                self._is_cut = True
+                raise
+            self._sink.redirect(channel_id)
+            self._moved_after = len(self._shown)
+            return await post()
+
+    async def _open_thread(self) -> bool:
+        try:
+            await self._courier.open_thread(self._channel_id)
+        except DeliveryRetry:
+            raise
+        except DeliveryError as error:
+            log.info("The archived thread %s cannot be opened: %s", self._channel_id, error)
+            return False
+        return True
+
+    def _try_again(self, ordinal: int, error: DeliveryError) -> None:
+        """Ask for another try with the newest text, unless that would not help."""
+        is_final = error.code in _READ_AND_REFUSED or error.code == BLANK
+        is_final = is_final or (isinstance(error, MessageGone) and error.code != 0)
+        limit = 1 if isinstance(error, DeliveryForbidden) else _SECOND_TRIES
+        if not is_final and self._tries[ordinal] < limit:
+            self._tries[ordinal] += 1
+            raise DeliveryRetry(error.status, error.code, error.detail) from error
+        self._tries.pop(ordinal, None)
+        if isinstance(error, MessageGone):
+            raise error
+
+    async def _put_words(self, ordinal: int, text: str, error: DeliveryRejected) -> Sent:
+        """Keep what was accepted of a page, and say that the rest of it was refused."""
+        self._withhold(ordinal, error)
+        for before in (self._shown[ordinal], ""):
+            words = _in_place_of(text, before, error)
+            if words == self._shown[ordinal]:
+                break
+            try:
+                sent = await self._sink.edit(ordinal, words)
+            except DeliveryRejected:
+                continue
+            self._shown[ordinal] = words
+            return Sent(text, sent.headers)
+        return Sent(text)
+
+    def _withhold(self, ordinal: int, error: DeliveryError) -> None:
+        self._withheld.add(ordinal)
+        log.warning("A part of an answer in channel %s was refused: %s", self._channel_id, error)
+
+    async def _without_file(self, ordinal: int, text: str, file: File, error: DeliveryError) -> Sent:
+        """Say that the file cannot be here, and give it to who asked if that is possible."""
+        words = "the whole answer does not fit here, and the file with it was refused"
+        if isinstance(error, DeliveryForbidden):
+            words = "the whole answer does not fit here, and I may not attach files"
+            channel_id = await self._way_out.open(error, is_rest=True) if self._way_out is not None else None
+            if channel_id is not None:
+                await self._courier.create_message(channel_id, {"content": "", "allowed_mentions": {"parse": []}}, file)
+                words += "; who asked has got it directly"
+        log.warning("The file of an answer in channel %s was refused: %s", self._channel_id, error)
+        lines = [f"-# ⚠️ {words}", *text.splitlines()[1:]]
+        sent = await self._sink.edit(ordinal, "\n".join(lines))
+        self._shown[ordinal] = "\n".join(lines)
+        return Sent(text, sent.headers)
+
+    async def _close(self, place: tuple[int, int], text: str, line: str) -> None:
+        payload = {"content": _closed(text, line), "allowed_mentions": {"parse": []}}
+        if payload["content"] == text:
+            return
+        self._backoff.reset()
+        for _ in range(_CLOSING_TRIES):
+            try:
+                await self._courier.edit_message(*place, payload)
+            except DeliveryRateLimited as error:
+                await asyncio.sleep(min(error.retry_after, _CLOSING_WAIT))
+            except ClientClosed:
+                return
+            except DeliveryRetry:
+                await asyncio.sleep(self._backoff.delay())
+            except DeliveryError as error:
+                log.info("A message in channel %s could not be closed: %s", place[0], error)
+                return
+            else:
+                return
+
+
+def _closed(text: str, line: str) -> str:
+    """Return a page without its cursor and with our closing line, if there is room for that."""
+    kept = without_cursor(text).rstrip()
+    if _is_status(kept):
+        return line
+    return f"{kept}\n{line}" if len(kept) + 1 + len(line) <= PAGE_LIMIT else kept
+
+
+def _in_place_of(refused: str, before: str, error: DeliveryError) -> str:
+    """Return what is shown where Discord refused a page: what it took before, and words for the rest."""
+    kept = without_cursor(before).rstrip()
+    lines = [] if not kept or _is_status(kept) else [kept]
+    lines.append(f"-# ⚠️ {_reason(error)}")
+    if _CURSOR not in refused:  # our own closing lines come last
+        lines += [line for line in refused.splitlines()[-2:] if line.startswith("-# ") and line not in lines]
+    words = "\n".join(lines)
+    return words if len(words) <= PAGE_LIMIT else "\n".join(lines[1:])
+
+
+def _is_status(text: str) -> bool:
+    return text.startswith("-# ") and "\n" not in text
+
+
+def _reason(error: DeliveryError) -> str:
+    match error.code:
+        case 200000:
+            words = "this server's AutoMod refused a part of the answer, so it is not shown"
+        case 240000:
+            words = "Discord refused a link in this part of the answer, so it is not shown"
+        case 20009:
+            words = "Discord's filter for explicit content refused a part of the answer, so it is not shown"
+        case 50006:
+            words = "there is nothing to see in this part of the answer"
+        case _:
+            words = f"Discord did not take a part of the answer (HTTP {error.status}, code {error.code})"
+    return words
