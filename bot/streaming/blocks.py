@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
-
-import regex
 
 from bot.streaming.code import add_code_line, end_code, fence_closes, fence_start, may_be_fence
 from bot.streaming.lexer import footnote
@@ -17,15 +16,14 @@ __all__ = ["Block", "BlockReader"]
 
 RULE = "─" * 12
 
-_QUOTE = regex.compile(r" {0,3}>(?:[ \t]|(?=[^>\s])|(?=\n|$)|(?=>))")
-_HEADING = regex.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
-_HEADING_END = regex.compile(r"[ \t]+#+[ \t]*$|[ \t]+$")
-_ITEM = regex.compile(r"([ \t]{0,40})(?:([-*+])|(\d{1,9})([.)]))(?:[ \t]+|$)")
-_TASK = regex.compile(r"\[([ xX])\][ \t]+")
-_RULE = regex.compile(r" {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})")
-_DEFINITION = regex.compile(r" {0,3}\[\^([\w-]{1,30})\]:[ \t]*")
-_REPL = regex.compile(r">>>(?: |$)")
-_HALF = regex.compile(r"[ \t]*(?:[-*_+=#>~` \t|:]+|\d{1,9}[.)]?|\[\^[^\]\n]{0,30}(?:\]:?)?)[ \t]*")
+_QUOTE = re.compile(r" {0,3}>(?:[ \t]|(?=[^>\s])|(?=\n|$)|(?=>))")
+_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
+_ITEM = re.compile(r"([ \t]{0,40})(?:([-*+])|(\d{1,9})([.)]))(?:[ \t]+|$)")
+_TASK = re.compile(r"\[([ xX])\][ \t]+")
+_RULE = re.compile(r" {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})")
+_DEFINITION = re.compile(r" {0,3}\[\^([\w-]{1,30})\]:[ \t]*")
+_REPL = re.compile(r">>>(?: |$)")
+_HALF = re.compile(r"[ \t]*+(?:[-*_+=#>~` \t|:]++|\d{1,9}[.)]?|\[\^[^\]\n]{0,30}(?:\]:?)?)[ \t]*+")
 
 
 class Block:
@@ -138,11 +136,12 @@ class BlockReader:
             last.after = PLAIN
         return Block(pieces, following, complete=complete)
 
-    def _heading(self, start: int, end: int, heading: regex.Match[str], context: Context) -> Block:
+    def _heading(self, start: int, end: int, heading: re.Match[str], context: Context) -> Block:
         stop = end
         if not self.raw and self._known(start):
-            closing = _HEADING_END.search(self.source, start, end)
-            stop = closing.start() if closing and closing.start() > start + heading.end() else end
+            title = self.source[start + heading.end() : end].rstrip()
+            bare = title.rstrip("#")
+            stop = start + heading.end() + len(bare.rstrip() if bare[-1:].isspace() else title)
         level = len(heading[1])
         deep = level > 3 and not self.raw
         pieces = render_inline(

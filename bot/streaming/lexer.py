@@ -9,8 +9,6 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import ClassVar
 
-import regex
-
 from bot.streaming.latex import to_unicode
 from bot.streaming.sanitize import Sanitizer
 
@@ -61,38 +59,38 @@ class Token:
 
 
 # Words with single spaces between them are one token: pages are cut inside it only where one must end.
-_PLAIN_RAW = regex.compile(r"[^\s\\`*_~|<\[!&]+(?: [^\s\\`*_~|<\[!&]+)*")
-_PLAIN = regex.compile(r"[^\s\\`*_~|<\[!&$]+(?: [^\s\\`*_~|<\[!&$]+)*")
-_SPACE = regex.compile(r"[^\S\n]+")
-_NEWLINE = regex.compile(r"\\?\n[ \t]*")
-_NEWLINE_QUOTED = regex.compile(r"\\?\n(?: {0,3}>[ \t]?)*[ \t]*")
-_URL = regex.compile(r"https?://[^\s<>`]+")
-_URL_TAIL = regex.compile(r"(?:[*_~|\].,;:!?'\"]|\)(?![^(]*\())+$")
-_TICKS = regex.compile(r"`{1,60}")
-_RUN = regex.compile(r"\*{1,60}|_{1,60}|~{1,60}|\|{1,60}")
-_ANGLE = regex.compile(
+_PLAIN_RAW = re.compile(r"[^\s\\`*_~|<\[!&]+(?: [^\s\\`*_~|<\[!&]+)*")
+_PLAIN = re.compile(r"[^\s\\`*_~|<\[!&$]+(?: [^\s\\`*_~|<\[!&$]+)*")
+_SPACE = re.compile(r"[^\S\n]+")
+_NEWLINE = re.compile(r"\\?\n[ \t]*")
+_NEWLINE_QUOTED = re.compile(r"\\?\n(?: {0,3}>[ \t]?)*[ \t]*")
+_URL = re.compile(r"https?://[^\s<>`]{1,2000}")
+_URL_TAIL = "*_~|].,;:!?'\""
+_TICKS = re.compile(r"`{1,60}")
+_RUN = re.compile(r"\*{1,60}|_{1,60}|~{1,60}|\|{1,60}")
+_ANGLE = re.compile(
     r"<(?:a?:\w{1,32}:\d{15,21}|@[!&]?\d{15,21}|#\d{15,21}|t:-?\d{1,13}(?::[tTdDfFRsS])?"
     r"|/[\w -]{1,100}:\d{15,21}|id:\w+|https?://[^\s<>]{1,1000})>"
 )
-_ANGLE_PARTIAL = regex.compile(r"<(?:[@#:!&/]|a:?|t:?|i|b|h|$)[\w:!&+ ./?=%-]{0,80}")
-_BREAK = regex.compile(r"<br\s*/?>\n?", regex.IGNORECASE)
-_ENTITY = regex.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
-_ENTITY_PARTIAL = regex.compile(r"&#?\w{0,8}")
+_ANGLE_PARTIAL = re.compile(r"<(?:[@#:!&/]|a:?|t:?|i|b|h|$)[\w:!&+ ./?=%-]{0,80}")
+_BREAK = re.compile(r"<br\s*/?>\n?", re.IGNORECASE)
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_ENTITY_PARTIAL = re.compile(r"&#?\w{0,8}")
 _LABEL = r"\[((?:[^\[\]\\\n]|\\.|\[[^\[\]\n]*\])*+)\]"
-_LINK = regex.compile(_LABEL + r"\(\s*<?((?:[^\s()<>]|\([^\s()<>]*\))*+)>?(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)")
-_LINK_PARTIAL = regex.compile(_LABEL + r"\([^\n]{0,1000}")
-_LABEL_PARTIAL = regex.compile(r"\[(?:[^\[\]\n]|\[[^\[\]\n]*\]){0,300}\]?")
-_FOOTNOTE = regex.compile(r"\[\^([\w-]{1,30})\]")
-_MATH = regex.compile(
+_LINK = re.compile(_LABEL + r"\(\s*<?((?:[^\s()<>]|\([^\s()<>]*\))*+)>?(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)")
+_LINK_PARTIAL = re.compile(_LABEL + r"\([^\n]{0,1000}")
+_LABEL_PARTIAL = re.compile(r"\[(?:[^\[\]\n]|\[[^\[\]\n]*\]){0,300}\]?")
+_FOOTNOTE = re.compile(r"\[\^([\w-]{1,30})\]")
+_MATH = re.compile(
     r"\\\((?P<paren>.{1,1000}?)\\\)|\\\[(?P<bracket>.{1,1000}?)\\\]|\$\$(?P<double>[^$]{1,1000}?)\$\$"
     r"|(?<![\w$])\$(?![\s$])(?P<dollar>(?:[^$\n\\`]|\\[^\n]){1,300}?)(?<![\s\\])\$(?![\w$])",
-    regex.DOTALL,
+    re.DOTALL,
 )
-_MATH_PARTIAL = regex.compile(r"(?:\\\(|\\\[|\$\$)(.{0,600})", regex.DOTALL)
-_MONEY = regex.compile(r"\d[\d.,]*(?:\s|$|[kKmMbB]\b)")
+_MATH_PARTIAL = re.compile(r"(?:\\\(|\\\[|\$\$)(.{0,600})", re.DOTALL)
+_MONEY = re.compile(r"\d[\d.,]*(?:\s|$|[kKmMbB]\b)")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
-_MARKUP = regex.compile(r"[\\`*_~|<>\[\]#-]")
+_MARKUP = re.compile(r"[\\`*_~|<>\[\]#-]")
 _CODE_CAP = 300
 _LINKS = ("http://", "https://", "mailto:", "discord://")
 
@@ -175,9 +173,7 @@ class Lexer:
         self._url(url[0], url.start())
 
     def _url(self, url: str, start: int) -> None:
-        tail = _URL_TAIL.search(url)
-        if tail:
-            url = url[: tail.start()]
+        url = _without_tail(url)
         end = start + len(url)
         if len(url) > self.atom_cap:
             self._text(url, end)
@@ -366,6 +362,18 @@ class Lexer:
         "!": _bang,
         "[": _bracket,
     }
+
+
+def _without_tail(url: str) -> str:
+    """Return *url* without the marks and punctuation of the sentence after it."""
+    surplus = url.count(")") - url.count("(")
+    while url:
+        if url[-1] == ")" and surplus > 0:
+            surplus -= 1
+        elif url[-1] not in _URL_TAIL:
+            break
+        url = url[:-1]
+    return url
 
 
 def _flanks(inner: str, outer: str) -> bool:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import regex
+import re
 
 from bot.streaming.lexer import Action, Kind, Lexer, Token
 from bot.streaming.pieces import Context, Piece, Rank, Run, closing, word_rank
 
 __all__ = ["render_inline"]
 
-_BLOCK_START = regex.compile(r"(-#|#{1,3}|>{1,3}|[-*+]|\d{1,9}[.)])")
+_BLOCK_START = re.compile(r"(-#|#{1,3}|>{1,3}|[-*+]|\d{1,9}[.)])")
 
 
 def render_inline(

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
-
-import regex
 
 from bot.streaming.markdown import render_inline
 from bot.streaming.pieces import PLAIN
 
 __all__ = ["plain_text"]
 
-_LINK = regex.compile(r"\[([^\[\]]*)\]\([^()]*\)")
-_MARKS = regex.compile(r"\\(?P<kept>[!-/:-@\[-`{-~])|\*\*|\*|~~|\|\||`+|(?<!\w)_+|_+(?!\w)")
-_MARKUP = regex.compile(r"[\\`*_~|<\[&$]")
+_LINK = re.compile(r"\[([^\[\]]*)\]\([^()]*\)")
+_MARKS = re.compile(r"\\(?P<kept>[!-/:-@\[-`{-~])|\*\*|\*|~~|\|\||`+|(?<!\w)_+|_+(?!\w)")
+_MARKUP = re.compile(r"[\\`*_~|<\[&$]")
 
 
 @lru_cache(maxsize=1024)  # a growing table asks for the same cells again and again

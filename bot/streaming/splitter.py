@@ -58,6 +58,7 @@ class Splitter:
             return
         self._take(self._sanitizer.flush())
         self._finished = True
+        final = len(self._closed)
         while self._length:
             source = self._source(self._length)
             pieces = self._page.render(source, final=True)
@@ -67,7 +68,7 @@ class Splitter:
             self._cut(pieces)
         self._length = 0
         if footer:
-            self._add_footer(footer)
+            self._add_footer(footer, final)
 
     @property
     def closed(self) -> Sequence[str]:
@@ -138,8 +139,9 @@ class Splitter:
         if text:
             self._closed.append(text)
 
-    def _add_footer(self, footer: str) -> None:
-        if self._closed and len(self._closed[-1]) + 1 + len(footer) <= self._limit:
+    def _add_footer(self, footer: str, final: int) -> None:
+        """Put *footer* on the last page, unless it is one of the first *final*, which do not change."""
+        if len(self._closed) > final and len(self._closed[-1]) + 1 + len(footer) <= self._limit:
             self._closed[-1] += "\n" + footer
         else:
             self._closed.append(footer)

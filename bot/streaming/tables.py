@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import regex
+import re
 
 from bot.streaming.text import display_width
 
@@ -10,8 +10,8 @@ __all__ = ["MAX_WIDTH", "align_rows", "is_delimiter_row", "parse_aligns", "split
 
 MAX_WIDTH = 64  # columns of a code block that a narrow window still shows unwrapped
 
-_DELIMITER_ROW = regex.compile(r"\s*\|?\s*:?-+:?\s*(?:\|\s*:?-+:?\s*)*+\|?\s*")
-_CELL_END = regex.compile(r"(?:\\.|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)|[^|\\])*+")
+_DELIMITER_ROW = re.compile(r"\s*+\|?\s*+:?-++:?\s*+(?:\|\s*+:?-++:?\s*+)*+\|?\s*+")
+_CELL_END = re.compile(r"(?:\\.|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)|[^|\\])*+")
 
 
 def split_row(line: str) -> list[tuple[int, int]]:

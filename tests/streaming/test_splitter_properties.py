@@ -26,10 +26,10 @@ thorough = settings(
 )
 
 
-def whole(document: str, *, mode: str = "discord", limit: int = LIMIT) -> list[str]:
+def whole(document: str, *, mode: str = "discord", limit: int = LIMIT, footer: str = "") -> list[str]:
     splitter = Splitter(limit=limit, mode=mode)
     splitter.feed(document)
-    splitter.finish()
+    splitter.finish(footer)
     return list(splitter.closed)
 
 
@@ -63,13 +63,14 @@ def test_every_state_is_a_valid_message_and_pages_do_not_depend_on_chunks_or_rea
             if tail:
                 assert "▌" in tail
                 check_page(tail.replace(" ▌", "").replace("\n▌", ""), LIMIT, raw=mode == "raw")
-    splitter.finish()
+    splitter.finish("-# done")
     pages = list(splitter.closed)
     assert splitter.tail() == ""
     assert pages[: len(before)] == before
-    assert pages == whole(document, mode=mode)
+    assert pages == whole(document, mode=mode, footer="-# done")
     assert splitter.characters == len(document)
-    for page in pages:
+    assert pages[-1].endswith("-# done")
+    for page in whole(document, mode=mode):
         check_page(page, LIMIT, raw=mode == "raw")
 
 
