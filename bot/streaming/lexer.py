@@ -5,58 +5,14 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import ClassVar
 
 from bot.streaming.latex import to_unicode
+from bot.streaming.latex_symbols import SUBSCRIPTS, SUPERSCRIPTS
 from bot.streaming.sanitize import Sanitizer
+from bot.streaming.tokens import Kind, Token
 
-__all__ = ["Action", "Kind", "Lexer", "Token"]
-
-
-class Kind(IntEnum):
-    """What a token is."""
-
-    TEXT = 0  # shown exactly as in the source; a page may be cut inside it
-    SPACE = 1
-    NEWLINE = 2
-    DELIMITER = 3  # a run of emphasis marks
-    ATOM = 4  # never torn: a link, a mention, a formula
-    HELD = 5  # the same, but not complete yet: no cut after it
-    OPEN = 6  # opens inline code
-    CLOSE = 7
-
-
-@dataclass(slots=True)
-class Action:
-    """What one mark of a delimiter run does: "open", "close" or stand there as "text"."""
-
-    kind: str
-    mark: str
-
-
-@dataclass(slots=True)
-class Token:
-    """A stretch of source and how it is shown.
-
-    Attributes:
-        kind: what it is.
-        text: what is shown; for delimiters and code the mark.
-        end: offset in the source after it.
-        code: whether it is the content of inline code.
-        can_open, can_close: for delimiters.
-        actions: for delimiters, filled by the matching.
-    """
-
-    kind: Kind
-    text: str
-    end: int
-    code: bool = False
-    can_open: bool = False
-    can_close: bool = False
-    actions: list[Action] = field(default_factory=list)
-
+__all__ = ["Lexer", "footnote"]
 
 # Words with single spaces between them are one token: pages are cut inside it only where one must end.
 _PLAIN_RAW = re.compile(r"[^\s\\`*_~|<\[!&]+(?: [^\s\\`*_~|<\[!&]+)*")
@@ -72,8 +28,10 @@ _ANGLE = re.compile(
     r"<(?:a?:\w{1,32}:\d{15,21}|@[!&]?\d{15,21}|#\d{15,21}|t:-?\d{1,13}(?::[tTdDfFRsS])?"
     r"|/[\w -]{1,100}:\d{15,21}|id:\w+|https?://[^\s<>]{1,1000})>"
 )
-_ANGLE_PARTIAL = re.compile(r"<(?:[@#:!&/]|a:?|t:?|i|b|h|$)[\w:!&+ ./?=%-]{0,80}")
+_ANGLE_PARTIAL = re.compile(r"<(?:[@#:!&/]|a:?|t:?|i|b|h|s|$)[\w:!&+ ./?=%-]{0,80}")
 _BREAK = re.compile(r"<br\s*/?>\n?", re.IGNORECASE)
+_SHIFTED = re.compile(r"<(su[bp])>([^<>\n*]{1,20})</\1>")
+_SHIFTS = {"sub": SUBSCRIPTS, "sup": SUPERSCRIPTS}
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _ENTITY_PARTIAL = re.compile(r"&#?\w{0,8}")
 _LABEL = r"\[((?:[^\[\]\\\n]|\\.|\[[^\[\]\n]*\])*+)\]"
@@ -261,7 +219,7 @@ class Lexer:
         run, end = match[0], match.end()
         before = self.source[self.at - 1] if self.at > self.begin else "\n"
         after = self.source[end] if end < self.end else "\n"
-        can_open, can_close = _flanks(after, before), _flanks(before, after)
+        can_open, can_close = _flanks(after, before, len(run)), _flanks(before, after, len(run))
         if run[0] == "_":
             can_open = can_open and not (before.isalnum() or before == "_")
             can_close = can_close and not (after.isalnum() or after == "_")
@@ -282,6 +240,9 @@ class Lexer:
             match = _BREAK.match(self.source, self.at, self.end)
             if match:
                 return self._emit(Kind.NEWLINE, "br", match.end())
+            match = _SHIFTED.match(self.source, self.at, self.end)
+            if match and all(char in _SHIFTS[match[1]] for char in match[2]):
+                return self._emit(Kind.ATOM, "".join(_SHIFTS[match[1]][char] for char in match[2]), match.end())
         if not self.final and _ANGLE_PARTIAL.fullmatch(self.source, self.at, self.end):
             return self._hold()
         return False
@@ -376,14 +337,15 @@ def _without_tail(url: str) -> str:
     return url
 
 
-def _flanks(inner: str, outer: str) -> bool:
+def _flanks(inner: str, outer: str, length: int) -> bool:
     """Whether a mark between these two characters can have its text on the side of *inner*.
 
-    CommonMark's rule, but for letters of scripts without spaces beside the mark.
+    CommonMark's rule, but only for single marks between letters of scripts with spaces: Discord
+    takes every ``**`` beside text for a mark, and models mean ``**Note:**text`` so.
     """
     if inner.isspace():
         return False
-    return inner.isalnum() or not outer.isalnum() or not outer.isascii()
+    return length > 1 or inner.isalnum() or not outer.isalnum() or not outer.isascii()
 
 
 def footnote(label: str) -> str:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from bot.streaming.lexer import Action, Kind, Lexer, Token
+from bot.streaming.lexer import Lexer
 from bot.streaming.pieces import Context, Piece, Rank, Run, closing, word_rank
+from bot.streaming.tokens import Action, Kind, Token
 
 __all__ = ["render_inline"]
 

@@ -45,6 +45,8 @@ def render(text: str, *, mode: str = "discord", limit: int = 2000) -> str:
             "<:s:123456789012345678> <@123456789012345678> <t:1:R>",
             "<:s:123456789012345678> <@123456789012345678> <t:1:R>",
         ),
+        ("**Note:**text and f(a**b, **kw)", r"**Note:**text and f(a\*\*b, \*\*kw)"),
+        ("H<sub>2</sub>O, x<sup>n+1</sup>, <sub>Ω</sub>", "H₂O, xⁿ⁺¹, <sub>Ω</sub>"),
         ("**你好。**你", "**你好。**你"),
         ("https://e.com/a_b_c and **https://e.com/x**", "https://e.com/a_b_c and **https://e.com/x**"),
         ("C:\\dir\\file \\*no\\*", "C:\\dir\\file \\*no\\*"),
