@@ -1,4 +1,4 @@
-"""The command line: ``burble run`` and ``burble playground``, and what their exit codes mean.
+"""The command line: ``burble run``, ``playground``, ``backup`` and ``restore``, and what their exit codes mean.
 
 0 after a clean stop, 2 for bad settings or a token that Discord refuses, 1 for
 anything else. Modules are imported where they are used: ``--help`` answers at
@@ -66,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options = _build_parser().parse_args(argv)
     try:
         _take_sigterm_for_ctrl_c()
+        if options.command in {"backup", "restore"}:
+            return _copy_database(options)
         return asyncio.run(_playground(options) if options.command == "playground" else _bot())
     except KeyboardInterrupt:
         return EXIT_CLEAN
@@ -90,6 +92,22 @@ def _bot() -> Coroutine[Any, Any, int]:
     from bot.app import serve  # noqa: PLC0415
 
     return serve(settings)
+
+
+def _copy_database(options: argparse.Namespace) -> int:
+    """Take a backup or put one back."""
+    from bot.backup import backup, restore  # noqa: PLC0415 - see the module's docstring
+    from bot.config import load_settings  # noqa: PLC0415
+
+    settings = load_settings(ignore=("DISCORD_TOKEN",))
+    setup_logging(settings.log_level, secrets=settings.secrets)
+    if options.command == "backup":
+        backup(settings.store_url, options.file)
+        _say(f"the conversations are saved in {options.file}.")
+        return EXIT_CLEAN
+    aside = restore(settings.store_url, options.file)
+    _say(f"the conversations are those of {options.file} now." + (f" The former ones are in {aside}." if aside else ""))
+    return EXIT_CLEAN
 
 
 def _playground(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
@@ -140,7 +158,26 @@ def _build_parser() -> argparse.ArgumentParser:
         description="Connect to Discord with DISCORD_TOKEN and answer until stopped with Ctrl-C or SIGTERM.",
     )
     _add_playground(commands)
+    _add_copies(commands)
     return parser
+
+
+def _add_copies(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describe ``burble backup`` and ``burble restore``."""
+    saving = commands.add_parser(
+        "backup",
+        help="save the conversations to a file; the bot may be running",
+        description="Write a consistent copy of the SQLite database to FILE, which must not exist yet. "
+        "The bot may be running. For PostgreSQL, use pg_dump.",
+    )
+    saving.add_argument("file", metavar="FILE", type=Path, help="the new file")
+    restoring = commands.add_parser(
+        "restore",
+        help="put a backup back; the bot must be stopped",
+        description="Put the copy in FILE in the place of the SQLite database, which is kept under another name. "
+        "The bot must be stopped.",
+    )
+    restoring.add_argument("file", metavar="FILE", type=Path, help="a file that burble backup wrote")
 
 
 def _add_playground(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:

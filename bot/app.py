@@ -17,16 +17,19 @@ import orjson
 
 from bot.bot import OllamaBot, Services
 from bot.config import Settings
-from bot.conversation.records import UnfinishedReply
+from bot.conversation.database import file_of
+from bot.conversation.records import PromptKind, PromptRecord, UnfinishedReply
 from bot.conversation.store import Store
 from bot.delivery import endpoint
 from bot.delivery.endpoint import DiscordUnreachable
+from bot.delivery.last_resort import LastResort
 from bot.delivery.recovery import Connection, OpenReply, Recovery
 from bot.errors import OllamaError, StoreError
 from bot.generation.models import ModelCatalog
 from bot.generation.queue import ReplyQueue
 from bot.generation.responder import ReplyOptions, Responder
 from bot.generation.status import DISCORD_TIMING, StatusTiming
+from bot.lock import claim
 from bot.ollama.client import OllamaClient, Timeouts
 from bot.streaming.backoff import Backoff
 from bot.streaming.budget import EditBudget
@@ -87,29 +90,31 @@ async def open_services(
         idle=settings.idle_timeout_seconds,
     )
     key = settings.ollama_api_key.get_secret_value() if settings.ollama_api_key else None
-    async with (
-        Store.open(settings.store_url) as store,
-        OllamaClient(settings.ollama_host, api_key=key, timeouts=timeouts) as ollama,
-    ):
-        budget = budget or EditBudget()
-        catalog = ModelCatalog(ollama, default=settings.ollama_model, num_ctx=settings.num_ctx)
-        queue = ReplyQueue(settings.max_concurrent_replies)
-        options = ReplyOptions(
-            system_prompt=settings.system_prompt or "",
-            keep_alive=settings.keep_alive,
-            max_messages=settings.max_messages,
-            render_markdown=settings.render_markdown,
-            timing=timing,
-        )
-        responder = Responder(ollama, store, budget, catalog, queue, options)
-        recovery = Recovery(
-            store,
-            budget,
-            await store.leftovers(at=time.time()),
-            max_messages=options.max_messages,
-            mode=options.render_markdown,
-        )
-        yield Services(settings, store, ollama, catalog, queue, responder, budget, recovery)
+    with claim(file_of(settings.store_url)):
+        async with (
+            Store.open(settings.store_url, replace_damaged=True) as store,
+            OllamaClient(settings.ollama_host, api_key=key, timeouts=timeouts) as ollama,
+        ):
+            await store.claim()
+            budget = budget or EditBudget()
+            catalog = ModelCatalog(ollama, default=settings.ollama_model, num_ctx=settings.num_ctx)
+            queue = ReplyQueue(settings.max_concurrent_replies)
+            options = ReplyOptions(
+                system_prompt=settings.system_prompt or "",
+                keep_alive=settings.keep_alive,
+                max_messages=settings.max_messages,
+                render_markdown=settings.render_markdown,
+                timing=timing,
+            )
+            responder = Responder(ollama, store, budget, catalog, queue, options)
+            recovery = Recovery(
+                store,
+                budget,
+                await store.leftovers(at=time.time()),
+                max_messages=options.max_messages,
+                mode=options.render_markdown,
+            )
+            yield Services(settings, store, ollama, catalog, queue, responder, budget, recovery)
 
 
 def _listen_for_signals(stopping: asyncio.Event) -> None:
@@ -240,7 +245,11 @@ async def recover(bot: OllamaBot) -> None:
     async def answer(reply: UnfinishedReply, open_reply: OpenReply, page_limit: int) -> None:
         await bot.responder.respond_again(reply, open_reply, page_limit=page_limit)
 
-    connection = Connection(bot.http, bot.courier, bot.user.id, bot.pauses.pause, answer)
+    def way_out(prompt: PromptRecord) -> LastResort | None:
+        message_id = prompt.message_id if prompt.kind is PromptKind.CHAT else None
+        return bot.way_out(prompt.guild_id, prompt.channel_id, prompt.author_id, message_id)
+
+    connection = Connection(bot.courier, bot.user.id, bot.pauses.pause, bot.note_deleted, way_out, answer)
     await bot.services.recovery.run(connection)
 
 

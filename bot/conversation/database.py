@@ -7,13 +7,26 @@ Alembic is imported only when the stored revision is an older one.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, create_engine, event, inspect, select
+from sqlalchemy import (
+    Column,
+    MetaData,
+    PrimaryKeyConstraint,
+    String,
+    Table,
+    create_engine,
+    event,
+    func,
+    inspect,
+    select,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -30,7 +43,12 @@ if TYPE_CHECKING:
 BUSY_TIMEOUT_SECONDS = 5.0
 """How long a call waits for another process that holds SQLite's write lock."""
 
+log = logging.getLogger(__name__)
+
 T = TypeVar("T")
+
+# Any number that nobody else takes: advisory locks are one space per database.
+_CLAIM = 0x62757262_6C65
 
 _POOL_SIZE = 4
 
@@ -54,6 +72,13 @@ _REMEDIES = {
 }
 
 
+_DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
+
+
+class DamagedDatabase(StoreError):
+    """The file is no database (any more)."""
+
+
 class Database:
     """An engine, the threads that it works in, and the words for what goes wrong with it.
 
@@ -73,7 +98,26 @@ class Database:
         self.name = url.database or ":memory:" if _is_sqlite(url) else url.render_as_string(hide_password=True)
         self._engine = _create_engine(url)
         self._threads = ThreadPoolExecutor(1 if _is_sqlite(url) else _POOL_SIZE, thread_name_prefix="store")
+        self._claim: Connection | None = None
         self._closed = False
+
+    async def claim(self) -> None:
+        """Keep other bots off a database on a server for as long as this one is connected; a file has its own lock.
+
+        Raises:
+            StoreError: another bot is on it.
+        """
+        if self.dialect != "postgresql":
+            return
+
+        def claim(_: Connection) -> bool:
+            self._claim = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
+            return bool(self._claim.scalar(select(func.pg_try_advisory_lock(_CLAIM))))
+
+        if not await self.run(claim):
+            raise StoreError(
+                f"Another bot is using the database {self.name} already. Stop that one first, or give this one its own."
+            )
 
     async def run(self, work: Callable[[Connection], T]) -> T:
         """Do *work* in one transaction, to its end even if the caller is cancelled; return its result.
@@ -93,6 +137,8 @@ class Database:
         """Finish what was begun and close every connection."""
         self._closed = True
         await asyncio.to_thread(self._threads.shutdown)
+        if self._claim is not None:
+            await asyncio.to_thread(self._claim.close)
         await asyncio.to_thread(self._engine.dispose)
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
@@ -104,20 +150,38 @@ class Database:
         code = str(getattr(cause, "sqlite_errorname", ""))
         for start, remedy in _REMEDIES.items():
             if code.startswith(start):
-                return StoreError(f"The database {self.name} {remedy}.")
+                kind = DamagedDatabase if start in _DAMAGED else StoreError
+                return kind(f"The database {self.name} {remedy}.")
         return StoreError(f"The database {self.name} cannot be used: {_first_line(cause)}.")
 
 
 @asynccontextmanager
-async def open_database(url: str) -> AsyncIterator[Database]:
+async def open_database(url: str, *, replace_damaged: bool = False) -> AsyncIterator[Database]:
     """Open the database at *url*, created or upgraded to the newest schema; close it at the end.
 
     ``sqlite:///relative/path``, ``sqlite:////absolute/path`` and
-    ``postgresql://…`` need not name their drivers.
+    ``postgresql://…`` need not name their drivers. With *replace_damaged* a
+    damaged file is moved aside, which the log says, and a new one begun.
 
     Raises:
         StoreError: it cannot be used; nothing in it was changed.
     """
+    try:
+        database = await _open(url)
+    except DamagedDatabase as error:
+        path = file_of(url)
+        if not replace_damaged or path is None:
+            raise
+        aside = await asyncio.to_thread(move_aside, path, "damaged")
+        log.error("%s It is now %s, and a new one was begun. To restore a backup: burble restore FILE", error, aside)
+        database = await _open(url)
+    try:
+        yield database
+    finally:
+        await database.close()
+
+
+async def _open(url: str) -> Database:
     parsed = _parse(url)
     if _is_sqlite(parsed):
         await asyncio.to_thread(_prepare_file, parsed)
@@ -125,9 +189,43 @@ async def open_database(url: str) -> AsyncIterator[Database]:
     try:
         await database.run(lambda connection: _bring_to_head(connection, database.name))
         await database.run(_enforce_references)
-        yield database
-    finally:
+    except BaseException:
         await database.close()
+        raise
+    return database
+
+
+def file_of(url: str) -> Path | None:
+    """Return the SQLite file that a database URL names, or None if it names another kind of database.
+
+    Raises:
+        StoreError: it is no database URL.
+    """
+    return _file_of(_parse(url))
+
+
+def _file_of(url: URL) -> Path | None:
+    if not _is_sqlite(url) or url.database in {None, "", ":memory:"} or "uri" in url.query:
+        return None
+    return Path(str(url.database))
+
+
+def move_aside(path: Path, why: str) -> Path:
+    """Rename a database and the files that SQLite keeps beside it; return its new name.
+
+    Raises:
+        StoreError: it cannot be renamed.
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")
+    aside = path.with_name(f"{path.name}.{why}-{stamp}")
+    try:
+        for suffix in ("-wal", "-shm", ""):
+            file = path.with_name(path.name + suffix)
+            if file.exists():
+                file.rename(f"{aside}{suffix}")
+    except OSError as error:
+        raise StoreError(f"The database {path} cannot be moved to {aside.name}: {error.strerror}.") from error
+    return aside
 
 
 def _bring_to_head(connection: Connection, name: str) -> None:
@@ -173,7 +271,7 @@ def _enforce_references(connection: Connection) -> None:
 def _check_integrity(connection: Connection, name: str) -> None:
     verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     if verdict != "ok":
-        raise StoreError(f"The database {name} {_REMEDIES['SQLITE_CORRUPT']}.")
+        raise DamagedDatabase(f"The database {name} {_REMEDIES['SQLITE_CORRUPT']}.")
 
 
 def _parse(url: str) -> URL:
@@ -231,9 +329,9 @@ def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
 
 def _prepare_file(url: URL) -> None:
     """Create the file, readable by its owner only, and its directory if there is none."""
-    if url.database in {None, "", ":memory:"} or "uri" in url.query:
+    path = _file_of(url)
+    if path is None:
         return
-    path = Path(str(url.database))
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not path.exists():

@@ -72,14 +72,24 @@ class Store:
 
     @classmethod
     @asynccontextmanager
-    async def open(cls, url: str) -> AsyncIterator[Store]:
+    async def open(cls, url: str, *, replace_damaged: bool = False) -> AsyncIterator[Store]:
         """Open the database at *url* (created or upgraded if need be) and close it at the end.
+
+        With *replace_damaged* a damaged file is moved aside, which the log says, and a new one begun.
 
         Raises:
             StoreError: it cannot be used; the message names it and the remedy.
         """
-        async with open_database(url) as database:
+        async with open_database(url, replace_damaged=replace_damaged) as database:
             yield cls(database)
+
+    async def claim(self) -> None:
+        """Keep other bots off a database on a server.
+
+        Raises:
+            StoreError: another bot is on it.
+        """
+        await self._database.claim()
 
     async def ping(self) -> None:
         """Ask the database for a sign of life."""

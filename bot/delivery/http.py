@@ -32,7 +32,7 @@ from discord.http import HTTPClient, Ratelimit, Route
 
 from bot.delivery.answers import parse_rate_headers, rate_limited, translate
 from bot.delivery.invalid import InvalidRequests
-from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRetry
+from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRetry, MessageGone
 from bot.streaming.budget import EditBudget
 from bot.streaming.sink import File, RateHeaders
 
@@ -221,6 +221,26 @@ class Courier:
         route = Route("GET", "/channels/{channel_id}/messages", channel_id=channel_id)
         data = await self._send(route, _Marked(is_paced=False), params={"after": message_id, "limit": 100})
         return [each for each in data if isinstance(each, dict)] if isinstance(data, list) else []
+
+    async def has_message(self, channel_id: int, message_id: int) -> bool:
+        """Tell whether a message is there; True also where we may not look."""
+        route = Route(
+            "GET", "/channels/{channel_id}/messages/{message_id}", channel_id=channel_id, message_id=message_id
+        )
+        try:
+            await self._send(route, _Marked(is_paced=False))
+        except MessageGone:
+            return False
+        except DeliveryForbidden:
+            return True
+        return True
+
+    async def delete_message(self, channel_id: int, message_id: int) -> None:
+        """DELETE a message of ours."""
+        route = Route(
+            "DELETE", "/channels/{channel_id}/messages/{message_id}", channel_id=channel_id, message_id=message_id
+        )
+        await self._send(route, _Marked(is_paced=False))
 
     async def open_dm(self, user_id: int) -> int:
         """Return the id of the direct messages with a user."""

@@ -16,19 +16,17 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import aiohttp
-import discord
-from discord.http import HTTPClient
-
 from bot.conversation.journal import ReplyJournal
-from bot.conversation.records import PromptKind, ReplyState, UnfinishedReply
+from bot.conversation.records import PromptKind, PromptRecord, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
 from bot.delivery.control import STOP_EMOJI
 from bot.delivery.http import Answer, Courier
+from bot.delivery.last_resort import LastResort
 from bot.delivery.quote import QuotedSink, quote
 from bot.delivery.reply import DiscordReply
-from bot.delivery.screen import Screen, letters, look
+from bot.delivery.screen import Screen, Seen, letters, look, without_cursor
 from bot.delivery.sinks import ChannelSink, Journal, MessagesSink
+from bot.delivery.steadfast import SteadfastSink
 from bot.errors import DeliveryError, DeliveryRetry, StoreError
 from bot.streaming.backoff import Backoff
 from bot.streaming.budget import EditBudget
@@ -45,6 +43,7 @@ ATTEMPTS = 3
 
 _PAGE_LIMIT = 2000
 _CHANNELS_AT_ONCE = 6
+_DISCORD_EPOCH = 1_420_070_400.0  # an id holds the milliseconds since then
 
 OpenReply = Callable[[ReplyJournal], DiscordReply]
 AnswerAgain = Callable[[UnfinishedReply, OpenReply, int], Coroutine[Any, Any, None]]
@@ -55,17 +54,19 @@ class Connection:
     """What recovery needs of a bot that is ready.
 
     Attributes:
-        http: discord.py's.
-        courier: sends what is paced.
+        courier: sends the requests.
         me: our user's id.
         pause: told of a channel that refuses us, and why.
+        note_deleted: told of a message of ours that somebody deleted.
+        way_out: where an answer goes when its channel takes no more, or None.
         answer: answers a prompt in the reply that a function opens, with so many code points to a message.
     """
 
-    http: HTTPClient
     courier: Courier
     me: int
     pause: Callable[[int, str], None]
+    note_deleted: Callable[[int], None]
+    way_out: Callable[[PromptRecord], LastResort | None]
     answer: AnswerAgain
 
 
@@ -120,6 +121,7 @@ class Recovery:
         self._max_messages = max_messages
         self._mode: Literal["discord", "raw"] = mode
         self._clock = clock
+        self._began_at = clock()
         self._answering: set[asyncio.Task[None]] = set()
 
     async def run(self, connection: Connection) -> None:
@@ -141,10 +143,10 @@ class Recovery:
             for reply in replies:
                 try:
                     await self._recover(connection, reply)
-                except (DeliveryRetry, discord.DiscordServerError, aiohttp.ClientError, OSError, TimeoutError) as error:
+                except DeliveryRetry as error:
                     log.warning("Reply %d cannot be closed yet: %s", reply.reply_id, error)
                     return
-                except (DeliveryError, discord.HTTPException) as error:
+                except DeliveryError as error:
                     log.warning("The interrupted reply %d is out of reach: %s", reply.reply_id, error)
                     await self._finish(reply, reply.text)
                 except Exception:
@@ -152,7 +154,7 @@ class Recovery:
                 del self._left[reply.reply_id]
 
     async def _recover(self, connection: Connection, reply: UnfinishedReply) -> None:
-        screen = await look(connection.http, connection.me, reply, self._is_known)
+        screen = await look(connection.courier, connection.me, reply, self._is_known)
         if reply.state is ReplyState.STREAMING and not reply.text and not any(map(letters, screen.texts)):
             if screen.is_deleted or (screen.is_prompt_gone and not screen.messages):
                 await self._finish(reply, "")
@@ -194,6 +196,8 @@ class Recovery:
                 channel_id,
                 lambda on_posted: _open_sink(connection.courier, journal, on_posted, reply, screen),
                 on_forbidden=lambda why: connection.pause(channel_id, why) if is_chat else None,
+                on_deleted=connection.note_deleted,
+                way_out=connection.way_out(reply.prompt),
                 with_typing=is_chat,
             )
 
@@ -221,21 +225,18 @@ class Recovery:
         page_limit = _PAGE_LIMIT - len(header)
         shown = [text.removeprefix(header.rstrip()).strip() for text in screen.texts]
         text, pages = self._final_pages(reply.text, shown, page_limit)
-        streamer = ReplyStreamer(
-            _open_sink(connection.courier, _NoJournal(), lambda _: None, reply, screen),
-            pages,
-            self._budget,
-            max_messages=self._max_messages,
-            page_limit=page_limit,
-        )
+        inner = _open_sink(connection.courier, _NoJournal(), lambda _: None, reply, screen)
+        sink = SteadfastSink(inner, connection.courier, reply.prompt.channel_id)
+        streamer = ReplyStreamer(sink, pages, self._budget, max_messages=self._max_messages)
         streamer.feed(text)
         streamer.end(_footer(reply, text))
         is_unseen = not screen.messages and not text
         if not (is_unseen and screen.is_prompt_gone):
             await streamer.run()
+            await sink.settle()
         for ordinal, seen in screen.messages.items():
             if ordinal >= streamer.messages:  # the pages are cut otherwise than they were
-                await self._try(connection.http.delete_message(seen.channel_id, seen.message_id), reply)
+                await self._try(connection.courier.delete_message(seen.channel_id, seen.message_id), reply)
         log.info("Reply %d was interrupted by a restart; closed", reply.reply_id)
         return text
 
@@ -250,16 +251,29 @@ class Recovery:
         return "\n".join(shown), _FixedPages(shown)
 
     async def _clear_away(self, connection: Connection, reply: UnfinishedReply, screen: Screen) -> None:
-        """Take our own ⏹️ off."""
-        for seen in screen.messages.values():
+        """Take our own ⏹️ off, and the cursor off what a later message stands in for."""
+        courier = connection.courier
+        for seen in (*screen.messages.values(), *screen.strays):
             if seen.has_control:
-                request = connection.http.remove_own_reaction(seen.channel_id, seen.message_id, STOP_EMOJI)
-                await self._try(request, reply)
+                await self._try(courier.remove_reaction(seen.channel_id, seen.message_id, STOP_EMOJI), reply)
+        for seen in screen.strays:
+            if self._is_left_over(seen):
+                payload = {
+                    "content": without_cursor(seen.text) or f"-# {INTERRUPTED}",
+                    "allowed_mentions": {"parse": []},
+                }
+                await self._try(courier.edit_message(seen.channel_id, seen.message_id, payload), reply)
 
-    async def _try(self, request: Coroutine[Any, Any, None], reply: UnfinishedReply) -> None:
+    def _is_left_over(self, seen: Seen) -> bool:
+        """Tell whether a message is older than this process, so not of a reply that runs now."""
+        return (seen.message_id >> 22) / 1000 + _DISCORD_EPOCH < self._began_at
+
+    async def _try(self, request: Coroutine[Any, Any, object], reply: UnfinishedReply) -> None:
         try:
             await request
-        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+        except DeliveryRetry:
+            raise
+        except DeliveryError as error:
             log.info("Something is left of the interrupted reply %d: %s", reply.reply_id, error)
 
     async def _finish(self, reply: UnfinishedReply, text: str) -> None:

@@ -9,10 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
-
-import discord
-from discord.http import HTTPClient
+from typing import Any, Protocol
 
 from bot.conversation.records import PromptKind, ReplyMessage, UnfinishedReply
 from bot.delivery.control import is_stop_emoji
@@ -49,11 +46,13 @@ class Screen:
 
     Attributes:
         messages: those that are there, by ordinal.
+        strays: messages of ours with a cursor that no reply knows: what a new message stands in for.
         is_prompt_gone: the question was deleted.
         is_deleted: one of the messages was deleted.
     """
 
     messages: dict[int, Seen] = field(default_factory=dict)
+    strays: list[Seen] = field(default_factory=list)
     is_prompt_gone: bool = False
     is_deleted: bool = False
 
@@ -63,14 +62,26 @@ class Screen:
         return [without_cursor(self.messages[ordinal].text) for ordinal in sorted(self.messages)]
 
 
-async def look(http: HTTPClient, me: int, reply: UnfinishedReply, is_known: IsKnown) -> Screen:
-    """Look *reply* up in its channel; *me* is our user, *is_known* tells whether a message is another reply's.
+class Channels(Protocol):
+    """What can be asked of Discord (`bot.delivery.http.Courier`); raises the `DeliveryError` family only."""
+
+    async def messages_after(self, channel_id: int, message_id: int) -> list[dict[str, Any]]:
+        """Return the first hundred messages that are newer than one of them."""
+        ...
+
+    async def has_message(self, channel_id: int, message_id: int) -> bool:
+        """Tell whether a message is there."""
+        ...
+
+
+async def look(channels: Channels, me: int, reply: UnfinishedReply, is_known: IsKnown) -> Screen:
+    """Look *reply* up in its channel; *me* is our user, *is_known* tells whether a message is in the store.
 
     Raises:
-        discord.HTTPException: the channel is gone, closed to us, or Discord has trouble.
+        DeliveryError: the channel is gone, closed to us, or Discord has trouble.
     """
-    found, is_complete = await _messages_since(http, reply)
-    screen = Screen(is_prompt_gone=await _is_prompt_gone(http, reply, found))
+    found, is_complete = await _messages_since(channels, reply)
+    screen = Screen(is_prompt_gone=await _is_prompt_gone(channels, reply, found))
     own = {int(each["id"]): each for each in found if int(each["author"]["id"]) == me}
     newest = max((int(each["id"]) for each in found), default=0)
     noted = {message.ordinal: message for message in reply.messages}
@@ -87,6 +98,12 @@ async def look(http: HTTPClient, me: int, reply: UnfinishedReply, is_known: IsKn
         else:
             is_last = ordinal == max(noted)
             screen.messages[ordinal] = _trusted(message, is_last=is_last)
+    ours = {seen.message_id for seen in screen.messages.values()}
+    screen.strays = [
+        _seen(message)
+        for message_id, message in own.items()
+        if message_id not in ours and _CURSOR in message.get("content", "") and not await is_known(message_id)
+    ]
     return screen
 
 
@@ -102,36 +119,30 @@ async def _find_stray(
     return None
 
 
-async def _messages_since(http: HTTPClient, reply: UnfinishedReply) -> tuple[list[dict[str, Any]], bool]:
+async def _messages_since(channels: Channels, reply: UnfinishedReply) -> tuple[list[dict[str, Any]], bool]:
     """Return the channel's messages from the prompt on, oldest first, and whether these are all."""
     found: list[dict[str, Any]] = []
     after = reply.prompt.message_id - 1
     wanted = {message.message_id for message in reply.messages}
     for _ in range(_PAGES):
-        page: list[Any] = await http.logs_from(reply.prompt.channel_id, _PAGE, after=after)
+        page = await channels.messages_after(reply.prompt.channel_id, after)
         found += sorted(page, key=lambda each: int(each["id"]))
         if len(page) < _PAGE:
             return found, True
         after = int(found[-1]["id"])
-        if None not in wanted and wanted <= {int(each["id"]) for each in found}:
+        if wanted and wanted <= {int(each["id"]) for each in found}:
             break
     return found, False
 
 
-async def _is_prompt_gone(http: HTTPClient, reply: UnfinishedReply, found: Iterable[dict[str, Any]]) -> bool:
+async def _is_prompt_gone(channels: Channels, reply: UnfinishedReply, found: Iterable[dict[str, Any]]) -> bool:
     if reply.prompt.kind is not PromptKind.CHAT:
         return False
     first = next(iter(found), None)
     if first is not None:
         return int(first["id"]) != reply.prompt.message_id
     # Without the right to read the history every channel looks empty.
-    try:
-        await http.get_message(reply.prompt.channel_id, reply.prompt.message_id)
-    except discord.NotFound:
-        return True
-    except discord.Forbidden:
-        return False
-    return False
+    return not await channels.has_message(reply.prompt.channel_id, reply.prompt.message_id)
 
 
 def _is_ours(message: dict[str, Any], reply: UnfinishedReply, ordinal: int, noted: ReplyMessage | None) -> bool:
