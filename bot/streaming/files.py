@@ -1,0 +1,63 @@
+"""What of an answer is worth a file: all of it, or code too long to copy from messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from bot.streaming.sink import File
+
+LONG_CODE = 4000
+"""Code points from which a code block also comes as a file: it fills more than two messages."""
+
+_MAX_FILES = 9  # Discord takes ten in a message, and one may be the whole answer
+
+_EXTENSIONS = {
+    "bash": "sh", "c": "c", "c#": "cs", "c++": "cpp", "clojure": "clj", "cpp": "cpp", "cs": "cs", "csharp": "cs",
+    "css": "css", "csv": "csv", "dart": "dart", "diff": "diff", "dockerfile": "dockerfile", "elixir": "ex",
+    "erlang": "erl", "fortran": "f90", "fsharp": "fs", "go": "go", "golang": "go", "groovy": "groovy", "haskell": "hs",
+    "html": "html", "ini": "ini", "java": "java", "javascript": "js", "js": "js", "json": "json", "jsx": "jsx",
+    "julia": "jl", "kotlin": "kt", "latex": "tex", "lisp": "lisp", "lua": "lua", "makefile": "mk", "markdown": "md",
+    "matlab": "m", "md": "md", "nim": "nim", "objectivec": "m", "ocaml": "ml", "perl": "pl", "php": "php",
+    "powershell": "ps1", "ps1": "ps1", "py": "py", "python": "py", "python3": "py", "r": "r", "rb": "rb", "ruby": "rb",
+    "rs": "rs", "rust": "rs", "scala": "scala", "scss": "scss", "sh": "sh", "shell": "sh", "sql": "sql", "svg": "svg",
+    "swift": "swift", "tex": "tex", "toml": "toml", "ts": "ts", "tsx": "tsx", "typescript": "ts", "vb": "vb",
+    "vue": "vue", "xml": "xml", "yaml": "yaml", "yml": "yml", "zig": "zig", "zsh": "sh",
+}  # fmt: skip
+
+_FENCE = re.compile(r"^ {0,3}(?P<mark>`{3,}|~{3,})[ \t]*(?P<language>[^\s`]*)[^\n`]*$")
+
+
+def code_blocks(text: str) -> Iterator[tuple[str, str]]:
+    """Yield (language, code) of each fenced block, also of one that was never closed.
+
+    A fence is closed by one of its own kind that is at least as long
+    (https://spec.commonmark.org/0.31.2/#fenced-code-blocks).
+    """
+    mark, language, code = "", "", list[str]()
+    for line in text.split("\n"):
+        if mark:
+            closing = line.strip()
+            if len(closing) >= len(mark) and set(closing) == {mark[0]}:
+                yield language, "\n".join(code)
+                mark = ""
+            else:
+                code.append(line)
+        elif opening := _FENCE.match(line):
+            mark, language, code = opening["mark"], opening["language"].lower(), []
+    if mark:
+        yield language, "\n".join(code)
+
+
+def long_code(text: str, threshold: int = LONG_CODE) -> list[File]:
+    """Return the code blocks of *text* that are too long to copy from messages, named by their language."""
+    blocks = [(language, code) for language, code in code_blocks(text) if len(code) > threshold][:_MAX_FILES]
+    return [
+        File(f"code{'' if len(blocks) == 1 else f'-{number}'}.{_EXTENSIONS.get(language, 'txt')}", f"{code}\n".encode())
+        for number, (language, code) in enumerate(blocks, 1)
+    ]
+
+
+def whole_answer(text: str) -> File:
+    """Return all of *text* as a Markdown file."""
+    return File("answer.md", f"{text}\n".encode())
