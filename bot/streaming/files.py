@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from bot.streaming.code import fence_closes, fence_start
 from bot.streaming.sink import File
 
 LONG_CODE = 4000
@@ -25,28 +25,20 @@ _EXTENSIONS = {
     "vue": "vue", "xml": "xml", "yaml": "yaml", "yml": "yml", "zig": "zig", "zsh": "sh",
 }  # fmt: skip
 
-_FENCE = re.compile(r"^ {0,3}(?P<mark>`{3,}|~{3,})[ \t]*(?P<language>[^\s`]*)[^\n`]*$")
-
 
 def code_blocks(text: str) -> Iterator[tuple[str, str]]:
-    """Yield (language, code) of each fenced block, also of one that was never closed.
-
-    A fence is closed by one of its own kind that is at least as long
-    (https://spec.commonmark.org/0.31.2/#fenced-code-blocks).
-    """
-    mark, language, code = "", "", list[str]()
+    """Yield (language, code) of each fenced block, also of one that was never closed."""
+    fence, code = None, list[str]()
     for line in text.split("\n"):
-        if mark:
-            closing = line.strip()
-            if len(closing) >= len(mark) and set(closing) == {mark[0]}:
-                yield language, "\n".join(code)
-                mark = ""
-            else:
-                code.append(line)
-        elif opening := _FENCE.match(line):
-            mark, language, code = opening["mark"], opening["language"].lower(), []
-    if mark:
-        yield language, "\n".join(code)
+        if fence is None:
+            fence, code = fence_start(line, raw=False), []
+        elif fence_closes(line, fence):
+            yield fence.language.lower(), "\n".join(code)
+            fence = None
+        else:
+            code.append(line)
+    if fence is not None:
+        yield fence.language.lower(), "\n".join(code)
 
 
 def long_code(text: str, threshold: int = LONG_CODE) -> list[File]:
