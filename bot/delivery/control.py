@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 
 from bot.delivery.http import ClientClosed, Courier
-from bot.errors import DeliveryError, DeliveryRateLimited, DeliveryRetry, MessageGone
+from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRateLimited, DeliveryRetry, MessageGone
 from bot.streaming.backoff import Backoff
 
 log = logging.getLogger(__name__)
@@ -109,19 +109,16 @@ class StopControl:
         while True:
             try:
                 await self._courier.remove_reaction(place.channel_id, place.message_id, STOP_EMOJI, user_id)
-            except DeliveryRetry as error:
-                if self._backoff.failures >= _TRIES or isinstance(error, ClientClosed):
+            except DeliveryError as error:
+                if self._backoff.failures >= _TRIES or _is_settled(error):
                     self._report(error)
                     return
                 await self._pause(error)
-            except DeliveryError as error:
-                self._report(error)
-                return
             else:
                 self._backoff.reset()
                 return
 
-    async def _pause(self, error: DeliveryRetry) -> None:
+    async def _pause(self, error: DeliveryError) -> None:
         delay = self._backoff.delay()
         if isinstance(error, DeliveryRateLimited):
             delay = min(error.retry_after, _LONGEST_WAIT)
@@ -129,3 +126,10 @@ class StopControl:
 
     def _report(self, error: DeliveryError) -> None:
         log.info("The stop control of channel %s could not be changed: %s", self._channel_id, error)
+
+
+def _is_settled(error: DeliveryError) -> bool:
+    """Tell whether another try to take a reaction away would end alike."""
+    if isinstance(error, MessageGone):
+        return error.code != 0  # without Discord's code it is a proxy's page
+    return isinstance(error, DeliveryForbidden | ClientClosed)

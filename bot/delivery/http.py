@@ -328,7 +328,7 @@ def _form(payload: dict[str, Any], file: File) -> list[dict[str, Any]]:
     """Build the multipart body that uploads *file* beside *payload*."""
     payload = payload | {"attachments": [{"id": 0, "filename": file.name}]}
     return [
-        {"name": "payload_json", "value": orjson.dumps(payload).decode(), "content_type": "application/json"},
+        {"name": "payload_json", "value": orjson.dumps(payload).decode()},
         {
             "name": "files[0]",
             "value": io.BytesIO(file.data),

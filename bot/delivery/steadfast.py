@@ -14,7 +14,8 @@ import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 
-from bot.delivery.answers import ARCHIVED, AUTOMOD, BLANK, EXPLICIT, HARMFUL_LINK, UNKNOWN_MESSAGE
+from bot.delivery import answers
+from bot.delivery.answers import ARCHIVED, UNKNOWN_MESSAGE
 from bot.delivery.http import ClientClosed, Courier
 from bot.delivery.last_resort import LastResort
 from bot.delivery.screen import without_cursor
@@ -38,7 +39,7 @@ _CURSOR = "▌"
 _SECOND_TRIES = 2
 _CLOSING_TRIES = 4
 _CLOSING_WAIT = 15.0
-_READ_AND_REFUSED = {AUTOMOD, HARMFUL_LINK, EXPLICIT}
+_READ_AND_REFUSED = {answers.AUTOMOD, answers.HARMFUL_LINK, answers.EXPLICIT}
 
 
 class SteadfastSink:
@@ -182,8 +183,7 @@ class SteadfastSink:
 
     def _try_again(self, ordinal: int, error: DeliveryError) -> None:
         """Ask for another try with the newest text, unless that would not help."""
-        is_final = error.code in _READ_AND_REFUSED or error.code == BLANK
-        is_final = is_final or (isinstance(error, MessageGone) and error.code != 0)
+        is_final = error.code in _READ_AND_REFUSED or (isinstance(error, MessageGone) and error.code != 0)
         limit = 1 if isinstance(error, DeliveryForbidden) else _SECOND_TRIES
         if not is_final and self._tries[ordinal] < limit:
             self._tries[ordinal] += 1
@@ -272,13 +272,13 @@ def _is_status(text: str) -> bool:
 
 def _reason(error: DeliveryError) -> str:
     match error.code:
-        case 200000:
+        case answers.AUTOMOD:
             words = "this server's AutoMod refused a part of the answer, so it is not shown"
-        case 240000:
+        case answers.HARMFUL_LINK:
             words = "Discord refused a link in this part of the answer, so it is not shown"
-        case 20009:
+        case answers.EXPLICIT:
             words = "Discord's filter for explicit content refused a part of the answer, so it is not shown"
-        case 50006:
+        case answers.BLANK:
             words = "there is nothing to see in this part of the answer"
         case _:
             words = f"Discord did not take a part of the answer (HTTP {error.status}, code {error.code})"

@@ -1,0 +1,459 @@
+"""Whatever Discord does to a call of a reply: the text arrives whole and once, or the reader is told why not.
+
+Each passing fault strikes every call of a reply, each call in a channel of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.conversation.records import ReplyState
+from bot.playground.limits import refusal
+from bot.playground.permissions import Permission
+from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID, LINUS_ID
+from tests.scripted_ollama import hang, hold, say
+from tests.whole.stack import CURSOR, Stack, running
+
+FIRST, SECOND, END = "The first words of the answer.", " And a second part.", " Here it ends."
+LONG = "".join(f" word{i}" for i in range(330))
+WHOLE = FIRST + SECOND + LONG + END
+HTML = "<html><body>error code: 1015</body></html>"
+
+
+def limited(scope: str = "user", code: int = 0, **changes: Any) -> dict[str, Any]:
+    decision = refusal(0.06, scope=scope, code=code)
+    return {"status": 429, "body": decision.body, "headers": decision.headers} | changes
+
+
+SUB_LIMIT = {"X-RateLimit-Limit": "5", "X-RateLimit-Remaining": "3", "X-RateLimit-Reset-After": "0.1"}
+PASSING: dict[str, dict[str, Any]] = {
+    "400": {"status": 400},
+    "404-of-a-proxy": {"status": 404, "body": HTML, "via": False},
+    "408": {"status": 408},
+    "429-user": limited(),
+    "429-shared": limited("shared"),
+    "429-global": limited("global"),
+    "429-sub-limit": limited(headers=SUB_LIMIT | {"Retry-After": "1", "X-RateLimit-Scope": "user"}),
+    "429-without-via": limited(via=False),
+    "429-html": {"status": 429, "body": HTML, "via": False, "headers": {"Retry-After": "0.06"}},
+    "429-html-with-via": {"status": 429, "body": HTML, "headers": {"Retry-After": "0.06"}},
+    "429-old-message-30046": limited(code=30046),
+    "429-channel-20028": limited("shared", 20028),
+    "500": {"status": 500},
+    "502": {"status": 502, "body": HTML, "via": False},
+    "503": {"status": 503},
+    "504": {"status": 504},
+    "500-applied": {"status": 500, "after": True},
+    "502-applied": {"status": 502, "after": True, "body": HTML},
+    "nonsense": {"status": 200, "body": {"ok": True}},
+    "not-json": {"status": 200, "body": HTML},
+    "timeout": {"hang": True},
+    "timeout-applied": {"hang": True, "after": True},
+    "reset": {"reset": True},
+    "reset-applied": {"reset": True, "after": True},
+}
+# A button that Discord says it took away, and did not.
+UNDETECTABLE = {("unreaction", "nonsense"), ("unreaction", "not-json")}
+
+
+@pytest.fixture
+async def stack(tmp_path: Path):
+    async with running(tmp_path) as stack:
+        assert stack.bot is not None
+        stack.bot.request_seconds = 0.4
+        yield stack
+
+
+class Answer:
+    """One long answer: a first message, an edit, an overflow, a last edit."""
+
+    def __init__(self, stack: Stack, channel: str) -> None:
+        self.stack = stack
+        self.channel = channel
+        self.steps = [asyncio.Event() for _ in range(3)]
+
+    def script(self) -> list[Any]:
+        first, second, third = self.steps
+        return [*say(FIRST), hold(first), *say(SECOND), hold(second), *say(LONG), hold(third), *say(END)]
+
+    async def go(self, before: Callable[[int], None] = lambda _: None) -> None:
+        """Let it come part by part; *before* is told which comes next."""
+        parts = ("first words", "second part", "word329", "it ends")
+        for number, words in enumerate(parts):
+            before(number)
+            if number:
+                self.steps[number - 1].set()
+            await self.stack.shows(words, self.channel)
+            if not number:
+                await self.stack.until(self._control_was_tried)
+        await self.stack.idle(self.channel)
+
+    def _control_was_tried(self) -> bool:
+        discord = self.stack.discord
+        seen = [*discord.log, *discord.pending]
+        return any(record.method == "PUT" and record.channel_id == self.channel for record in seen)
+
+
+CALLS: dict[str, tuple[str, str, int]] = {  # method, route in the channel, before which part
+    "first": ("POST", "/messages", 0),
+    "edit": ("PATCH", "/messages/*", 1),
+    "page": ("PATCH", "/messages/*", 2),
+    "overflow": ("POST", "/messages", 2),
+    "final": ("PATCH", "/messages/*", 3),
+    "reaction": ("PUT", "/messages/*/reactions/*", 0),
+    "unreaction": ("DELETE", "/messages/*/reactions/*", 0),
+    "typing": ("POST", "/typing", 0),
+}
+
+
+@pytest.mark.parametrize("name", PASSING)
+async def test_a_passing_fault_costs_nothing(stack: Stack, caplog, name: str):
+    faults = {}
+
+    async def answer(call: str) -> Answer:
+        method, route, at = CALLS[call]
+        each = Answer(stack, stack.world.create_channel(call)["id"])
+        stack.ollama.enqueue(each.script())
+        chats = len(stack.ollama.chats)
+        path = f"/channels/{each.channel}{route}"
+
+        def inject(part: int) -> None:
+            if part == at:
+                faults[call] = stack.discord.inject(method=method, route=path, **PASSING[name])
+
+        inject(0)
+        stack.ask("Tell me", channel=each.channel)
+        await stack.until(lambda: len(stack.ollama.chats) > chats)
+        inject_later = inject if at else lambda _: None
+        running_answers.append(asyncio.create_task(each.go(inject_later)))
+        return each
+
+    running_answers: list[asyncio.Task[None]] = []
+    answers = {call: await answer(call) for call in CALLS}
+    await asyncio.gather(*running_answers)
+    await stack.idle()
+    for call, each in answers.items():
+        assert faults[call].hits == 1, f"the fault never struck: {call}"
+        texts = stack.texts(each.channel)
+        assert squeezed("".join(texts)) == squeezed(WHOLE), f"{call}: {[text[:40] for text in texts]}"
+        assert not any(CURSOR in text for text in texts), call
+        assert len(texts) == 2, call
+        assert (call, name) in UNDETECTABLE or controls(stack, each.channel) == 0, call
+        await recorded(stack, each.channel, ReplyState.COMPLETE, WHOLE)
+    nothing_left_running()
+    assert "word329" not in caplog.text
+
+
+async def test_what_hangs_is_given_up_in_time_and_the_reader_never_waits(stack: Stack):
+    stack.discord.inject(method="PATCH", route="/channels/*/messages/*", hang=True, times=1)
+    more = asyncio.Event()
+    stack.ollama.enqueue([*say("It begins."), hold(more), *say(LONG)])
+    stack.ask("Go")
+    await stack.shows("It begins.")
+    more.set()
+    await stack.until(lambda: stack.discord.pending)
+    await asyncio.wait_for(stack.ollama.chats[-1].finished.wait(), 0.3)  # read to its end while the edit hangs
+    assert squeezed(LONG) in squeezed("".join(await stack.answered(2)))
+
+
+# ------------------------------------------------------------ what does not pass
+
+
+async def growing(stack: Stack, channel: str = GENERAL_ID, **options: Any) -> Answer:
+    """An answer of which the first words are on screen."""
+    each = Answer(stack, channel)
+    stack.ollama.enqueue(each.script())
+    stack.ask("Tell me", channel=channel, **options)
+    await stack.shows("first words", channel)
+    return each
+
+
+def direct(stack: Stack, user: str = ADA_ID) -> list[str]:
+    """What the bot's direct messages to somebody show."""
+    return [message["content"] for message in stack.world.messages(stack.world.open_dm(user)["id"], user)]
+
+
+async def test_who_may_no_longer_send_goes_on_in_a_direct_message(stack: Stack, caplog):
+    each = await growing(stack, user=LINUS_ID)
+    stack.world.deny(GENERAL_ID, BOT_ID, int(Permission.SEND_MESSAGES))
+    for step in each.steps:
+        step.set()
+    await stack.idle()
+    [here] = stack.texts()
+    note, *rest = direct(stack, LINUS_ID)
+    assert CURSOR not in here
+    assert f"<#{GENERAL_ID}>" in note
+    assert "permission" in note
+    assert f"/{stack.replies()[0]['message_reference']['message_id']}" in note
+    assert squeezed(here.partition("\n-# ")[0] + "".join(rest)) == squeezed(WHOLE)
+    await recorded(stack, GENERAL_ID, ReplyState.COMPLETE, WHOLE)
+    assert caplog.text.count("takes no more of an answer") == 1
+    stack.ask("And now?")
+    await asyncio.sleep(0.05)
+    assert len(stack.ollama.chats) == 1  # it cannot answer here, and does not try
+
+
+async def test_a_first_message_that_is_forbidden_goes_to_who_asked(stack: Stack):
+    stack.discord.inject(
+        method="POST",
+        route=f"/channels/{GENERAL_ID}/messages",
+        status=403,
+        body={"message": "Missing Permissions", "code": 50013},
+        times=-1,
+    )
+    stack.ask("Hello", user=LINUS_ID)
+    await stack.until(lambda: len(direct(stack, LINUS_ID)) == 2)
+    await stack.idle()
+    assert direct(stack, LINUS_ID)[1] == "Hello from the scripted model."
+    assert "Here is my answer" in direct(stack, LINUS_ID)[0]
+
+
+async def test_where_direct_messages_are_closed_the_reply_ends_and_the_model_is_let_go(stack: Stack, caplog):
+    each = await growing(stack)
+    stack.world.deny(GENERAL_ID, BOT_ID, int(Permission.SEND_MESSAGES))
+    closed = {"message": "Cannot send messages to this user", "code": 50007}
+    stack.discord.inject(method="POST", route="/channels/*/messages", status=403, body=closed, times=-1)
+    each.steps[0].set()
+    each.steps[1].set()
+    await asyncio.wait_for(stack.ollama.chats[-1].closed.wait(), 5)
+    await stack.idle()
+    [here] = stack.texts()
+    assert CURSOR not in here
+    assert here.startswith(FIRST)
+    await recorded(stack, GENERAL_ID, ReplyState.FAILED, FIRST + SECOND + LONG)
+    assert "cannot be shown any more" in caplog.text
+    assert sum(record.status == 403 for record in stack.discord.log) <= 3
+    nothing_left_running()
+
+
+async def test_an_edit_that_is_forbidden_for_good_is_followed_by_a_new_message(stack: Stack):
+    each = await growing(stack)
+    refused = {"message": "Cannot edit a message authored by another user", "code": 50005}
+    first = stack.replies()[0]["id"]
+    stack.discord.inject(method="PATCH", route=f"/channels/*/messages/{first}", status=403, body=refused, times=-1)
+    for step in each.steps:
+        step.set()
+    await stack.idle()
+    old, *new = stack.texts()
+    assert old.startswith(FIRST)
+    assert squeezed("".join(new)) == squeezed(WHOLE)
+    assert CURSOR not in "".join(new)
+    await recorded_text(stack, WHOLE)
+
+
+async def test_one_forbidden_edit_is_tried_again(stack: Stack):
+    each = await growing(stack)
+    refused = {"message": "Missing Permissions", "code": 50013}
+    stack.discord.inject(method="PATCH", route="/channels/*/messages/*", status=403, body=refused, times=1)
+    for step in each.steps:
+        step.set()
+    await stack.idle()
+    assert squeezed("".join(stack.texts())) == squeezed(WHOLE)
+    assert direct(stack) == []
+
+
+@pytest.mark.parametrize("status", [403, 400])
+async def test_an_archived_thread_is_opened_again(stack: Stack, status: int):
+    thread = stack.world.create_thread(ADA_ID, GENERAL_ID, "A thread")["id"]
+    each = await growing(stack, thread)
+    stack.world.set_archived(thread, True)
+    for step in each.steps:
+        step.set()
+    await stack.idle()
+    assert squeezed("".join(stack.texts(thread))) == squeezed(WHOLE)
+    assert not stack.world.channels[thread]["thread_metadata"]["archived"]
+    assert CURSOR not in "".join(stack.texts(thread))
+    await recorded(stack, thread, ReplyState.COMPLETE, WHOLE)
+
+
+async def test_a_thread_that_cannot_be_opened_by_hand_is_opened_by_a_new_message(stack: Stack):
+    thread = stack.world.create_thread(ADA_ID, GENERAL_ID, "A thread")["id"]
+    each = await growing(stack, thread)
+    stack.world.set_archived(thread, True)
+    refused = {"message": "Missing Permissions", "code": 50013}
+    stack.discord.inject(method="PATCH", route=f"/channels/{thread}", status=403, body=refused, times=-1)
+    for step in each.steps:
+        step.set()
+    await stack.idle()
+    old, *new = stack.texts(thread)
+    assert squeezed("".join(new)) == squeezed(WHOLE)
+    assert "continued below" in old
+    assert CURSOR not in old
+
+
+async def test_a_locked_thread_sends_the_rest_to_who_asked(stack: Stack):
+    thread = stack.world.create_thread(ADA_ID, GENERAL_ID, "A thread")["id"]
+    each = await growing(stack, thread, user=LINUS_ID)
+    stack.world.set_archived(thread, True, locked=True)
+    for step in each.steps:
+        step.set()
+    await stack.idle()
+    note, *rest = direct(stack, LINUS_ID)
+    assert "the thread was locked" in note
+    assert squeezed("".join(rest)) == squeezed(WHOLE)
+    stack.world.set_archived(thread, False)
+    stack.ask("Open again?", channel=thread)  # no pause: threads are unlocked as they are locked
+    await stack.shows("Hello from the scripted model.", thread)
+
+
+async def test_a_part_that_automod_refuses_is_named_and_the_rest_goes_on(stack: Stack, caplog):
+    stack.world.block_word("word7 ")
+    each = await growing(stack)
+    for step in each.steps:
+        step.set()
+    await stack.idle()
+    first, second = stack.texts()
+    assert first.startswith(FIRST)
+    assert "AutoMod refused a part of the answer" in first
+    assert "word7 " not in first
+    assert second.endswith(END.strip())
+    assert "AutoMod" not in second
+    await recorded(stack, GENERAL_ID, ReplyState.COMPLETE, WHOLE)
+    assert "code 200000" in caplog.text
+    assert "word7" not in caplog.text
+    tries = [r for r in stack.discord.log if r.status == 400]
+    assert len(tries) <= 2  # each one may be reported to the moderators
+
+
+@pytest.mark.parametrize(("code", "words"), [(200000, "AutoMod"), (240000, "a link"), (20009, "explicit content")])
+async def test_a_first_message_that_is_refused_becomes_words(stack: Stack, code: int, words: str):
+    body = {"message": "refused", "code": code}
+    for method, route in (("POST", "/channels/*/messages"), ("PATCH", "/channels/*/messages/*")):
+        stack.discord.inject(method=method, route=route, status=400, body=body)
+    stack.ask("Hello")
+    [text] = await stack.answered()
+    assert words in text
+    await recorded(stack, GENERAL_ID, ReplyState.COMPLETE, "Hello from the scripted model.")
+
+
+async def test_a_text_that_is_refused_for_good_becomes_words(stack: Stack):
+    body = {"message": "Invalid Form Body", "code": 50035}
+    fault = stack.discord.inject(method="POST", route="/channels/*/messages", status=400, body=body, times=4)
+    stack.ask("Hello")
+    [text] = await stack.answered()
+    assert "Discord did not take a part of the answer (HTTP 400, code 50035)" in text
+    assert fault.spent
+
+
+async def test_a_message_with_nothing_visible_becomes_words(stack: Stack):
+    blank = {"message": "Cannot send an empty message", "code": 50006}
+    for method, route in (("POST", "/channels/*/messages"), ("PATCH", "/channels/*/messages/*")):
+        stack.discord.inject(method=method, route=route, status=400, body=blank, times=3)
+    stack.ask("Hello")
+    [text] = await stack.answered()
+    assert "nothing to see in this part" in text
+
+
+async def test_a_deleted_message_of_the_answer_stops_it_even_without_the_event(stack: Stack):
+    each = await growing(stack)
+    gone = {"message": "Unknown Message", "code": 10008}
+    stack.discord.inject(method="PATCH", route="/channels/*/messages/*", status=404, body=gone, times=-1)
+    each.steps[0].set()
+    await asyncio.wait_for(stack.ollama.chats[-1].closed.wait(), 5)
+    await stack.idle()
+    assert len(stack.texts()) == 1
+    assert direct(stack) == []
+    await recorded(stack, GENERAL_ID, ReplyState.STOPPED, FIRST + SECOND)
+
+
+@pytest.mark.parametrize("with_event", [True, False])
+async def test_a_deleted_channel_ends_the_reply(stack: Stack, with_event: bool):
+    channel = stack.world.create_channel("doomed")["id"]
+    each = await growing(stack, channel)
+    if with_event:
+        stack.world.delete_channel(channel)
+    else:
+        gone = {"message": "Unknown Channel", "code": 10003}
+        stack.discord.inject(route=f"/channels/{channel}/*", status=404, body=gone, times=-1)
+        each.steps[0].set()
+    await asyncio.wait_for(stack.ollama.chats[-1].closed.wait(), 5)
+    await stack.idle()
+    assert direct(stack) == []  # deleting it was a decision
+    [turn] = await stack.services.store.history(int(channel))
+    assert turn.reply.startswith(FIRST)
+    nothing_left_running()
+
+
+async def test_a_bot_that_is_kicked_lets_the_model_go(stack: Stack):
+    await growing(stack)
+    stack.world.kick_bot()
+    await asyncio.wait_for(stack.ollama.chats[-1].closed.wait(), 5)
+    await stack.idle()
+    assert sum(record.status == 403 for record in stack.discord.log) <= 4
+    assert direct(stack) == []
+    [turn] = await stack.services.store.history(int(GENERAL_ID))
+    assert turn.reply == FIRST
+    nothing_left_running()
+
+
+async def test_a_file_that_may_not_be_attached_goes_to_who_asked(tmp_path: Path):
+    async with running(tmp_path, max_messages=1) as stack:
+        more = asyncio.Event()
+        stack.ollama.enqueue([*say(LONG), hold(more), *say(END)])
+        stack.ask("Everything", user=LINUS_ID)
+        await stack.shows("too long for")
+        refused = {"message": "Missing Permissions", "code": 50013}
+        await stack.until(lambda: not stack.discord.pending)
+        fault = stack.discord.inject(method="PATCH", route="/channels/*/messages/*", status=403, body=refused)
+        more.set()
+        await stack.until(lambda: fault.hits)
+        [text] = await stack.answered()
+        assert "I may not attach files; who asked has got it directly" in text
+        dm = stack.world.messages(stack.world.open_dm(LINUS_ID)["id"], LINUS_ID)
+        assert [file["filename"] for message in dm for file in message["attachments"]] == ["reply.md"]
+
+
+async def test_a_file_that_is_too_large_is_named(tmp_path: Path):
+    async with running(tmp_path, max_messages=1) as stack:
+        large = {"message": "Request entity too large", "code": 40005}
+        stack.ollama.enqueue([*say(LONG), hang()])
+        stack.ask("Everything")
+        await stack.shows("too long for")
+        stack.discord.inject(method="PATCH", route="/channels/*/messages/*", status=413, body=large, times=1)
+        stack.world.react(ADA_ID, GENERAL_ID, stack.replies()[0]["id"], "⏹️")
+        [text] = await stack.answered()
+        assert "the file with it was refused" in text
+        assert "stopped by Ada" in text
+
+
+async def test_a_global_limit_does_not_make_the_process_mute(stack: Stack):
+    assert stack.bot is not None
+    stack.discord.inject_rate_limit(0.1, scope="global", times=3)
+    stack.ask("Hello")
+    assert await stack.answered() == ["Hello from the scripted model."]
+    assert stack.bot.http._global_over.is_set()
+    stack.ask("And again")
+    assert len(await stack.answered(2)) == 2
+
+
+async def recorded_text(stack: Stack, text: str, channel: str = GENERAL_ID) -> None:
+    [turn] = await stack.services.store.history(int(channel))
+    assert turn.reply == text
+
+
+def squeezed(text: str) -> str:
+    return "".join(text.split())
+
+
+def controls(stack: Stack, channel: str) -> int:
+    """How many of the bot's own reactions are left."""
+    return sum(BOT_ID in r["user_ids"] for message in stack.replies(channel) for r in message.get("reactions", []))
+
+
+async def recorded(stack: Stack, channel: str, state: ReplyState, text: str) -> None:
+    """Check the newest reply's row."""
+    [turn] = await stack.services.store.history(int(channel))
+    assert turn.reply == text
+    owner = await stack.services.store.reply_by_message(int(stack.replies(channel)[0]["id"]))
+    assert owner is not None
+    assert owner.state is state
+
+
+def nothing_left_running() -> None:
+    names = [task.get_name() for task in asyncio.all_tasks()]
+    assert not [name for name in names if name.startswith(("reply-writer", "close-", "typing", "stop-control"))]
