@@ -11,7 +11,10 @@ __all__ = ["MAX_WIDTH", "align_rows", "is_delimiter_row", "parse_aligns", "split
 MAX_WIDTH = 64  # columns of a code block that a narrow window still shows unwrapped
 
 _DELIMITER_ROW = re.compile(r"\s*+\|?\s*+:?-++:?\s*+(?:\|\s*+:?-++:?\s*+)*+\|?\s*+")
-_CELL_END = re.compile(r"(?:\\.|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)|[^|\\])*+")
+# Not possessive: CPython 3.11 miscounts a group inside a possessive repeat.
+_CELL_END = re.compile(r"(?:\\.|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)|[^|\\])*")
+    r"(?:\\.|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)|[^|\\])*"
+)  
 
 
 def split_row(line: str) -> list[tuple[int, int]]:
