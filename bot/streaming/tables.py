@@ -13,8 +13,6 @@ MAX_WIDTH = 64  # columns of a code block that a narrow window still shows unwra
 _DELIMITER_ROW = re.compile(r"\s*+\|?\s*+:?-++:?\s*+(?:\|\s*+:?-++:?\s*+)*+\|?\s*+")
 # Not possessive: CPython 3.11 miscounts a group inside a possessive repeat.
 _CELL_END = re.compile(r"(?:\\.|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)|[^|\\])*")
-    r"(?:\\.|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)|[^|\\])*"
-)  
 
 
 def split_row(line: str) -> list[tuple[int, int]]:
