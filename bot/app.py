@@ -26,8 +26,10 @@ from bot.delivery.last_resort import LastResort
 from bot.delivery.recovery import Connection, OpenReply, Recovery
 from bot.errors import OllamaError, StoreError
 from bot.generation.models import ModelCatalog
+from bot.generation.preload import Preloader
 from bot.generation.queue import ReplyQueue
 from bot.generation.responder import ReplyOptions, Responder
+from bot.generation.retry import DEFAULT_RETRY, RetryPolicy
 from bot.generation.status import DISCORD_TIMING, StatusTiming
 from bot.lock import claim
 from bot.ollama.client import OllamaClient, Timeouts
@@ -81,7 +83,11 @@ class _Watchdog:
 
 @contextlib.asynccontextmanager
 async def open_services(
-    settings: Settings, *, budget: EditBudget | None = None, timing: StatusTiming = DISCORD_TIMING
+    settings: Settings,
+    *,
+    budget: EditBudget | None = None,
+    timing: StatusTiming = DISCORD_TIMING,
+    retry: RetryPolicy = DEFAULT_RETRY,
 ) -> AsyncIterator[Services]:
     """Open the store and the model client, and put together what works on them."""
     timeouts = Timeouts(
@@ -105,6 +111,8 @@ async def open_services(
                 max_messages=settings.max_messages,
                 render_markdown=settings.render_markdown,
                 timing=timing,
+                retry=retry,
+                resumes=settings.resume_replies == "on",
             )
             responder = Responder(ollama, store, budget, catalog, queue, options)
             recovery = Recovery(
@@ -114,7 +122,11 @@ async def open_services(
                 max_messages=options.max_messages,
                 mode=options.render_markdown,
             )
-            yield Services(settings, store, ollama, catalog, queue, responder, budget, recovery)
+            async with Preloader(
+                ollama, catalog, keep_alive=settings.keep_alive, is_on=settings.preload_model == "on"
+            ) as preloader:
+                preloader.want()
+                yield Services(settings, store, ollama, catalog, queue, responder, budget, recovery, preloader)
 
 
 def _listen_for_signals(stopping: asyncio.Event) -> None:

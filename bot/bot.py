@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +21,7 @@ from bot.delivery.last_resort import LastResort, Question, question_link
 from bot.delivery.permissions import PERMISSIONS, Pauses
 from bot.delivery.recovery import Recovery
 from bot.generation.models import ModelCatalog
+from bot.generation.preload import Preloader
 from bot.generation.queue import ReplyQueue
 from bot.generation.responder import Responder
 from bot.generation.running import StopCause
@@ -43,6 +45,7 @@ class Services:
     responder: Responder
     budget: EditBudget
     recovery: Recovery
+    preloader: Preloader
 
 
 class OllamaBot(commands.AutoShardedBot):
@@ -136,6 +139,10 @@ class OllamaBot(commands.AutoShardedBot):
 
     async def on_message(self, message: discord.Message, /) -> None:
         """Do nothing: there are no text commands, and the chat cog listens itself."""
+
+    async def on_error(self, event_method: str, /, *_args: Any, **_kwargs: Any) -> None:
+        """Log what a listener raised, under a reference; it does not end anything."""
+        log.error("%s failed, reference %s", event_method, secrets.token_hex(4), exc_info=True)
 
     async def on_ready(self) -> None:
         """Say who and where we are."""

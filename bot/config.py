@@ -35,6 +35,7 @@ from bot.config_values import (
     parse_keep_alive,
     parse_model,
     parse_ollama_host,
+    parse_switch,
     password_of,
     upper,
 )
@@ -115,6 +116,12 @@ class Settings(BaseModel):
         None,
         description="seconds, or a duration as 5m or 1h30m; -1 keeps the model loaded, 0 unloads it at once",
         examples=["30m"],
+    )
+    preload_model: Annotated[Literal["on", "off"], BeforeValidator(parse_switch)] = Field(
+        "off", description="on or off", examples=["on"]
+    )
+    resume_replies: Annotated[Literal["on", "off"], BeforeValidator(parse_switch)] = Field(
+        "on", description="on or off", examples=["off"]
     )
     max_concurrent_replies: int = Field(16, ge=1, le=10_000, description="a whole number, 1 or more", examples=["16"])
     max_messages: int = Field(8, ge=1, le=50, description="a whole number from 1 to 50", examples=["8"])

@@ -111,6 +111,16 @@ def parse_keep_alive(value: object) -> str | float | int:
     return text
 
 
+def parse_switch(value: object) -> object:
+    """Turn any usual way to say yes or no into ``on`` or ``off``."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if not isinstance(value, str):
+        return value
+    word = value.strip().strip(_QUOTES).lower()
+    return {"true": "on", "yes": "on", "1": "on", "false": "off", "no": "off", "0": "off"}.get(word, word)
+
+
 def parse_data_dir(path: Path) -> Path:
     """Expand ``~``; refuse what exists but is no directory."""
     if re.search(r"[\x00?]", str(path)):  # a ? would begin the options of the SQLite URL

@@ -56,6 +56,7 @@ class ModelCommands(commands.GroupCog, group_name="model", group_description="Th
             if not model.can_complete:
                 return describe.cannot_answer(model), False
             await self.bot.store.set_channel_model(_channel(interaction), model.name)
+            self.bot.services.preloader.want(model.name)
             return f"{describe.code(model.name)} answers in this channel from the next message on", True
 
         sentence, is_chosen = await patiently(interaction, choose(), ephemeral=False)

@@ -45,6 +45,8 @@ def test_nothing_set_gives_the_documented_defaults() -> None:
         "system_prompt": None,
         "num_ctx": 8192,
         "keep_alive": None,
+        "preload_model": "off",
+        "resume_replies": "on",
         "max_concurrent_replies": 16,
         "max_messages": 8,
         "render_markdown": "discord",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bot.conversation.records import ReplyEnd, ReplyState
 from bot.errors import BurbleError
+from bot.generation.describe import code
 from bot.generation.running import StopCause
 from bot.ollama.types import Counts
 
@@ -46,8 +48,13 @@ class Ending:
         )
 
 
-def completed(reason: str | None, counts: Counts | None, *, has_text: bool, thought: bool) -> Ending:
-    """Return the ending of a reply that the model finished, *reason* being its done_reason."""
+def completed(
+    reason: str | None, counts: Counts | None, *, has_text: bool, thought: bool, tools: Sequence[str] = ()
+) -> Ending:
+    """Return the ending of a reply that the model finished.
+
+    *reason* is its done_reason; *tools* are those it wanted to call, although it was offered none.
+    """
     if reason == "length":
         if has_text:
             line = "✂️ The model reached its length limit here."
@@ -56,6 +63,10 @@ def completed(reason: str | None, counts: Counts | None, *, has_text: bool, thou
         return Ending(ReplyState.COMPLETE, line, counts)
     if has_text:
         return Ending(ReplyState.COMPLETE, "", counts)
+    if tools:
+        names = ", ".join(code(name, 40) for name in tools[:3])
+        line = f"The model wanted to use a tool that I do not have ({names}), and gave no answer. Please ask again."
+        return Ending(ReplyState.COMPLETE, line, counts)
     if thought:
         return Ending(ReplyState.COMPLETE, "The model thought about it, but gave no answer. Please ask again.", counts)
     return Ending(ReplyState.COMPLETE, "The model gave an empty answer. Please ask again in other words.", counts)
@@ -75,6 +86,12 @@ def forgetful(ending: Ending) -> Ending:
     """Return *ending* with a word on why the answer knew nothing of what was said before."""
     line = "⚠️ answered without the conversation so far: my memory is out of order"
     return replace(ending, line=f"{ending.line}\n{line}".strip()) if ending.state is ReplyState.COMPLETE else ending
+
+
+def resumed(ending: Ending) -> Ending:
+    """Return *ending* with a word on why there may be a seam in the text."""
+    line = "↻ resumed: the connection to Ollama broke in the middle"
+    return replace(ending, line=f"{line}\n{ending.line}".strip())
 
 
 def failed(error: BurbleError, extra: str = "") -> Ending:

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 
-from bot.errors import NoModelInstalled, OllamaError
+from bot.errors import (
+    ModelMissing,
+    NoModelInstalled,
+    OllamaBusy,
+    OllamaError,
+    OllamaUnauthorized,
+    OllamaUnreachable,
+)
 from bot.ollama.client import OllamaClient
-from bot.ollama.names import canonical_name, same_model
+from bot.ollama.names import canonical_name, is_cloud_name, same_model
 from bot.ollama.types import Model
+
+log = logging.getLogger(__name__)
 
 _FRESH_SECONDS = 15.0
 
@@ -65,6 +75,15 @@ class ModelCatalog:
         except (TimeoutError, OllamaError):
             return self._models
 
+    def remembered(self, name: str) -> Model | None:
+        """Return the model of that name as it was last seen, or None; asks nobody."""
+        return next((model for model in self._models if same_model(model.name, name)), None)
+
+    def is_remote(self, name: str) -> bool:
+        """Tell whether a model runs elsewhere (ollama.com), as far as is known: it is never loaded here."""
+        model = self.remembered(name)
+        return model.is_remote if model else is_cloud_name(name)
+
     async def find(self, name: str) -> Model | None:
         """Return the installed model of that name, or None."""
         return next((m for m in await self.installed(fresh=True) if same_model(m.name, name)), None)
@@ -87,11 +106,21 @@ class ModelCatalog:
     async def window(self, name: str) -> int:
         """Return the num_ctx to send with *name*, always the same: another value would reload it.
 
-        The wanted one, capped by the length that the model was trained with.
+        The wanted one, capped by the length that the model was trained with, if the server tells that.
+
+        Raises:
+            OllamaError: nobody is there who could answer, or not with this model.
         """
         key = canonical_name(name).casefold()
         if key not in self._windows:
-            trained = await self._trained_length(name)
+            try:
+                trained = await self._trained_length(name)
+            except (OllamaBusy, OllamaUnreachable, OllamaUnauthorized, ModelMissing):
+                raise
+            except OllamaError as error:
+                # lists that fail or hang are no reason not to answer: Ollama caps the window itself
+                log.warning("The window of %s could not be asked, taking %d: %s", name, self._num_ctx, error)
+                return self._num_ctx
             self._windows[key] = self._num_ctx if trained is None else min(self._num_ctx, trained)
         return self._windows[key]
 

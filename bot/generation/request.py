@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from bot.conversation.context import Fitted, TokenEstimator, fit, speak
+from bot.conversation.context import MESSAGE_OVERHEAD, TEMPLATE_OVERHEAD, Fitted, TokenEstimator, fit, speak
+from bot.conversation.context import Message as ContextMessage
 from bot.conversation.journal import StoreHealth
 from bot.conversation.records import PromptKind, PromptRecord
+from bot.conversation.speech import neutralise
 from bot.conversation.store import Store, Turn
 from bot.errors import StoreError
 from bot.generation.models import ModelCatalog
@@ -30,12 +33,39 @@ class Request:
         fitted: what is sent, and how much of the history it holds.
         num_ctx: the window, in tokens.
         is_forgetful: the history could not be read.
+        think: whether the model may think; None leaves it to the server.
+        is_resumed: the last message is the model's own half answer, which it is to go on with.
     """
 
     model: str
     fitted: Fitted
     num_ctx: int
     is_forgetful: bool = False
+    think: bool | None = None
+    is_resumed: bool = False
+
+
+def extend(fitted: Fitted, last: ContextMessage, *, num_ctx: int, estimate: Callable[[str], int]) -> Fitted | None:
+    """Return *fitted* with one more message, and with as few of the oldest turns dropped as that takes.
+
+    A sixteenth of the window stays free to go on in. None if even without any
+    turn the message finds no room.
+    """
+    messages = [*fitted.messages, last]
+    costs = [MESSAGE_OVERHEAD + estimate(message.content) for message in messages]
+    room = num_ctx - num_ctx // 16 - TEMPLATE_OVERHEAD
+    oldest = 1 if messages[0].role == "system" else 0
+    dropped = 0
+    while sum(costs) > room:
+        if len(messages) - oldest <= 2:
+            return None
+        del messages[oldest], costs[oldest]
+        if messages[oldest].role == "assistant":
+            del messages[oldest], costs[oldest]
+        dropped += 1
+    return Fitted(
+        tuple(messages), fitted.turns_used - dropped, fitted.turns_dropped + dropped, TEMPLATE_OVERHEAD + sum(costs)
+    )
 
 
 class Requests:
@@ -88,18 +118,36 @@ class Requests:
         except StoreError:
             return None
 
+    def resume(self, request: Request, partial: str, *, think: bool | None) -> Request | None:
+        """Return the request that has the model go on with its *partial* answer; None if that does not fit.
+
+        White space at the end stays here: most templates cut it off, and the
+        rest would tear the model's tokens; see `bot.generation.seam`.
+        """
+        estimate = self._estimator.bind(request.model)
+        said = ContextMessage("assistant", neutralise(partial.rstrip()))
+        fitted = extend(request.fitted, said, num_ctx=request.num_ctx, estimate=estimate)
+        return replace(request, fitted=fitted, think=think, is_resumed=True) if fitted else None
+
     def send(self, request: Request, kind: PromptKind) -> AbstractAsyncContextManager[ChatStream]:
         """Return the stream of the answer; entering it sends the request."""
         messages = request.fitted.messages
-        if kind is PromptKind.CHAT:
+        if kind is PromptKind.CHAT or request.is_resumed:  # /api/generate takes no half answer
             conversation = [Message(message.role, message.content) for message in messages]
-            return self._client.chat(request.model, conversation, num_ctx=request.num_ctx, keep_alive=self._keep_alive)
+            return self._client.chat(
+                request.model,
+                conversation,
+                num_ctx=request.num_ctx,
+                keep_alive=self._keep_alive,
+                think=request.think,
+            )
         return self._client.generate(
             request.model,
             messages[-1].content,
             system=self._system_prompt or None,
             num_ctx=request.num_ctx,
             keep_alive=self._keep_alive,
+            think=request.think,
         )
 
     def learn(self, request: Request, counts: Counts) -> None:

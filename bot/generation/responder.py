@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.conversation.journal import Journals, ReplyJournal
@@ -15,16 +15,18 @@ from bot.conversation.records import PromptRecord, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
 from bot.errors import BurbleError, DeliveryError, DeliveryRetry, ModelMissing, StoreError
 from bot.generation import ending as endings
+from bot.generation.answering import Answerer
 from bot.generation.describe import code
 from bot.generation.ending import Ending
+from bot.generation.job import Job
 from bot.generation.models import ModelCatalog
 from bot.generation.queue import ReplyQueue
 from bot.generation.request import Requests
+from bot.generation.retry import DEFAULT_RETRY, RetryPolicy
 from bot.generation.running import ReplySink, ReplyStopped, RunningReply, StopCause
+from bot.generation.slots import SlotWatch
 from bot.generation.status import DISCORD_TIMING, StatusTeller, StatusTiming, in_line
 from bot.ollama.client import OllamaClient
-from bot.ollama.stream import ChatStream
-from bot.ollama.types import ChatChunk
 from bot.streaming.budget import EditBudget
 from bot.streaming.splitter import Splitter
 from bot.streaming.streamer import ReplyStreamer
@@ -33,8 +35,6 @@ log = logging.getLogger(__name__)
 
 PAGE_LIMIT = 2000
 """Code points of a Discord message."""
-MAX_REPLY_CHARACTERS = 1024 * 1024
-"""A reply's text is stopped, with words, past so many code points."""
 _DRAIN_SECONDS = 0.5  # for what is not written down yet when the bot stops
 
 
@@ -48,6 +48,9 @@ class ReplyOptions:
         max_messages: messages per reply.
         render_markdown: ``discord`` turns what Discord does not render into what it does; ``raw`` does not.
         timing: when the status message and the stop control come.
+        retry: how often a question is put again while the server is busy or not there.
+        resumes: an answer whose connection broke is gone on with.
+        stuck_after: seconds that a question waits before it speaks for a model that answers nobody.
     """
 
     system_prompt: str = ""
@@ -55,24 +58,9 @@ class ReplyOptions:
     max_messages: int = 8
     render_markdown: Literal["discord", "raw"] = "discord"
     timing: StatusTiming = DISCORD_TIMING
-
-
-@dataclass(slots=True)
-class _Job:
-    """What belongs to one reply while it runs."""
-
-    reply: RunningReply
-    journal: ReplyJournal
-    sink: ReplySink
-    streamer: ReplyStreamer
-    status: StatusTeller
-    model: str = ""
-    thought: bool = False
-    is_undeliverable: bool = False
-    is_forgetful: bool = False
-    may_be_shown_later: bool = False
-    last: ChatChunk = field(default_factory=ChatChunk)
-    began_at: float = field(default_factory=time.monotonic)
+    retry: RetryPolicy = DEFAULT_RETRY
+    resumes: bool = True
+    stuck_after: float = 300.0
 
 
 class Responder:
@@ -93,13 +81,21 @@ class Responder:
         self.catalog = catalog
         self.queue = queue
         self._options = options
-        self._requests = Requests(
+        self._answerer = Answerer(
             client,
-            store,
-            self._journals.health,
             catalog,
-            system_prompt=options.system_prompt,
-            keep_alive=options.keep_alive,
+            Requests(
+                client,
+                store,
+                self._journals.health,
+                catalog,
+                system_prompt=options.system_prompt,
+                keep_alive=options.keep_alive,
+            ),
+            timing=options.timing,
+            retry=options.retry,
+            slots=SlotWatch(after=options.stuck_after),
+            resumes=options.resumes,
         )
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -149,7 +145,7 @@ class Responder:
             page_limit=page_limit,
         )
         status = StatusTeller(streamer, sink, timing=self._options.timing)
-        job = _Job(RunningReply(prompt), journal, sink, streamer, status, model=model)
+        job = Job(RunningReply(prompt), journal, sink, streamer, status, model=model)
         try:
             job.reply = self.queue.enter(prompt, lambda reply: status.say(in_line(self.queue.ahead(reply))))
         except BurbleError as error:
@@ -179,7 +175,7 @@ class Responder:
             await asyncio.wait(self._tasks)
         await self._journals.drain(_DRAIN_SECONDS)
 
-    async def _run(self, job: _Job, refusal: BurbleError | None = None) -> None:
+    async def _run(self, job: Job, refusal: BurbleError | None = None) -> None:
         """Work, show, record: whatever happens, the reply ends in words and in the database."""
         if refusal is None:
             job.sink.begin()
@@ -187,6 +183,8 @@ class Responder:
         ending = Ending(ReplyState.INTERRUPTED, "⏹️ stopped: the bot is restarting")
         try:
             ending = endings.failed(refusal) if refusal else await self._end(job)
+            if job.is_resumed:
+                ending = endings.resumed(ending)
         finally:
             job.status.close()
             job.journal.end(ending.record(job.streamer.text, job.model))
@@ -194,7 +192,7 @@ class Responder:
             # shielded: a cancel from outside must not cost the last words
             await asyncio.shield(self._finish(job, ending, writer))
 
-    async def _finish(self, job: _Job, ending: Ending, writer: asyncio.Task[None]) -> None:
+    async def _finish(self, job: Job, ending: Ending, writer: asyncio.Task[None]) -> None:
         await asyncio.wait([writer])
         counts = ending.counts
         log.info(
@@ -211,7 +209,7 @@ class Responder:
         # the next in line need not wait until the control is gone
         self._own(self._close(job), f"close-{job.journal.label}")
 
-    async def _close(self, job: _Job) -> None:
+    async def _close(self, job: Job) -> None:
         """Clear away what surrounds the text; only then a restart has nothing more to do for the reply."""
         await job.sink.close(job.reply.cause.clicked if job.reply.cause else None)
         await job.journal.close(is_shown=not job.may_be_shown_later)
@@ -223,7 +221,7 @@ class Responder:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _write(self, job: _Job) -> None:
+    async def _write(self, job: Job) -> None:
         """Run the writer; if it fails, nobody would read on, so the work is stopped."""
         try:
             await job.streamer.run()
@@ -242,7 +240,7 @@ class Responder:
         job.is_undeliverable = True
         job.reply.stop(StopCause(": it can no longer be shown", is_silent=True))
 
-    async def _end(self, job: _Job) -> Ending:
+    async def _end(self, job: Job) -> Ending:
         """Do the reply's work; turn every way it can go into an ending."""
         try:
             await job.reply.unless_stopped(self._work(job))
@@ -253,15 +251,19 @@ class Responder:
             return endings.failed(error, await self._offer_models())
         except BurbleError as error:
             log.warning("Reply %s: %s", job.journal.label, error)
-            return endings.failed(error)
+            return endings.failed(error, job.hint)
         except Exception:
             reference = secrets.token_hex(4)
             log.exception("Reply %s failed, reference %s", job.journal.label, reference)
             return endings.broken(reference)
-        if job.streamer.characters > MAX_REPLY_CHARACTERS:
+        if job.is_full:
             return Ending(ReplyState.STOPPED, "✂️ stopped: the answer passed a million characters", job.last.counts)
         ending = endings.completed(
-            job.last.done_reason, job.last.counts, has_text=job.streamer.characters > 0, thought=job.thought
+            job.last.done_reason,
+            job.last.counts,
+            has_text=job.streamer.characters > 0,
+            thought=job.thought,
+            tools=job.tools,
         )
         return endings.forgetful(ending) if job.is_forgetful else ending
 
@@ -269,22 +271,18 @@ class Responder:
         names = [code(model.name) for model in await self.catalog.known(within=2.0) if model.can_complete]
         return f"Installed: {', '.join(names[:10])}." if names else ""
 
-    async def _work(self, job: _Job) -> None:
+    async def _work(self, job: Job) -> None:
         """Wait for the turn, choose model and history, read the answer; cancelled when stopped."""
         prompt = job.reply.prompt
         if not self.queue.is_running(job.reply):
             job.status.say(in_line(self.queue.ahead(job.reply)))
             await self.queue.turn(job.reply)
         job.status.say("⏳ waiting for the model")
-        if not job.model:
-            job.model = await self._channel_model(prompt.channel_id) or await self.catalog.default()
-        job.status.say(f"⏳ waiting for {code(job.model)}")
-        request = await self._requests.build(prompt, job.model)
-        job.is_forgetful = request.is_forgetful
-        async with self._requests.send(request, prompt.kind) as chunks:
-            await self._read(job, chunks)
-        if job.last.counts is not None:
-            self._requests.learn(request, job.last.counts)
+
+        async def choose_model() -> str:
+            return await self._channel_model(prompt.channel_id) or await self.catalog.default()
+
+        await self._answerer.answer(job, choose_model)
 
     async def _channel_model(self, channel_id: int) -> str | None:
         """Return the model chosen for a channel, or None if none was or the store cannot tell it now."""
@@ -292,20 +290,3 @@ class Responder:
             return await self._journals.health.read(self._store.channel_model(channel_id))
         except StoreError:
             return None
-
-    async def _read(self, job: _Job, chunks: ChatStream) -> None:
-        """Drain the socket as fast as the model talks."""
-        while batch := await chunks.read_batch():
-            for chunk in batch:
-                if chunk.content:
-                    if job.streamer.characters or chunk.content.strip():
-                        job.status.text_began()
-                        job.journal.append(chunk.content)
-                        job.streamer.feed(chunk.content)
-                elif chunk.thinking and not job.thought:
-                    job.thought = True
-                    job.status.say(f"💭 {code(job.model)} is thinking")
-                if chunk.done:
-                    job.last = chunk
-            if job.streamer.characters > MAX_REPLY_CHARACTERS:
-                return

@@ -18,10 +18,12 @@ class StatusTiming:
     Attributes:
         status_after: seconds without text after which a status message says what is going on.
         control_after: seconds after the first text at which the stop control appears; short answers get none.
+        long_after: seconds without a first word from a loaded model after which that is remarked upon.
     """
 
     status_after: float = 2.0
     control_after: float = 1.0
+    long_after: float = 30.0
 
 
 DISCORD_TIMING = StatusTiming()
@@ -51,11 +53,14 @@ class StatusTeller:
         self._has_text = False
         self._timer = asyncio.get_running_loop().call_later(timing.status_after, self._due)
 
-    def say(self, words: str) -> None:
-        """Set what is going on, for example ``waiting for llama3.2``; shown once it is due."""
+    def say(self, words: str, *, at_once: bool = False) -> None:
+        """Set what is going on, for example ``waiting for llama3.2``; shown once it is due, or *at_once*."""
         if words != self._words:
             self._words = words
             self._show()
+        if at_once and not self._is_due and not self._has_text:
+            self._timer.cancel()
+            self._due()
 
     def text_began(self) -> None:
         """Note that there is text: no status any more, the control in a moment."""

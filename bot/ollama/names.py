@@ -19,3 +19,8 @@ def canonical_name(name: str) -> str:
 def same_model(one: str, other: str) -> bool:
     """Return whether both names mean the same model (``llama3.2`` and ``llama3.2:latest`` do)."""
     return canonical_name(one) == canonical_name(other)
+
+
+def is_cloud_name(name: str) -> bool:
+    """Return whether Ollama hands questions to that model on to its cloud (``internal/modelref``)."""
+    return name.strip().lower().endswith((":cloud", "-cloud"))

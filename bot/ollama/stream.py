@@ -38,9 +38,9 @@ class ChatStream:
     """
 
     def __init__(self, response: aiohttp.ClientResponse, parse: ParseChunk, *, url: str, idle: float) -> None:
+        self.url = url
         self._response = response
         self._parse = parse
-        self._url = url
         self._idle = idle
         self._decoder = NDJSONDecoder()
         self._ready: deque[ChatChunk] = deque()
@@ -108,7 +108,7 @@ class ChatStream:
             if self._ended:  # closed by us while we read
                 return b""
             if self._failure is None:
-                self._failure = StreamCut(self._url, str(error) or type(error).__name__)
+                self._failure = StreamCut(self.url, str(error) or type(error).__name__)
             return _rescue(content)
 
     def _take(self, data: bytes) -> None:
@@ -121,7 +121,7 @@ class ChatStream:
             return
         self._accept(objects)
         if not data:
-            self._fail(StreamCut(self._url, "the answer ended without its last line", is_lost=False))
+            self._fail(StreamCut(self.url, "the answer ended without its last line", is_lost=False))
 
     def _accept(self, objects: list[Any]) -> None:
         """Append the chunks of *objects*, up to the last one or the first that is an error."""
@@ -129,11 +129,11 @@ class ChatStream:
             if self._ended:
                 return
             if type(line) is not dict:
-                self._fail(ProtocolError(self._url, "a line that is no object"))
+                self._fail(ProtocolError(self.url, "a line that is no object"))
             elif line.get("error") is not None:
-                self._fail(line_error(self._url, line))
+                self._fail(line_error(self.url, line))
             elif "choices" in line and not self._seen_object:
-                self._fail(NotOllama(self._url, "an OpenAI-style answer"))
+                self._fail(NotOllama(self.url, "an OpenAI-style answer"))
             else:
                 self._append(self._parse(line))
 
@@ -156,12 +156,12 @@ class ChatStream:
         """Return the error for a line that is not JSON: cut, foreign or broken."""
         foreign = foreign_line(error.line)
         if foreign:
-            return NotOllama(self._url, foreign)
+            return NotOllama(self.url, foreign)
         if at_end and (self._seen_object or error.line.lstrip().startswith(b"{")):
-            return StreamCut(self._url, "the answer ended within a line")
+            return StreamCut(self.url, "the answer ended within a line")
         if not self._seen_object and not error.line.lstrip().startswith(b"{"):
-            return NotOllama(self._url, error.line.decode("utf-8", "replace"))
-        return ProtocolError(self._url, str(error))
+            return NotOllama(self.url, error.line.decode("utf-8", "replace"))
+        return ProtocolError(self.url, str(error))
 
     def _check(self) -> None:
         """Give up if we have been waiting in vain or for too long, else look again soon."""
@@ -170,9 +170,9 @@ class ChatStream:
             return
         waited = 0.0 if self._waiting_since is None else self._loop.time() - self._waiting_since
         if waited and self._is_dead():
-            self._give_up(StreamCut(self._url, "the connection broke"))
+            self._give_up(StreamCut(self.url, "the connection broke"))
         elif waited >= self._idle:
-            self._give_up(IdleTimeout(self._url, self._idle))
+            self._give_up(IdleTimeout(self.url, self._idle))
         else:
             self._timer = self._loop.call_later(min(self._idle - waited, _CHECK_SECONDS), self._check)
 

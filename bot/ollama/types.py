@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from bot.ollama.names import is_cloud_name
+
 Role = Literal["system", "user", "assistant", "tool"]
 
 
@@ -287,7 +289,7 @@ def _named(answer: object) -> list[tuple[dict[str, Any], str]]:
 def _is_remote(entry: dict[str, Any], name: str) -> bool:
     if entry.get("remote_model") or entry.get("remote_host"):
         return True
-    return name.lower().endswith((":cloud", "-cloud"))
+    return is_cloud_name(name)
 
 
 def _parameters(text: str) -> tuple[tuple[str, str], ...]:

@@ -22,15 +22,17 @@ from bot import app
 from bot.bot import OllamaBot, Services
 from bot.config import Settings
 from bot.delivery import endpoint
+from bot.generation.retry import RetryPolicy
 from bot.generation.status import StatusTiming
 from bot.playground.discord import LimitSettings, LoopbackDiscord
 from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID
 from bot.playground.world import World
 from bot.streaming.bucket import Limits
 from bot.streaming.budget import EditBudget, GlobalRate
-from tests.scripted_ollama import ScriptedOllama
+from tests.scripted_ollama import ScriptedOllama, model_entry
 
 SCALE = 0.02  # 5 edits per 0.1 s
+RETRY = RetryPolicy(base=0.02, cap=0.04, within=1.0)
 STOP = "⏹️"
 CURSOR = "▌"
 
@@ -112,7 +114,7 @@ class Stack:
         endpoint.use_api(self.discord.api_url)
         budget = EditBudget(prior=Limits(5, 5.0 * SCALE), rate=GlobalRate(48, 1.0 * SCALE))
         timing = StatusTiming(status_after=0.05, control_after=0.05)
-        async with app.open_services(self.settings, budget=budget, timing=timing) as services:
+        async with app.open_services(self.settings, budget=budget, timing=timing, retry=RETRY) as services:
             content = self.world.state.message_content
             bot = OllamaBot(services, message_content=content, guild_ready_timeout=0.02)
             token = self.settings.discord_token
@@ -149,6 +151,11 @@ def make_settings(tmp_path: Path, ollama_url: str, token: str, **changes: Any) -
     return Settings(**(values | changes))
 
 
+def loaded(name: str, context_length: int = 8192) -> dict[str, Any]:
+    """An entry of ``/api/ps``."""
+    return model_entry(name, size_vram=2019393189, context_length=context_length, expires_at="2318-01-01T00:00:00Z")
+
+
 @contextlib.asynccontextmanager
 async def servers(tmp_path: Path, *, message_content: bool = True, **changes: Any) -> AsyncIterator[Stack]:
     """Discord and Ollama, without a bot yet; *changes* are settings."""
@@ -156,6 +163,7 @@ async def servers(tmp_path: Path, *, message_content: bool = True, **changes: An
     limits = LimitSettings(scale=SCALE)
     async with LoopbackDiscord(world, limits=limits) as discord, ScriptedOllama() as ollama:
         settings = make_settings(tmp_path, ollama.url, discord.token, **changes)
+        ollama.running = [loaded("llama3.2:latest", settings.num_ctx)]
         yield Stack(world, discord, ollama, settings)
 
 

@@ -13,7 +13,7 @@ from tests.whole.stack import Stack, running, talk
 
 @pytest.fixture
 async def stack(tmp_path: Path):
-    async with running(tmp_path) as stack:
+    async with running(tmp_path, resume_replies="off") as stack:
         yield stack
 
 
@@ -30,7 +30,8 @@ async def stack(tmp_path: Path):
     ],
 )
 async def test_a_failure_before_any_text_ends_in_a_sentence(stack: Stack, script, words: str):
-    stack.ollama.enqueue(script)
+    for _ in range(3):  # what may pass is asked again
+        stack.ollama.enqueue(script)
     stack.ask("Hello")
     [text] = await stack.answered()
     assert words in text

@@ -129,7 +129,8 @@ async def test_with_ollama_down_the_bot_comes_up_and_says_so(tmp_path: Path):
         await bot.logged("Invite: ")
         assert "cannot reach Ollama" in bot.log
         stack.ask("Hello")
-        assert "127.0.0.1:9" in await stack.shows("cannot reach Ollama")
+        await stack.shows("retrying (2 of 3)")
+        await stack.until(lambda: "127.0.0.1:9" in stack.texts()[-1], seconds=15)
 
 
 async def test_without_the_content_intent_it_is_not_asked_for_and_the_log_says_so(tmp_path: Path):

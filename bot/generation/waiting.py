@@ -1,0 +1,105 @@
+"""What a model does while nothing comes from it: is loaded, is busy, or answers nobody."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Self
+
+from bot.errors import OllamaError
+from bot.generation.describe import code
+from bot.generation.models import ModelCatalog
+from bot.generation.slots import SlotWatch, Wait
+from bot.ollama.client import OllamaClient
+from bot.ollama.names import same_model
+
+log = logging.getLogger(__name__)
+
+# Servers round a window up to whole blocks.
+_WINDOW_SLACK = 256
+
+
+class WaitWatch:
+    """Runs beside one request until its first byte, and says what it waits for; never delays it.
+
+    Use as an async context manager around the request. `/api/ps` is asked once,
+    *look_after* seconds on; whatever becomes of that question, the wait goes on.
+    A model that is still loading is not listed there (``server/sched.go``).
+    """
+
+    def __init__(
+        self,
+        client: OllamaClient,
+        catalog: ModelCatalog,
+        slots: SlotWatch,
+        wait: Wait,
+        *,
+        model: str,
+        num_ctx: int,
+        say: Callable[[str], None],
+        look_after: float,
+        long_after: float,
+    ) -> None:
+        self._client = client
+        self._catalog = catalog
+        self._slots = slots
+        self._wait = wait
+        self._model = model
+        self._num_ctx = num_ctx
+        self._say = say
+        self._look_after = look_after
+        self._long_after = long_after
+        self._task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._task = asyncio.create_task(self._watch(), name="wait-watch")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait((self._task,))
+            if not self._task.cancelled() and (error := self._task.exception()) is not None:
+                log.error("Watching a wait failed", exc_info=error)
+
+    async def _watch(self) -> None:
+        await asyncio.sleep(self._look_after)
+        if not self._catalog.is_remote(self._model):
+            is_loaded = await self._is_loaded()
+            if is_loaded is False:
+                self._say(f"⏳ loading {code(self._model)}")
+            elif is_loaded:
+                await asyncio.sleep(self._long_after)
+                self._say(f"⏳ waiting for {code(self._model)} (busy with someone else?)")
+            await self._watch_place()
+
+    async def _watch_place(self) -> None:
+        """Look now and then whether the model answers anybody."""
+        while True:
+            await asyncio.sleep(self._slots.after / 4)
+            if self._slots.is_stuck(self._model) and await self._is_loaded():
+                self._tell_stuck()
+
+    def _tell_stuck(self) -> None:
+        self._say(f"⏳ {code(self._model)} answers nobody; whoever hosts me finds the remedy in my log")
+        if self._slots.tell_once(self._model):
+            log.error(
+                "Model %s is loaded, but has answered none of several questions for %.0f minutes: its place in Ollama "
+                "is probably lost, as happens when a client leaves in the middle of an answer. Remedy: run "
+                "`ollama stop %s` on Ollama's machine (stop the waiting replies first), or restart Ollama",
+                self._model,
+                2 * self._slots.after / 60,
+                self._model,
+            )
+
+    async def _is_loaded(self) -> bool | None:
+        """Return whether the model is loaded with our window, None if the server does not tell."""
+        with contextlib.suppress(OllamaError):
+            for loaded in await self._client.ps():
+                if same_model(loaded.name, self._model):
+                    window = loaded.context_length
+                    return window is None or 0 <= window - self._num_ctx < _WINDOW_SLACK
+            return False
+        return None
