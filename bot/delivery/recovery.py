@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.conversation.journal import ReplyJournal
-from bot.conversation.records import PromptKind, PromptRecord, ReplyState, UnfinishedReply
+from bot.conversation.records import PromptKind, PromptRecord, ReplyMessage, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
 from bot.delivery.control import STOP_EMOJI
 from bot.delivery.http import Answer, Courier
@@ -70,11 +70,20 @@ class Connection:
     answer: AnswerAgain
 
 
-class _NoJournal:
-    """For what is in the journal already."""
+class _ClosingJournal:
+    """Notes the messages of a reply that is being closed: a kill may come now as well."""
+
+    def __init__(self, store: Store, reply_id: int) -> None:
+        self._store = store
+        self._reply_id = reply_id
 
     async def note(self, ordinal: int, *, channel_id: int, nonce: str, message_id: int | None, text: str) -> None:
-        """Do nothing."""
+        """Write one message's state down; a store that fails does not keep the reply from being closed."""
+        message = ReplyMessage(ordinal, channel_id, message_id, nonce, text)
+        try:
+            await self._store.write_down(self._reply_id, messages=[message])
+        except StoreError as error:
+            log.warning("Message %d of reply %d is not in the journal: %s", ordinal, self._reply_id, error)
 
 
 class _FixedPages:
@@ -225,7 +234,8 @@ class Recovery:
         page_limit = _PAGE_LIMIT - len(header)
         shown = [text.removeprefix(header.rstrip()).strip() for text in screen.texts]
         text, pages = self._final_pages(reply.text, shown, page_limit)
-        inner = _open_sink(connection.courier, _NoJournal(), lambda _: None, reply, screen)
+        journal = _ClosingJournal(self._store, reply.reply_id)
+        inner = _open_sink(connection.courier, journal, lambda _: None, reply, screen)
         sink = SteadfastSink(inner, connection.courier, reply.prompt.channel_id)
         streamer = ReplyStreamer(sink, pages, self._budget, max_messages=self._max_messages)
         streamer.feed(text)
