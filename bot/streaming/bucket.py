@@ -1,12 +1,12 @@
-"""One of Discord's rate-limit buckets as seen from here: what its headers taught, and when an edit is worth a token.
+"""One of Discord's rate-limit buckets as seen from here: what its headers taught, and when a request is worth a token.
 
 Discord has two kinds of limiter and names neither. In a *fixed* window, which
 starts with its first request, every request counts against the same end. A
 *leaky* one (GCRA) hands back one token at a time: ``Reset-After`` is the time
 until it is full again, and each request moves that moment by one token's worth.
-The second answer tells them apart for sure, the first one gives a good guess;
-until then the fixed kind is assumed, because assuming it of a leaky bucket
-costs a little lag, while the reverse costs refused requests.
+The first answer gives a good guess, the second tells them apart for sure; until
+then the fixed kind is assumed, because assuming it of a leaky bucket costs a
+little lag, while the reverse costs refused requests.
 
 Pure: times come in as numbers (seconds of one monotonic clock).
 """
@@ -18,19 +18,34 @@ from enum import Enum, IntEnum
 
 from bot.streaming.sink import RateHeaders
 
-# All figures below are in emissions (the seconds per token that a bucket can
+# The pace. Gaps are in emissions (the seconds per token that a bucket can
 # sustain, 1 s at Discord's usual 5 per 5 s), so that every limit is paced alike.
-#
-# In a fixed window the first edits of an answer come fast, since most answers
-# are short: the gap before each, counted from the edit before.
-_OPENING = (0.0, 0.11, 0.24)
-# In a fixed window the last token is kept for the ending until so long before
-# the window's end; then it is about to be replaced anyway.
-_RELEASE = 0.5
-# What a leaky bucket keeps back for the ending, in tokens.
-_RESERVE = 1.0
+# The figures were found with `python -m tests.benchmarks.simulate`: nobody knows
+# how long an answer will be, so each is a bargain between short and long ones.
+
 # No two edits of a bucket come closer than this: nobody reads faster.
 _MIN_GAP = 0.1
+# A fixed window's last token is kept for the ending until this share of a gap
+# before the window's end; then it is about to be replaced anyway.
+_RELEASE = 0.65
+# What a leaky bucket keeps back for the ending, in tokens, and what is left of
+# it when a page is complete: its last words are an ending, too.
+_RESERVE = 1.0
+_PAGE_RESERVE = 0.3
+# As long as a leaky bucket has something saved up beyond that, edits come
+# somewhat faster than it can sustain.
+_THRIFT = 0.8
+# A further message shows new text and costs no edit: it goes so long after the
+# request before, so that the last words of the full page can go first, and the
+# next edit so long after it.
+_OVERFLOW_GAP = 0.6
+_OVERFLOW_WAIT = 0.4
+_AFTER_OVERFLOW = 0.5
+
+# A refusal that the headers did not announce (edits of old messages, limits
+# shared with others) slows a bucket down by this factor, up to so many
+# emissions between two edits; every answer takes some of it back.
+_CAUTION, _MOST_CAUTION, _CONFIDENCE = 2.0, 10.0, 0.95
 
 
 class Kind(Enum):
@@ -41,14 +56,19 @@ class Kind(Enum):
     LEAKY = "leaky"
 
 
+# The first edits of an answer come fast, since most are short: the gap before each.
+_OPENING = {Kind.UNKNOWN: (0.15, 0.25), Kind.FIXED: (0.15, 0.25), Kind.LEAKY: (0.15, 0.15)}
+
+
 class Urgency(IntEnum):
     """What a request is for; the smaller goes first."""
 
-    FIRST = 0  # the first visible text, a new message
+    FIRST = 0  # the first visible text
     FINAL = 1  # the ending: last words, cursor gone
-    PAGE = 2  # a page that is complete and will not change again
-    EDIT = 3  # the growing page
-    STATUS = 4  # a word on what is going on, before there is any text
+    OVERFLOW = 2  # a further message while the text goes on
+    PAGE = 3  # a page that is complete and will not change again
+    EDIT = 4  # the growing page
+    STATUS = 5  # a word on what is going on, before there is any text
 
 
 @dataclass(slots=True)
@@ -76,10 +96,13 @@ class BucketState:
         self.blocked_until = 0.0
         self.last = float("-inf")  # when the latest token was spent
         self.in_flight = 0
+        self._last_before = float("-inf")
+        self._caution = 0.0  # emissions between two edits, at least
         self._remaining = prior.limit  # fixed: in the window that ends at _reset_at
         self._reset_at = float("-inf")  # fixed: the window's end; leaky: when it is full again
         self._window_start = float("-inf")  # fixed: when its first request went
         self._sample: tuple[float, int] | None = None  # the latest answer's reset moment and remaining
+        self._quickest = float("inf")  # the shortest round trip so far
 
     @property
     def emission(self) -> float:
@@ -103,7 +126,7 @@ class BucketState:
             self._sample = None
         else:
             self._remaining -= 1
-        self.last = now
+        self._last_before, self.last = self.last, now
         self.in_flight += 1
 
     def free_at(self, now: float) -> float:
@@ -115,53 +138,72 @@ class BucketState:
             return earliest
         return self._reset_at
 
-    def due(self, urgency: Urgency, edits: int, now: float) -> float:
+    # ------------------------------------------------------------ the pace
+
+    def due(
+        self,
+        urgency: Urgency,
+        edits: int,
+        now: float,
+        shown_at: float = float("-inf"),
+        asked_at: float = float("-inf"),
+    ) -> float:
         """Return when a request of that urgency is worth its token.
 
         *edits* is how many edits its reply has had: the first ones come fast.
+        *shown_at* is when the reply's latest request went, of whatever bucket,
+        *asked_at* when this one was wanted first.
         """
         free = self.free_at(now)
         if urgency <= Urgency.FINAL:
             return free
-        pace = self._leaky_pace(urgency) if self.kind is Kind.LEAKY else self._fixed_pace(urgency, edits, now)
-        return max(free, pace, self.last + _MIN_GAP * self.emission)
-
-    def _leaky_pace(self, urgency: Urgency) -> float:
-        """Spend what is saved up quickly, then settle at one per emission, always keeping the reserve."""
-        # the moment at which the reserve is there besides the token to spend
-        reserve_whole = self._reset_at - (self.limit - 1 - _RESERVE) * self.emission
-        if urgency is Urgency.PAGE or self.last == float("-inf"):
-            return reserve_whole
-        spendable = max(0.0, self.tokens(self.last) - _RESERVE)
-        saved = spendable / max(1.0, self.limit - _RESERVE)
-        return max(reserve_whole, self.last + self.emission * (1 - saved) ** 2)
-
-    def _fixed_pace(self, urgency: Urgency, edits: int, now: float) -> float:
-        """Spread the window's tokens over what is left of it, the last one for the end of the window."""
-        if now >= self._reset_at:
-            return now
-        release = self._reset_at - _RELEASE * self.emission
-        spendable = self._remaining - 1
-        if spendable < 1:
-            return release if self._remaining else self._reset_at
+        if urgency is Urgency.OVERFLOW:
+            return max(free, shown_at + _OVERFLOW_GAP * self.emission, asked_at + _OVERFLOW_WAIT * self.emission)
+        soonest = max(free, self.last + max(_MIN_GAP, self._caution) * self.emission)
         if urgency is Urgency.PAGE:
-            return now
-        if edits < len(_OPENING) and spendable > 1:
-            return self.last + _OPENING[edits] * self.emission
-        return self.last + (release - self.last) / (spendable + 1)
+            return max(soonest, self._saved(1 + _PAGE_RESERVE))
+        return max(soonest, self._pace(edits, shown_at))
+
+    def _pace(self, edits: int, shown_at: float) -> float:
+        """Return when the next edit goes in a steady run of them."""
+        opening = _OPENING[self.kind]
+        is_opening = edits < len(opening)
+        gap = opening[edits] if is_opening else _AFTER_OVERFLOW
+        after_shown = shown_at + gap * self.emission
+        if self.kind is Kind.LEAKY:
+            pace = after_shown if is_opening else self.last + _THRIFT * self.emission
+            return max(pace, after_shown, self._saved(1 + _RESERVE))
+        if self.last >= self._reset_at or self.limit == 1 or (is_opening and self._remaining > 2):
+            return after_shown
+        return max(after_shown, self._spread())
+
+    def _spread(self) -> float:
+        """Return when the next edit goes if a fixed window's tokens are spread evenly over what is left of it."""
+        gap = (self._reset_at - self.last) / (self._remaining + _RELEASE)
+        return min(self.last + gap, self._reset_at)
+
+    def _saved(self, tokens: float) -> float:
+        """Return when a leaky bucket holds so many tokens; a fixed one has them or not."""
+        if self.kind is not Kind.LEAKY:
+            return float("-inf")
+        return self._reset_at - max(0.0, self.limit - tokens) * self.emission
+
+    # ------------------------------------------------------------ what answers teach
 
     def observe(self, headers: RateHeaders, sent_at: float, received_at: float) -> None:
         """Learn from an answer's headers.
 
-        ``Reset-After`` was true when the server counted the request, somewhere
-        between *sent_at* and *received_at*; as the next request travels as long,
-        the way there cancels out but for jitter, which the margin covers.
+        ``Reset-After`` was true when the server counted the request. That may
+        have been as late as *received_at*, while the next one may be as quick
+        as the quickest so far: reckoning so, jitter never costs a refusal.
         """
         self.in_flight = max(0, self.in_flight - 1)
+        self._caution *= _CONFIDENCE if self._caution > 1 else 0
+        travel = received_at - sent_at
+        self._quickest = min(self._quickest, travel)
         if sent_at < self._window_start:
             return  # an answer from the window before says nothing about this one
-        travel = received_at - sent_at
-        reset_at = sent_at + min(travel, 0.25 * travel + 0.02) + headers.reset_after
+        reset_at = received_at - self._quickest / 2 + headers.reset_after
         self._learn(headers, reset_at, sent_at)
         self.limit = max(1, headers.limit)
         if self.kind is Kind.LEAKY:
@@ -179,15 +221,25 @@ class BucketState:
         previous = self._sample
         if previous is not None and headers.remaining < previous[1] and sent_at < previous[0]:
             moved = reset_at - previous[0]
-            self.kind = Kind.LEAKY if moved > 0.5 * self.emission else Kind.FIXED
-        elif self.kind is Kind.UNKNOWN and headers.limit == self.limit and used == 1:
-            self.kind = Kind.LEAKY if headers.reset_after < 0.5 * self.period else Kind.UNKNOWN
+            least = headers.reset_after / used  # a token's worth, if the bucket leaks
+            if moved > 0.5 * least:
+                self.kind = Kind.LEAKY
+                most = headers.reset_after / max(1, used - 1)
+                self.period = headers.limit * min(max(moved, least), most)
+            else:
+                self.kind = Kind.FIXED
+        elif used == 1 and headers.reset_after > 0 and self.kind is not Kind.FIXED:
+            is_leaky = headers.limit > 1 and headers.reset_after < 1.25 * self.period / self.limit
+            self.kind = Kind.LEAKY if is_leaky and headers.limit == self.limit else Kind.UNKNOWN
         if used == 1 and headers.reset_after > 0:
             self.period = headers.reset_after * (headers.limit if self.kind is Kind.LEAKY else 1)
+        elif self.kind is not Kind.LEAKY:
+            self.period = max(self.period, headers.reset_after)
 
     def refused(self, retry_after: float, now: float) -> None:
         """Note a 429: nothing goes for *retry_after* seconds, and what was saved up is gone."""
         self.in_flight = max(0, self.in_flight - 1)
+        self._caution = min(_MOST_CAUTION, max(1.0, self._caution) * _CAUTION)
         self.blocked_until = max(self.blocked_until, now + retry_after)
         if self.kind is Kind.LEAKY:
             self._reset_at = self.blocked_until + (self.limit - 1) * self.emission
@@ -201,6 +253,7 @@ class BucketState:
     def give_back(self) -> None:
         """Take the latest token back: its request was never sent."""
         self.in_flight = max(0, self.in_flight - 1)
+        self.last = self._last_before
         if self.kind is Kind.LEAKY:
             self._reset_at -= self.emission
         else:

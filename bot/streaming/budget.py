@@ -8,10 +8,11 @@ on showing nothing new is wasted, so the streamer asks for a turn only when it
 has something to show.
 
 A writer asks for a `Ticket` and waits for it. Within a bucket the most urgent
-ticket goes first, then the reply whose last edit is longest ago, so that replies
-in one channel share its edits equally. Between buckets the most urgent goes
-first, then the one that was due first, so that no channel starves. Some of the
-global rate is left to more urgent requests: an ending never waits for an edit.
+ticket goes first, then the reply whose last turn is longest ago, so that replies
+in one channel share its edits equally. Where the global rate binds, the same
+order holds between buckets, so that no channel starves. Some of the global rate
+is left to more urgent requests: an ending never waits for an edit. Requests
+outside any reply yield to all of them, but never starve.
 """
 
 from __future__ import annotations
@@ -26,14 +27,17 @@ from dataclasses import dataclass
 from bot.streaming.bucket import BucketState, Kind, Limits, Urgency
 from bot.streaming.sink import Bucket, RateHeaders
 
-# Discord's global limit is 50 in a second; two stay free for what is not counted
-# here (the gateway's address, a clock that jitters on the way).
+# Discord's global limit is 50 in a second. Two stay free for what is not counted
+# here (the gateway's address), and the second is taken a little longer, since
+# some requests travel faster than others.
 GLOBAL_LIMIT = 48
-GLOBAL_PERIOD = 1.0
+GLOBAL_PERIOD = 1.04
 # What each urgency leaves of the global limit to the more urgent ones.
-_LEAVES = {Urgency.FIRST: 0, Urgency.FINAL: 0, Urgency.PAGE: 2, Urgency.EDIT: 4, Urgency.STATUS: 8}
-# What typing indicators, reactions and commands leave.
+_LEAVES = {Urgency.FIRST: 0, Urgency.FINAL: 0, Urgency.OVERFLOW: 0, Urgency.PAGE: 2, Urgency.EDIT: 4, Urgency.STATUS: 8}
+# What typing indicators, reactions and commands leave; but one of them goes at
+# least every so many seconds.
 _OTHERS_LEAVE = 12
+_OTHERS_EVERY = 0.25
 # Buckets that nobody used for so long (seconds) are forgotten.
 _FORGET_AFTER = 600.0
 
@@ -61,6 +65,8 @@ class Ticket:
     granted: asyncio.Future[float]
     serial: int
     version: int = 0
+    asked_at: float = float("-inf")
+    last_before: float = float("-inf")  # the lane's, before this ticket was granted
 
 
 class GlobalRate:
@@ -85,10 +91,10 @@ class GlobalRate:
         """Count a request that goes at *now*."""
         self._spent.append(now)
 
-    def give_back(self) -> None:
-        """Take the latest turn back: it was not used."""
-        if self._spent:
-            self._spent.pop()
+    def give_back(self, at: float) -> None:
+        """Take the turn that was spent at *at* back: it was not used."""
+        if at in self._spent:
+            self._spent.remove(at)
 
 
 class EditBudget:
@@ -107,6 +113,7 @@ class EditBudget:
         call_at: Callable[[float, Callable[[], None]], asyncio.TimerHandle] | None = None,
     ) -> None:
         self._prior = prior or Limits()
+        self._priors: dict[Hashable, Limits] = {}  # by family of buckets
         self.rate = rate or GlobalRate()
         self._clock = clock
         self._call_at = call_at
@@ -114,6 +121,7 @@ class EditBudget:
         self._waiting: dict[Hashable, list[Ticket]] = {}
         self._due: list[tuple[float, int, Ticket, int]] = []  # heads of buckets, not due yet
         self._ready: list[tuple[Urgency, float, int, Ticket, int]] = []  # due, waiting for the global rate
+        self._others_last = float("-inf")  # when one of them went
         self._others: deque[asyncio.Future[None]] = deque()
         self._serial = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
@@ -128,13 +136,13 @@ class EditBudget:
         state = self._buckets.get(key)
         if state is None:
             self._forget_idle()
-            state = self._buckets[key] = BucketState(self._prior)
+            state = self._buckets[key] = BucketState(self._priors.get(_family(key), self._prior))
         return state
 
     def request(self, lane: Lane, bucket: Bucket, urgency: Urgency) -> Ticket:
         """Ask for a turn; its future's result is the moment it was granted."""
         future: asyncio.Future[float] = asyncio.get_running_loop().create_future()
-        ticket = Ticket(lane, bucket, urgency, future, next(self._serial))
+        ticket = Ticket(lane, bucket, urgency, future, next(self._serial), asked_at=self.now())
         self._waiting.setdefault(bucket.key, []).append(ticket)
         self._refresh(bucket.key)
         self._dispatch()
@@ -156,18 +164,11 @@ class EditBudget:
             self._refresh(ticket.bucket.key)
             self._dispatch()
 
-    def free_now(self, bucket: Bucket, urgency: Urgency) -> bool:
-        """Tell whether a request of that urgency would go at once."""
-        now = self.now()
-        if self._waiting.get(bucket.key) or self.bucket(bucket.key).due(urgency, 99, now) > now:
-            return False
-        return not bucket.bound_globally or self.rate.free_at(now, _LEAVES[urgency]) <= now
-
     async def others_turn(self) -> None:
         """Wait until a request outside any reply (typing, a reaction, a command) may go."""
         now = self.now()
-        if not self._others and self.rate.free_at(now, _OTHERS_LEAVE) <= now:
-            self.rate.spend(now)
+        if not self._others and self._others_free_at(now) <= now:
+            self._spend_other(now)
             return
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._others.append(turn)
@@ -178,8 +179,8 @@ class EditBudget:
         """Learn from the headers of a request's answer."""
         state = self.bucket(key)
         state.observe(headers, sent_at, received_at)
-        if state.kind is not Kind.UNKNOWN:
-            self._prior = Limits(state.limit, state.period, state.kind)
+        if state.kind is not Kind.UNKNOWN and state.limit == self._prior.limit:
+            self._priors[_family(key)] = Limits(state.limit, state.period, state.kind)
         self._refresh(key)
         self._dispatch()
 
@@ -197,12 +198,14 @@ class EditBudget:
         """Note a 429 that binds the whole bot."""
         self.rate.blocked_until = max(self.rate.blocked_until, self.now() + retry_after)
 
-    def give_back(self, bucket: Bucket) -> None:
+    def give_back(self, ticket: Ticket) -> None:
         """Return a granted turn that was not used after all."""
-        self.bucket(bucket.key).give_back()
-        if bucket.bound_globally:
-            self.rate.give_back()
-        self._refresh(bucket.key)
+        self.bucket(ticket.bucket.key).give_back()
+        if ticket.bucket.bound_globally:
+            self.rate.give_back(ticket.granted.result())
+        ticket.lane.edits -= 1
+        ticket.lane.last = ticket.last_before
+        self._refresh(ticket.bucket.key)
         self._dispatch()
 
     def lost(self, key: Hashable) -> None:
@@ -225,63 +228,66 @@ class EditBudget:
         head = min(waiting, key=lambda t: (t.urgency, t.lane.last, t.serial))
         for ticket in waiting:
             ticket.version += 1  # what lies in the heaps for this bucket is void now
-        due = self.bucket(key).due(head.urgency, head.lane.edits, self.now())
+        due = self.bucket(key).due(head.urgency, head.lane.edits, self.now(), head.lane.last, head.asked_at)
         heapq.heappush(self._due, (due, head.serial, head, head.version))
 
     def _dispatch(self) -> None:
         """Grant what may go now; set the timer for what may go next."""
         now = self.now()
         while self._due and self._due[0][0] <= now:
-            due, serial, ticket, version = heapq.heappop(self._due)
-            if version == ticket.version and not ticket.granted.done():
-                heapq.heappush(self._ready, (ticket.urgency, due, serial, ticket, version))
-        later = self._grant_ready(now)
-        later = min(later, self._grant_others(now))
+            _, serial, ticket, version = heapq.heappop(self._due)
+            if version != ticket.version or ticket.granted.done():
+                continue
+            if ticket.bucket.bound_globally:
+                heapq.heappush(self._ready, (ticket.urgency, ticket.lane.last, serial, ticket, version))
+            else:
+                self._grant(ticket, now)
+        later = min(self._grant_ready(now), self._grant_others(now))
         if self._due:
             later = min(later, self._due[0][0])
         self._wake_at(later)
 
     def _grant_ready(self, now: float) -> float:
-        """Grant due tickets in order; return when the global rate allows the first that had to wait."""
-        blocked_at = float("inf")
-        held: list[tuple[Urgency, float, int, Ticket, int]] = []
+        """Grant due tickets in order; return when the global rate allows the first that has to wait."""
         while self._ready:
-            entry = heapq.heappop(self._ready)
-            ticket = entry[3]
-            if entry[4] != ticket.version or ticket.granted.done():
-                continue
-            if ticket.bucket.bound_globally:
+            _, _, _, ticket, version = self._ready[0]
+            if version == ticket.version and not ticket.granted.done():
                 free = self.rate.free_at(now, _LEAVES[ticket.urgency])
                 if free > now:
-                    # everything behind it is no more urgent, but interaction routes are exempt
-                    blocked_at = min(blocked_at, free)
-                    held.append(entry)
-                    continue
-            self._grant(ticket, now)
-        for entry in held:
-            heapq.heappush(self._ready, entry)
-        return blocked_at
+                    return free  # what is behind it is no more urgent
+                self.rate.spend(now)
+                self._grant(ticket, now)
+            heapq.heappop(self._ready)
+        return float("inf")
 
     def _grant(self, ticket: Ticket, now: float) -> None:
         key = ticket.bucket.key
         self._waiting[key].remove(ticket)
         self.bucket(key).spend(now)
-        if ticket.bucket.bound_globally:
-            self.rate.spend(now)
+        ticket.last_before = ticket.lane.last
         ticket.lane.edits += 1
         ticket.lane.last = now
         ticket.granted.set_result(now)
         self._refresh(key)
+
+    def _others_free_at(self, now: float) -> float:
+        """Return when a request outside any reply may go: when there is plenty, or when they waited long enough."""
+        patient = self.rate.free_at(now, _OTHERS_LEAVE)
+        return min(patient, max(self.rate.free_at(now), self._others_last + _OTHERS_EVERY))
+
+    def _spend_other(self, now: float) -> None:
+        self.rate.spend(now)
+        self._others_last = now
 
     def _grant_others(self, now: float) -> float:
         while self._others:
             if self._others[0].done():
                 self._others.popleft()
                 continue
-            free = self.rate.free_at(now, _OTHERS_LEAVE)
+            free = self._others_free_at(now)
             if free > now:
                 return free
-            self.rate.spend(now)
+            self._spend_other(now)
             self._others.popleft().set_result(None)
         return float("inf")
 
@@ -298,3 +304,8 @@ class EditBudget:
     def _on_timer(self) -> None:
         self._timer, self._timer_at = None, float("inf")
         self._dispatch()
+
+
+def _family(key: Hashable) -> Hashable:
+    """Return what siblings have in common: a bucket's key is its kind and whose it is."""
+    return key[0] if isinstance(key, tuple) and key else None

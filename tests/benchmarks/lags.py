@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from tests.benchmarks.streams import is_growing, numbers
 
@@ -49,7 +50,7 @@ class ReplyTrace:
         shown = [number for page, _ in self.pages.values() for number in page]
         missing = len(self.emitted) - len(set(shown))
         doubled = len(shown) - len(set(shown))
-        disordered = sum(b < a for a, b in zip(shown, shown[1:], strict=False))
+        disordered = sum(b < a for a, b in pairwise(shown))
         return missing + doubled + disordered
 
     @property

@@ -34,9 +34,9 @@ from __future__ import annotations
 
 import functools
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from typing import Literal
@@ -82,13 +82,26 @@ def best(
     return Optimum(mean, round_trip / 2, round_trip / 2)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _best_mean(
     count: int, rate: float, kind: str, breaks: tuple[int, ...], limit: int, period: float, round_trip: float
 ) -> float:
     stream = _Stream(count, 1 / rate, breaks, round_trip)
     search = _fixed if kind == "fixed" else _leaky
     return search(stream, limit, period) / count + round_trip / 2
+
+
+def between(counts: Sequence[int], lag: Callable[[int], float], nodes: int = 16) -> list[float]:
+    """Return *lag* of each count, computed for *nodes* counts and interpolated linearly."""
+    low, high = min(counts), max(counts)
+    at = sorted({round(low + (high - low) * i / (nodes - 1)) for i in range(nodes)})
+    lags = [lag(count) for count in at]
+    result = []
+    for count in counts:
+        i = max(1, min(bisect_left(at, count), len(at) - 1)) if len(at) > 1 else 0
+        share = (count - at[i - 1]) / (at[i] - at[i - 1]) if i else 0.0
+        result.append(lags[i - 1] + share * (lags[i] - lags[i - 1]) if i else lags[0])
+    return result
 
 
 def shared_mean(own: float, running: float, rate: float = 50.0, round_trip: float = 0.08) -> float:

@@ -1,0 +1,224 @@
+"""What is worth showing next: the text there is, against what Discord shows of it.
+
+Pure. A plan names at most two requests at a time, an edit and a post: they are
+counted in different buckets, and whichever may go first goes. What a request
+shows is composed when its turn has come, so that it is the newest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from bot.streaming.bucket import Urgency
+from bot.streaming.sink import File
+
+
+class Pages(Protocol):
+    """What is needed of a splitter (`bot.streaming.splitter.Splitter`)."""
+
+    @property
+    def closed(self) -> Sequence[str]:
+        """Pages that never change again."""
+        ...
+
+    def feed(self, text: str) -> None:
+        """Append text."""
+        ...
+
+    def finish(self, footer: str = "") -> None:
+        """Close the last page, our own line at its end."""
+        ...
+
+    def tail(self) -> str:
+        """Return the open page as it may be shown now."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One request that would bring the screen closer to the text.
+
+    Attributes:
+        ordinal: the message it posts or edits.
+        urgency: what it is for.
+        is_post: whether it makes a new message.
+        is_status: whether it says what is going on instead of showing text.
+        text: what it shows; empty until it is composed.
+        file: to be attached.
+    """
+
+    ordinal: int
+    urgency: Urgency
+    is_post: bool = False
+    is_status: bool = False
+    text: str = ""
+    file: File | None = None
+
+
+class ReplyPlan:
+    """A reply's text and what is on screen of it.
+
+    *max_messages* bounds the messages of a reply: past it the last message
+    counts characters, and the whole text comes as a file at the end.
+    """
+
+    def __init__(self, pages: Pages, max_messages: int) -> None:
+        self._pages = pages
+        self._max_messages = max_messages
+        self._shown: list[str] = []  # what Discord shows, by ordinal
+        self._settled = 0  # messages below this ordinal show their final page
+        self._gone: set[int] = set()  # messages that somebody deleted
+        self._status_shown = False  # message 0 holds a status, not text
+        self._attached = False
+        self._status = ""
+        self._footer = ""
+        self._text: list[str] = []
+        self._tail = ""  # the open page as last rendered
+        self._is_stale = False  # text came since then
+        self.characters = 0
+        self.is_ended = False
+        self._is_quiet = False
+
+    @property
+    def text(self) -> str:
+        """The model's text so far, as it wrote it."""
+        return "".join(self._text)
+
+    @property
+    def messages(self) -> int:
+        """How many messages the reply has on screen."""
+        return len(self._shown)
+
+    def feed(self, text: str) -> bool:
+        """Append the model's *text*; return whether it completed a page."""
+        closed = len(self._pages.closed)
+        self._text.append(text)
+        self.characters += len(text)
+        self._pages.feed(text)
+        self._is_stale = True
+        return len(self._pages.closed) != closed
+
+    def status(self, line: str) -> bool:
+        """Set what is going on; return whether that is new."""
+        is_new, self._status = line != self._status, line
+        return is_new
+
+    def end(self, footer: str, *, quiet: bool) -> None:
+        """Close the last page with *footer*; if *quiet*, nothing is posted for its sake."""
+        self._is_quiet = quiet and not self.characters
+        self.is_ended = True
+        self._footer = footer
+        self._pages.finish(footer)
+        self._is_stale = True
+
+    # ------------------------------------------------------------ what came of a request
+
+    def note(self, step: Step, text: str) -> None:
+        """Note that *step* was carried out; Discord shows *text* for it."""
+        if step.is_post:
+            self._shown.append(text)
+        else:
+            self._shown[step.ordinal] = text
+        if step.file is not None:
+            self._attached = True
+        if step.ordinal == 0:
+            self._status_shown = step.is_status
+
+    def note_gone(self, ordinal: int) -> None:
+        """Note that somebody deleted that message: it is not edited any more."""
+        self._gone.add(ordinal)
+
+    # ------------------------------------------------------------ what is worth showing
+
+    def wanted(self) -> list[Step]:
+        """Return what would show something new, not composed: nothing, or an edit, or a post, or an edit and a post."""
+        if self._is_quiet and not self._shown:
+            return []
+        closed = self._pages.closed
+        if len(closed) >= self._max_messages and len(closed) + bool(self._open_page()) > self._max_messages:
+            return self._wanted_overlong()
+        edit = self._stale_page(len(closed)) or self._growing_page(len(closed))
+        post = self._next_post(len(closed))
+        return [step for step in (edit, post) if step is not None] or self._wanted_status()
+
+    def compose(self, step: Step) -> Step | None:
+        """Return *step* with the newest text, or None if it shows nothing new after all."""
+        if step.is_status or step.text:
+            return step
+        closed = self._pages.closed
+        text = closed[step.ordinal] if step.ordinal < len(closed) else self._open_page()
+        if not text or (not step.is_post and self._shows(step.ordinal, text)):
+            return None
+        return replace(step, text=text)
+
+    def _open_page(self) -> str:
+        if self._is_stale:
+            self._tail = self._pages.tail()
+            self._is_stale = False
+        return self._tail
+
+    def _shows(self, ordinal: int, text: str) -> bool:
+        return self._shown[ordinal] == text or ordinal in self._gone
+
+    def _stale_page(self, count: int) -> Step | None:
+        """Return the edit that gives the first unfinished message of the first *count* its final page."""
+        closed = self._pages.closed
+        known = min(count, len(self._shown))
+        while self._settled < known and self._shows(self._settled, closed[self._settled]):
+            self._settled += 1
+        if self._settled >= known:
+            return None
+        is_first = self._settled == 0 and self._status_shown
+        urgency = Urgency.FIRST if is_first else Urgency.FINAL if self.is_ended else Urgency.PAGE
+        return Step(self._settled, urgency)
+
+    def _growing_page(self, ordinal: int) -> Step | None:
+        """Return the edit that shows more of the open page, if it is on screen."""
+        if self.is_ended or len(self._shown) <= ordinal or ordinal in self._gone:
+            return None
+        if ordinal == 0 and self._status_shown:
+            return Step(0, Urgency.FIRST) if self._open_page() else None
+        return Step(ordinal, Urgency.EDIT) if self._is_stale or self._shown[ordinal] != self._tail else None
+
+    def _next_post(self, closed: int) -> Step | None:
+        ordinal = len(self._shown)
+        if ordinal > closed or (ordinal == closed and not self._open_page()):
+            return None
+        return Step(ordinal, Urgency.OVERFLOW if ordinal and not self.is_ended else Urgency.FIRST, is_post=True)
+
+    def _wanted_status(self) -> list[Step]:
+        if not self._status or self.is_ended:
+            return []
+        if not self._shown:
+            return [Step(0, Urgency.STATUS, is_post=True, is_status=True, text=self._status)]
+        if self._status_shown and not self._shows(0, self._status):
+            return [Step(0, Urgency.STATUS, is_status=True, text=self._status)]
+        return []
+
+    # ------------------------------------------------------------ more text than messages
+
+    def _wanted_overlong(self) -> list[Step]:
+        """Show the first pages, count characters in the last message, attach everything at the end."""
+        full = self._max_messages - 1
+        steps = [step for step in (self._stale_page(full),) if step is not None]
+        ordinal = len(self._shown)
+        if ordinal < full:
+            steps.append(Step(ordinal, Urgency.FIRST if self.is_ended else Urgency.OVERFLOW, is_post=True))
+        elif ordinal == full:
+            steps.append(Step(full, Urgency.OVERFLOW, is_post=True, text=self._overlong_line()))
+        elif not steps and self.is_ended and not self._attached and full not in self._gone:
+            steps.append(Step(full, Urgency.FINAL, text=self._overlong_line(), file=self._whole()))
+        elif not steps and not self.is_ended and not self._shows(full, self._overlong_line()):
+            steps.append(Step(full, Urgency.STATUS, text=self._overlong_line()))
+        return steps
+
+    def _whole(self) -> File:
+        return File("reply.md", self.text.encode())
+
+    def _overlong_line(self) -> str:
+        if self.is_ended:
+            lines = [f"-# the whole answer, {self.characters:,} characters, is in the attached file", self._footer]
+            return "\n".join(line for line in lines if line)
+        return f"-# too long for {self._max_messages} messages: {self.characters:,} characters so far, a file follows ▌"
