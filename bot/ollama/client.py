@@ -6,6 +6,7 @@ import asyncio
 import base64
 import ipaddress
 import logging
+import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from bot.errors import FirstByteTimeout, NotOllama, OllamaError, ProtocolError, StreamCut
+from bot.errors import FirstByteTimeout, NotOllama, OllamaError, OllamaUnreachable, ProtocolError
 from bot.ollama.failures import connection_error, error_text, foreign_line, status_error
 from bot.ollama.ndjson import NDJSONError, decode_json
 from bot.ollama.requests import KeepAlive, Think, chat_body, generate_body
@@ -44,6 +45,7 @@ _TAGS_SECONDS = 10.0
 _PS_SECONDS = 15.0
 _SHOW_SECONDS = 30.0
 _UNLOAD_SECONDS = 30.0
+_STALE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Timeouts:
 
     Attributes:
         connect: for name lookup, TCP and TLS together.
-        first_byte: for the headers, which come after queue, load and prefill.
+        first_byte: for the headers, which come after queue, load and prefill; again for the first
+            object, should a gateway send the headers at once.
         idle: between the objects of an answer.
     """
 
@@ -219,7 +222,7 @@ class OllamaClient:
     ) -> AsyncIterator[ChatStream]:
         async with self._within(self._timeouts.first_byte):
             response = await self._request("POST", path, body, model)
-        stream = ChatStream(response, parse, url=self.url, idle=self._timeouts.idle)
+        stream = ChatStream(response, parse, url=self.url, idle=self._timeouts.idle, first=self._timeouts.first_byte)
         try:
             yield stream
         finally:
@@ -241,7 +244,7 @@ class OllamaClient:
             try:
                 data = await _read_capped(response, _MAX_ANSWER_BYTES)
             except (aiohttp.ClientError, OSError) as error:
-                raise StreamCut(self.url, str(error)) from error
+                raise OllamaUnreachable(self.url, f"the connection broke within the answer: {error}") from error
             finally:
                 response.close()
         return self._object(data, needs)
@@ -280,12 +283,19 @@ class OllamaClient:
         raise status_error(self.url, response.status, response.headers, await _error_body(response), model)
 
     async def _send_twice(self, method: str, path: str, body: dict[str, Any] | None) -> aiohttp.ClientResponse:
-        """Send a request, and once more if the connection was closed before a byte of the answer."""
+        """Send a request, and once more if the connection was closed before a byte of the answer.
+
+        A connection that was closed later was none that had gone stale: the
+        server worked on the request, and may not have survived that.
+        """
+        sent_at = time.monotonic()
         try:
             return await self._send(method, path, body)
         except aiohttp.ClientConnectorError:
             raise
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientConnectionResetError, aiohttp.ClientOSError) as error:
+            if time.monotonic() - sent_at > _STALE_SECONDS:
+                raise
             _log.info("connection to %s closed before an answer, trying once more: %s", self.url, error)
             return await self._send(method, path, body)
 

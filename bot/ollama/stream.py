@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import aiohttp
 
-from bot.errors import IdleTimeout, NotOllama, OllamaError, ProtocolError, StreamCut
+from bot.errors import FirstByteTimeout, IdleTimeout, NotOllama, OllamaError, ProtocolError, StreamCut
 from bot.ollama.failures import foreign_line, line_error
 from bot.ollama.ndjson import NDJSONDecoder, NDJSONError
 from bot.ollama.types import ChatChunk
@@ -26,7 +26,7 @@ class ChatStream:
     Whatever arrived before a failure is yielded first; then the failure is
     raised: `StreamError` for an error line, `StreamCut` for an end without
     ``done``, `IdleTimeout` when no whole object came for *idle* seconds while
-    we waited, `NotOllama` or `ProtocolError` for what is no answer of Ollama's.
+    we waited (`FirstByteTimeout` if none had come yet), `NotOllama` or `ProtocolError` for what is no answer of Ollama's.
     What comes after ``done`` is not read.
 
     Args:
@@ -35,13 +35,17 @@ class ChatStream:
         url: the server's address for errors.
         idle: seconds without a whole object after which we give up. Bytes that
             complete nothing do not count, so a trickle cannot go on for ever.
+        first: the same until the first object: the model may be loading.
     """
 
-    def __init__(self, response: aiohttp.ClientResponse, parse: ParseChunk, *, url: str, idle: float) -> None:
+    def __init__(
+        self, response: aiohttp.ClientResponse, parse: ParseChunk, *, url: str, idle: float, first: float | None = None
+    ) -> None:
         self.url = url
         self._response = response
         self._parse = parse
         self._idle = idle
+        self._first = idle if first is None else first
         self._decoder = NDJSONDecoder()
         self._ready: deque[ChatChunk] = deque()
         self._failure: OllamaError | None = None
@@ -90,7 +94,7 @@ class ChatStream:
         """Read until there is a chunk or the end."""
         self._waiting_since = self._loop.time()
         if self._timer is None and not self._ended:
-            self._timer = self._loop.call_later(min(self._idle, _CHECK_SECONDS), self._check)
+            self._timer = self._loop.call_later(min(self._limit, _CHECK_SECONDS), self._check)
         try:
             while not self._ready and not self._ended:
                 self._take(await self._read())
@@ -171,10 +175,15 @@ class ChatStream:
         waited = 0.0 if self._waiting_since is None else self._loop.time() - self._waiting_since
         if waited and self._is_dead():
             self._give_up(StreamCut(self.url, "the connection broke"))
-        elif waited >= self._idle:
-            self._give_up(IdleTimeout(self.url, self._idle))
+        elif waited >= self._limit:
+            kind = IdleTimeout if self._seen_object else FirstByteTimeout
+            self._give_up(kind(self.url, self._limit))
         else:
-            self._timer = self._loop.call_later(min(self._idle - waited, _CHECK_SECONDS), self._check)
+            self._timer = self._loop.call_later(min(self._limit - waited, _CHECK_SECONDS), self._check)
+
+    @property
+    def _limit(self) -> float:
+        return self._idle if self._seen_object else self._first
 
     def _is_dead(self) -> bool:
         """Return whether the socket is gone although nobody told the reader.

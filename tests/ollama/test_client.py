@@ -11,8 +11,8 @@ from bot.errors import (
     NotOllama,
     OllamaError,
     OllamaUnauthorized,
+    OllamaUnreachable,
     ProtocolError,
-    StreamCut,
 )
 from bot.ollama.client import OllamaClient
 from tests.ollama.asking import PROMPT, answer_of
@@ -255,7 +255,7 @@ async def test_a_list_that_is_none_is_told(
 
 async def test_a_list_that_is_cut_is_told(server: ScriptedOllama, client: OllamaClient) -> None:
     server.override("/api/tags", wire(b'HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"models"'), cut())
-    with pytest.raises(StreamCut):
+    with pytest.raises(OllamaUnreachable):
         await client.tags()
 
 

@@ -127,6 +127,15 @@ async def test_it_is_not_tried_a_third_time(server: ScriptedOllama, step: Any) -
     assert len(server.chats) == 2
 
 
+async def test_a_server_that_leaves_while_it_works_is_not_asked_again(
+    server: ScriptedOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.ollama.client._STALE_SECONDS", 0.05)
+    server.enqueue(pause(0.1), cut())
+    assert type(await failure_of(server.url)) is OllamaUnreachable
+    assert len(server.chats) == 1
+
+
 async def test_nothing_is_tried_again_once_the_answer_began(server: ScriptedOllama) -> None:
     server.enqueue(token("one"), cut())
     assert type(await failure_of(server.url)) is StreamCut

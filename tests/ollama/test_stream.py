@@ -10,6 +10,7 @@ import pytest
 
 from bot.errors import (
     ContextOverflow,
+    FirstByteTimeout,
     IdleTimeout,
     NotOllama,
     OllamaError,
@@ -55,10 +56,11 @@ ZIPPED = HEAD + b"Content-Encoding: gzip\r\nContent-Length: 9999\r\n\r\n"
 ZIPPED += _zip.compress(m("one")) + _zip.flush(zlib.Z_SYNC_FLUSH)
 
 
-async def play(*script: Script, idle: float = 5.0) -> tuple[list[ChatChunk], OllamaError | None]:
+async def play(*script: Script, idle: float = 5.0, first: float = 5.0) -> tuple[list[ChatChunk], OllamaError | None]:
     """Ask once; return the chunks that came and the failure that came after them."""
     got: list[ChatChunk] = []
-    async with ScriptedOllama() as server, OllamaClient(server.url, timeouts=Timeouts(idle=idle)) as client:
+    timeouts = Timeouts(idle=idle, first_byte=first)
+    async with ScriptedOllama() as server, OllamaClient(server.url, timeouts=timeouts) as client:
         server.enqueue(*script)
         try:
             async with client.chat("m", PROMPT) as stream:
@@ -109,7 +111,6 @@ FAILURES = {
     "length and chunked coding": ([wire(HEAD + b"Content-Length: 5\r\n" + CHUNKED + m("one")), cut()], "", OllamaError),
     "content length too large": ([wire(HEAD + b"Content-Length: 999\r\n\r\n" + m("one")), cut()], "one", StreamCut),
     "close-delimited": ([wire(b"HTTP/1.0 200 OK\r\n\r\n" + m("one")), cut()], "one", StreamCut),
-    "headers, then silence": ([headers(), hang()], "", IdleTimeout),
     "stall after text": ([say("one two"), hang()], "one two", IdleTimeout),
     "stall within a line": ([token("one"), raw(b'{"mess'), hang()], "one", IdleTimeout),
 }
@@ -254,6 +255,34 @@ async def test_a_trickle_that_completes_nothing_is_idle() -> None:
         chunks, failure = await play(token("one"), [raw(b" ", delay=0.02) for _ in range(500)], idle=0.15)
     assert text(chunks) == "one"
     assert isinstance(failure, IdleTimeout)
+
+
+async def test_headers_alone_are_no_answer_that_could_be_idle() -> None:
+    chunks, failure = await play(headers(), pause(0.3), say("loaded at last"), idle=0.1)
+    assert failure is None
+    assert text(chunks) == "loaded at last"
+
+
+async def test_headers_and_then_nothing_is_no_first_byte() -> None:
+    _, failure = await play(headers(), hang(), idle=0.05, first=0.2)
+    assert isinstance(failure, FirstByteTimeout)
+    assert failure.seconds == 0.2
+
+
+LOST = {
+    "closed without terminator": ([token("one"), cut()], True),
+    "reset": ([token("one"), pause(0.01), reset()], True),
+    "closed within a line": ([token("one"), raw(b'{"mess'), cut()], True),
+    "ended within a line": ([token("one"), raw(b'{"mess')], True),
+    "ended after a line": ([token("one"), end()], False),
+}
+
+
+@pytest.mark.parametrize(("script", "is_lost"), LOST.values(), ids=LOST)
+async def test_a_lost_connection_is_told_from_an_early_end(script: Script, is_lost: bool) -> None:
+    _, failure = await play(script)
+    assert isinstance(failure, StreamCut)
+    assert failure.is_lost is is_lost
 
 
 async def test_slow_but_steady_is_not_idle() -> None:
