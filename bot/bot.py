@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import secrets
+import sys
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +33,9 @@ from bot.streaming.budget import EditBudget
 log = logging.getLogger(__name__)
 
 COGS = ("cogs.errors", "cogs.chat", "cogs.stop", "cogs.model", "cogs.ask", "cogs.conversation", "cogs.help")
+
+
+_DELETED_KEPT = 200  # an event about a message comes within seconds of the others
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +93,7 @@ class OllamaBot(commands.AutoShardedBot):
         self.queue = services.queue
         self.responder = services.responder
         self.pauses = Pauses()
+        self._deleted: deque[int] = deque(maxlen=_DELETED_KEPT)
         install(self.http)
         self._survive_poison()
 
@@ -120,11 +126,16 @@ class OllamaBot(commands.AutoShardedBot):
         )
 
     def note_deleted(self, message_id: int) -> None:
-        """Stop the reply whose prompt or message was deleted."""
+        """Stop the reply whose prompt or message was deleted, and remember: events come in any order."""
+        self._deleted.append(message_id)
         reply = self.queue.find(message_id)
         if reply is not None:
             what = "a message of the answer" if reply.is_message(message_id) else "the question"
             reply.stop(StopCause(f": {what} was deleted", is_silent=True))
+
+    def was_deleted(self, message_id: int) -> bool:
+        """Tell whether a message was deleted lately."""
+        return message_id in self._deleted
 
     async def setup_hook(self) -> None:
         """Load the cogs."""
@@ -142,7 +153,7 @@ class OllamaBot(commands.AutoShardedBot):
 
     async def on_error(self, event_method: str, /, *_args: Any, **_kwargs: Any) -> None:
         """Log what a listener raised, under a reference; it does not end anything."""
-        log.error("%s failed, reference %s", event_method, secrets.token_hex(4), exc_info=True)
+        log.error("%s failed, reference %s", event_method, secrets.token_hex(4), exc_info=sys.exception())
 
     async def on_ready(self) -> None:
         """Say who and where we are."""

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
+import secrets
 from typing import TYPE_CHECKING
 
+import aiohttp
 import discord
 from discord.ext import commands
 
 from bot.conversation.records import PromptRecord
+from bot.delivery.missed import LastSeen
 from bot.delivery.permissions import may_write
 from bot.delivery.readable import is_addressed, prompt_text
 from bot.delivery.reply import DiscordReply
 from bot.delivery.sinks import ChannelSink
-from bot.errors import BurbleError
+from bot.errors import BurbleError, DeliveryError, DeliveryForbidden, DeliveryRateLimited, DeliveryRetry
+from bot.generation.ending import broken
+from bot.streaming.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _KINDS = (discord.MessageType.default, discord.MessageType.reply)
+_LOOK_BACK = 100
+_TRIES = 4
 
 
 class Chat(commands.Cog):
@@ -31,33 +39,74 @@ class Chat(commands.Cog):
 
     def __init__(self, bot: OllamaBot) -> None:
         self.bot = bot
+        self._seen = LastSeen()
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
         """Answer a message that mentions the bot, replies to it, or is a DM."""
         me = self.bot.user
-        if message.author.bot or message.type not in _KINDS or me is None or not is_addressed(message, me):
+        if message.author.bot or message.type not in _KINDS or me is None:
             return
-        channel = message.channel
-        if self.bot.pauses.is_paused(channel.id):
-            return
-        if not may_write(channel, message.guild.me if message.guild else None):
-            self.bot.pauses.pause(channel.id, "no permission to send messages")
-            return
-        text = prompt_text(message, me)
-        if not text:
-            await self._say(message, _hint(message))
+        speaks_to_us = is_addressed(message, me)
+        self._seen.note(message.channel.id, message.id, is_addressed=speaks_to_us)
+        if not speaks_to_us or self.bot.pauses.is_paused(message.channel.id):
             return
         try:
-            await self.bot.responder.respond(_record(message, text), self._opener(message))
+            await self._answer(message, me)
         except BurbleError as error:
             log.warning("Prompt %s was not answered: %s", message.id, error)
             await self._say(message, f"⚠️ {error.sentence()}")
+        except Exception:
+            reference = secrets.token_hex(4)
+            log.exception("Prompt %s failed, reference %s", message.id, reference)
+            await self._say(message, broken(reference).line)
+
+    async def _answer(self, message: discord.Message, me: discord.ClientUser) -> None:
+        if not may_write(message.channel, message.guild.me if message.guild else None):
+            self.bot.pauses.pause(message.channel.id, "no permission to send messages")
+            return
+        text = prompt_text(message, me)
+        if self.bot.was_deleted(message.id):
+            return
+        if text:
+            await self.bot.responder.respond(_record(message, text), self._opener(message))
+        else:
+            await self._say(message, _hint(message))
+
+    @commands.Cog.listener()
+    async def on_ready(self) -> None:
+        """Look for prompts that were missed, if this is a new session in place of a lost one.
+
+        Prompts that were answered before are known to the store and stay answered once.
+        """
+        for channel_id, newest in self._seen.recent():
+            channel = self.bot.get_channel(channel_id)
+            if not isinstance(channel, discord.abc.Messageable):
+                continue
+            try:
+                missed = [each async for each in channel.history(after=discord.Object(newest), limit=_LOOK_BACK)]
+            except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+                log.info("What was missed in channel %s cannot be read: %s", channel_id, error)
+                continue
+            for message in sorted(missed, key=lambda each: each.id):
+                self.bot.dispatch("message", message)
+
+    @commands.Cog.listener()
+    async def on_guild_channel_update(self, _: discord.abc.GuildChannel, channel: discord.abc.GuildChannel) -> None:
+        """Try again where permissions may have come back."""
+        self.bot.pauses.lift(channel.id)
+
+    @commands.Cog.listener()
+    async def on_thread_update(self, _: discord.Thread, thread: discord.Thread) -> None:
+        """Try again where a thread may be open again."""
+        self.bot.pauses.lift(thread.id)
 
     def _opener(self, message: discord.Message) -> Callable[[ReplyJournal], DiscordReply]:
         guild_id = message.guild.id if message.guild else None
 
         def open_reply(journal: ReplyJournal) -> DiscordReply:
+            if self.bot.was_deleted(message.id):  # while it was written down: there is nothing to stop yet
+                asyncio.get_running_loop().call_soon(self.bot.note_deleted, message.id)
             return DiscordReply(
                 self.bot.courier,
                 message.channel.id,
@@ -77,13 +126,24 @@ class Chat(commands.Cog):
         return open_reply
 
     async def _say(self, message: discord.Message, sentence: str) -> None:
-        try:
-            reference = message.to_reference(fail_if_not_exists=False)
-            await message.channel.send(sentence, reference=reference, mention_author=False, nonce=message.id)
-        except discord.Forbidden as error:
-            self.bot.pauses.pause(message.channel.id, error.text or "refused")
-        except discord.DiscordException as error:
-            log.warning("Could not answer message %s: %s", message.id, error)
+        backoff = Backoff()
+        while True:
+            try:
+                await self.bot.courier.post_notice(message.channel.id, sentence, reply_to=message.id)
+            except DeliveryRetry as error:
+                if backoff.failures >= _TRIES:
+                    log.warning("Could not answer message %s: %s", message.id, error)
+                    return
+                wait = error.retry_after if isinstance(error, DeliveryRateLimited) else 0.0
+                await asyncio.sleep(wait + backoff.delay())
+            except DeliveryForbidden as error:
+                self.bot.pauses.pause(message.channel.id, str(error))
+                return
+            except DeliveryError as error:
+                log.warning("Could not answer message %s: %s", message.id, error)
+                return
+            else:
+                return
 
 
 def _record(message: discord.Message, text: str) -> PromptRecord:

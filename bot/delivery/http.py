@@ -32,7 +32,7 @@ from discord.http import HTTPClient, Ratelimit, Route
 
 from bot.delivery.answers import parse_rate_headers, rate_limited, translate
 from bot.delivery.invalid import InvalidRequests
-from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRetry, MessageGone
+from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRejected, DeliveryRetry, MessageGone
 from bot.streaming.budget import EditBudget
 from bot.streaming.sink import File, RateHeaders
 
@@ -42,6 +42,7 @@ _MARK = "+burble:"
 REQUEST_SECONDS = 15.0
 """How long a request may take before it is tried again with the newest text."""
 _UPLOAD_FACTOR = 8
+_SUPPRESS_EMBEDS = 1 << 2
 _CONNECT_SECONDS = 10.0
 _BODY_CAP = 64 * 1024
 
@@ -215,6 +216,27 @@ class Courier:
             message_id="@original" if message_id is None else message_id,
         )
         return await self._message(route, payload, file)
+
+    async def post_notice(self, channel_id: int, text: str, *, reply_to: int) -> None:
+        """POST a sentence that answers a message, once however often it is tried; it pings nobody.
+
+        It comes outside any reply, so it waits for its share of the global rate by itself.
+        """
+        reference = {"message_id": reply_to, "channel_id": channel_id, "fail_if_not_exists": False}
+        payload: dict[str, Any] = {
+            "content": text,
+            "nonce": str(reply_to),
+            "enforce_nonce": True,
+            "allowed_mentions": {"parse": [], "replied_user": False},
+            "message_reference": reference,
+            "flags": _SUPPRESS_EMBEDS,
+        }
+        route = Route("POST", "/channels/{channel_id}/messages", channel_id=channel_id)
+        try:
+            await self._send(route, _Marked(is_paced=False), payload)
+        except DeliveryRejected:  # no permission to read the message that it replies to
+            del payload["message_reference"]
+            await self._send(route, _Marked(is_paced=False), payload)
 
     async def messages_after(self, channel_id: int, message_id: int) -> list[dict[str, Any]]:
         """GET the first hundred messages of a channel that are newer than one of them."""

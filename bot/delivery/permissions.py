@@ -55,3 +55,7 @@ class Pauses:
         now = self._clock()
         self._until = {key: until for key, until in self._until.items() if until > now}
         self._until[channel_id] = now + _PAUSE_SECONDS
+
+    def lift(self, channel_id: int) -> None:
+        """End a pause: something changed there."""
+        self._until.pop(channel_id, None)

@@ -16,7 +16,7 @@ from bot.conversation.records import ReplyState
 from bot.playground.limits import refusal
 from bot.playground.permissions import Permission
 from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID, LINUS_ID
-from tests.scripted_ollama import hang, hold, say
+from tests.scripted_ollama import done, hang, hold, say
 from tests.whole.stack import CURSOR, Stack, running
 
 FIRST, SECOND, END = "The first words of the answer.", " And a second part.", " Here it ends."
@@ -394,7 +394,7 @@ async def test_a_bot_that_is_kicked_lets_the_model_go(stack: Stack):
 async def test_a_file_that_may_not_be_attached_goes_to_who_asked(tmp_path: Path):
     async with running(tmp_path, max_messages=1) as stack:
         more = asyncio.Event()
-        stack.ollama.enqueue([*say(LONG), hold(more), *say(END)])
+        stack.ollama.enqueue([*say(LONG), hold(more), done()])
         stack.ask("Everything", user=LINUS_ID)
         await stack.shows("too long for")
         refused = {"message": "Missing Permissions", "code": 50013}
