@@ -22,6 +22,8 @@ from bot.ollama.types import Model
 log = logging.getLogger(__name__)
 
 _FRESH_SECONDS = 15.0
+# A prompt waits no longer for what is only good to know.
+_SHOW_PATIENCE = 3.0
 
 
 class ModelCatalog:
@@ -47,6 +49,7 @@ class ModelCatalog:
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[list[Model]] | None = None
         self._windows: dict[str, int] = {}
+        self._systems: dict[str, str] = {}
 
     async def installed(self, *, fresh: bool = False) -> list[Model]:
         """Return the installed models, newest first, at most some seconds old.
@@ -123,6 +126,18 @@ class ModelCatalog:
                 return self._num_ctx
             self._windows[key] = self._num_ctx if trained is None else min(self._num_ctx, trained)
         return self._windows[key]
+
+    async def own_system(self, name: str) -> str | None:
+        """Return the system prompt of the model's own Modelfile (often empty); None if it cannot be known now."""
+        key = canonical_name(name)
+        if key not in self._systems:
+            try:
+                async with asyncio.timeout(_SHOW_PATIENCE):
+                    self._systems[key] = (await self._client.show(name)).system.strip()
+            except (TimeoutError, OllamaError) as error:
+                log.warning("The system prompt of %s could not be asked: %s", name, type(error).__name__)
+                return None
+        return self._systems[key]
 
     async def _trained_length(self, name: str) -> int | None:
         for model in await self.installed():

@@ -102,10 +102,12 @@ class Requests:
         num_ctx = await self._catalog.window(model)
         is_chat = prompt.kind is PromptKind.CHAT
         turns = await self._history(prompt) if is_chat else []
+        # who asks once, or in a DM, is alone with the model: no label needed
+        labelled = is_chat and prompt.guild_id is not None
         fitted = fit(
-            self._system(labelled=is_chat),
-            turns or [],
-            speak(prompt.author_name if is_chat else "", prompt.text),
+            await self._system(model, labelled=labelled),
+            [turn if labelled else replace(turn, author_name="") for turn in turns or []],
+            speak(prompt.author_name if labelled else "", prompt.text),
             num_ctx=num_ctx,
             estimate=self._estimator.bind(model),
         )
@@ -154,6 +156,14 @@ class Requests:
         """Calibrate the estimate of tokens with what Ollama counted."""
         self._estimator.observe(request.model, request.fitted.messages, counts.prompt_tokens)
 
-    def _system(self, *, labelled: bool) -> str:
-        parts = (self._system_prompt, LABELS_NOTE if labelled else "")
-        return "\n\n".join(part for part in parts if part)
+    async def _system(self, model: str, *, labelled: bool) -> str:
+        """Return the system prompt, the note on labels at its end.
+
+        A system message replaces the one in the model's own Modelfile
+        (server/routes.go, ChatHandler), so that one is sent along; where it
+        cannot be known, the note is left out rather than the model's own.
+        """
+        if not labelled:
+            return self._system_prompt
+        base = self._system_prompt or await self._catalog.own_system(model)
+        return "" if base is None else f"{base}\n\n{LABELS_NOTE}".strip()

@@ -18,7 +18,7 @@ from bot.playground.seed import (
     LINUS_ID,
     MODERATOR_ROLE_ID,
 )
-from tests.scripted_ollama import done, hold, say, think, token
+from tests.scripted_ollama import done, hold, say, status, think, token
 from tests.whole.stack import CURSOR, Stack, running, talk
 
 FORWARDED = {
@@ -69,6 +69,35 @@ async def test_the_model_gets_the_question_the_window_and_nothing_else(stack: St
     assert message["content"].endswith("What is the tide?")
     assert "Ada" in message["content"]
     assert BOT_ID not in message["content"]
+
+
+async def test_the_models_own_system_prompt_is_kept_beside_our_note(stack: Stack):
+    stack.ollama.details["llama3.2"] = {"system": "You are a pirate.", "model_info": {}, "details": {}}
+    stack.ask("Ahoy?")
+    await stack.answered()
+    system = stack.ollama.chats[0].json["messages"][0]
+    assert system["role"] == "system"
+    assert system["content"].startswith("You are a pirate.")
+    assert "⟦ ⟧" in system["content"]
+
+
+async def test_where_the_models_own_system_prompt_is_unknown_nothing_replaces_it(stack: Stack):
+    stack.ollama.override("/api/show", status(500, {"error": "no"}))
+    stack.ask("Hello")
+    await stack.answered()
+    assert [m["role"] for m in stack.ollama.chats[0].json["messages"]] == ["user"]
+
+
+async def test_in_a_dm_nobody_is_labelled(stack: Stack):
+    dm = stack.world.open_dm(GRACE_ID)
+    for count in (1, 2):
+        stack.say("Hello?", user=GRACE_ID, channel=dm["id"])
+        await stack.answered(count, dm["id"])
+    assert stack.ollama.chats[1].json["messages"] == [
+        {"role": "user", "content": "Hello?"},
+        {"role": "assistant", "content": "Hello from the scripted model."},
+        {"role": "user", "content": "Hello?"},
+    ]
 
 
 async def test_the_answer_grows_on_screen_before_it_is_complete(stack: Stack):
