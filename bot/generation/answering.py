@@ -105,7 +105,7 @@ class Answerer:
                     delay = retries.delay_after(error)
                     if delay is None:
                         raise
-                    log.info("Reply %s: %s; try %s in %.1f s", job.journal.label, error, retries.words, delay)
+                    log.info("Reply %s: %s; try %s in %.1f s", job.journal.label, job.told(error), retries.words, delay)
                     why = "I cannot reach Ollama" if isinstance(error, OllamaUnreachable) else "Ollama is busy"
                     job.status.say(f"⏳ {why}, retrying ({retries.words})", at_once=True)
                     await asyncio.sleep(delay)
@@ -179,10 +179,10 @@ class Answerer:
             think = False if job.thought or self._can_think(request.model) else None
             resumed = self._requests.resume(request, text, think=think)
             if resumed is None:
-                log.info("Reply %s: %s; too long to be resumed", job.journal.label, cut)
+                log.info("Reply %s: %s; too long to be resumed", job.journal.label, job.told(cut))
                 raise cut
             request = resumed
-        log.info("Reply %s: %s; resuming after %d characters", job.journal.label, cut, len(text))
+        log.info("Reply %s: %s; resuming after %d characters", job.journal.label, job.told(cut), len(text))
         return await self._continue(job, request, cut, Seam(text) if text else None)
 
     async def _continue(self, job: Job, request: Request, cut: StreamCut, seam: Seam | None) -> Request:
@@ -200,7 +200,7 @@ class Answerer:
             job.is_resumed = seam is not None and job.streamer.characters > before
             if job.is_resumed or seam is None:
                 raise
-            log.warning("Reply %s could not be resumed: %s", job.journal.label, error)
+            log.warning("Reply %s could not be resumed: %s", job.journal.label, job.told(error))
             job.hint = "I tried to resume it, in vain."
             raise cut from error
         finally:

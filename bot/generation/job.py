@@ -6,7 +6,9 @@ import time
 from dataclasses import dataclass, field
 
 from bot.conversation.journal import ReplyJournal
+from bot.errors import BurbleError
 from bot.generation.describe import code
+from bot.generation.discretion import discreet
 from bot.generation.running import ReplySink, RunningReply
 from bot.generation.status import StatusTeller
 from bot.ollama.types import ChatChunk
@@ -51,6 +53,10 @@ class Job:
     def is_full(self) -> bool:
         """Whether the text is as long as one may get."""
         return self.streamer.characters > MAX_REPLY_CHARACTERS
+
+    def told(self, error: BurbleError) -> str:
+        """Return *error* for the log, without what was asked or answered."""
+        return discreet(str(error), self.reply.prompt.text, self.streamer.text)
 
     def write(self, text: str) -> None:
         """Append the model's *text*; white space before the first word is no text."""

@@ -247,10 +247,10 @@ class Responder:
         except ReplyStopped as stop:
             return endings.undeliverable() if job.is_undeliverable else endings.stopped(stop.cause)
         except ModelMissing as error:
-            log.warning("Reply %s: %s", job.journal.label, error)
+            log.warning("Reply %s: %s", job.journal.label, job.told(error))
             return endings.failed(error, await self._offer_models())
         except BurbleError as error:
-            log.warning("Reply %s: %s", job.journal.label, error)
+            log.warning("Reply %s: %s", job.journal.label, job.told(error))
             return endings.failed(error, job.hint)
         except Exception:
             reference = secrets.token_hex(4)

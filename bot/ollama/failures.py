@@ -182,7 +182,7 @@ def _not_http(url: str, error: aiohttp.ClientResponseError) -> OllamaError:
 def _signin_url(answer: object) -> str | None:
     value = answer.get("signin_url") if isinstance(answer, dict) else None
     # It is shown as a link: only a web address, and nothing that leaves one.
-    return value if isinstance(value, str) and re.fullmatch(r"https://[^\s<>]{1,500}", value) else None
+    return value if isinstance(value, str) and re.fullmatch(r"https://[!-;=?-_a-~]{1,500}", value) else None
 
 
 def _seconds_until(value: str) -> float:
