@@ -367,7 +367,7 @@ class ScriptedOllama:
                 self.requests.append(request)
                 self._news.notify_all()
             await self._answer(request, reader, writer)
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (OSError, asyncio.IncompleteReadError):
             pass
         except asyncio.CancelledError:
             writer.transport.abort()

@@ -24,7 +24,7 @@ from bot.delivery.http import Answer, Courier
 from bot.delivery.last_resort import LastResort
 from bot.delivery.quote import QuotedSink, quote
 from bot.delivery.reply import DiscordReply
-from bot.delivery.screen import Screen, Seen, letters, look, without_cursor
+from bot.delivery.screen import INTERRUPTED, Screen, Seen, letters, look, without_cursor
 from bot.delivery.sinks import ChannelSink, Journal, MessagesSink
 from bot.delivery.steadfast import SteadfastSink
 from bot.errors import DeliveryError, DeliveryRetry, StoreError
@@ -35,7 +35,6 @@ from bot.streaming.streamer import Pages, ReplyStreamer
 
 log = logging.getLogger(__name__)
 
-INTERRUPTED = "⏹️ interrupted by a restart"
 ANSWERED_WITHIN_SECONDS = 600.0
 """How old a prompt may be to be answered after a restart; who asked earlier is told to ask again."""
 ATTEMPTS = 3
@@ -168,9 +167,11 @@ class Recovery:
             if screen.is_deleted or (screen.is_prompt_gone and not screen.messages):
                 await self._finish(reply, "")
                 return
-            if not screen.is_prompt_gone and await self._may_begin_again(reply):
-                self._answer(connection, reply, screen)
-                return
+            if not screen.is_prompt_gone and self._is_worth_answering(reply):
+                await self._clear_away(connection, reply, screen)
+                if await self._begin_again(reply):
+                    self._answer(connection, reply, screen)
+                    return
         text = await self._close(connection, reply, screen)
         await self._clear_away(connection, reply, screen)
         await self._finish(reply, text)
@@ -183,9 +184,10 @@ class Recovery:
 
     # ------------------------------------------------------------ answering after all
 
-    async def _may_begin_again(self, reply: UnfinishedReply) -> bool:
-        if reply.attempts >= ATTEMPTS or self._clock() - reply.prompt.created_at > ANSWERED_WITHIN_SECONDS:
-            return False
+    def _is_worth_answering(self, reply: UnfinishedReply) -> bool:
+        return reply.attempts < ATTEMPTS and self._clock() - reply.prompt.created_at <= ANSWERED_WITHIN_SECONDS
+
+    async def _begin_again(self, reply: UnfinishedReply) -> bool:
         try:
             await self._store.begin_again(reply.reply_id)
         except StoreError as error:
@@ -233,7 +235,7 @@ class Recovery:
         header = _header(reply)
         page_limit = _PAGE_LIMIT - len(header)
         shown = [text.removeprefix(header.rstrip()).strip() for text in screen.texts]
-        text, pages = self._final_pages(reply.text, shown, page_limit)
+        text, pages = self._final_pages(reply, shown, page_limit)
         journal = _ClosingJournal(self._store, reply.reply_id)
         inner = _open_sink(connection.courier, journal, lambda _: None, reply, screen)
         sink = SteadfastSink(inner, connection.courier, reply.prompt.channel_id)
@@ -250,15 +252,15 @@ class Recovery:
         log.info("Reply %d was interrupted by a restart; closed", reply.reply_id)
         return text
 
-    def _final_pages(self, text: str, shown: Sequence[str], page_limit: int) -> tuple[str, Pages]:
+    def _final_pages(self, reply: UnfinishedReply, shown: Sequence[str], page_limit: int) -> tuple[str, Pages]:
         """Return what the model wrote and its pages, without loss of what is *shown*."""
         drafts = Splitter(limit=page_limit, mode=self._mode)
-        drafts.feed(text)
+        drafts.feed(reply.text)
         drafts.finish()
-        if sum(map(letters, shown)) <= sum(map(letters, drafts.closed)):
-            return text, Splitter(limit=page_limit, mode=self._mode)
-        # The store had trouble before the kill: the screen knows more.
-        return "\n".join(shown), _FixedPages(shown)
+        if reply.state is ReplyState.STREAMING and _knows_more(shown, drafts.closed):
+            # The store had trouble before the kill.
+            return "\n".join(shown), _FixedPages(shown)
+        return reply.text, Splitter(limit=page_limit, mode=self._mode)
 
     async def _clear_away(self, connection: Connection, reply: UnfinishedReply, screen: Screen) -> None:
         """Take our own ⏹️ off, and the cursor off what a later message stands in for."""
@@ -296,6 +298,18 @@ class Recovery:
                 await self._store.finish_reply(reply.reply_id, state=state, text=text, at=self._clock())
         except StoreError as error:
             log.warning("Reply %d could not be recorded: %s", reply.reply_id, error)
+
+
+def _knows_more(shown: Sequence[str], pages: Sequence[str]) -> bool:
+    """Tell whether more of the text is on screen than in *pages*.
+
+    A page that still grew may show what a later one begins with, so the last
+    one decides; the sum, in case the pages are cut otherwise than they were.
+    """
+    last = len(shown) - 1
+    if last < 0 or letters(shown[last]) <= sum(map(letters, pages[last:])):
+        return False
+    return sum(map(letters, shown)) > sum(map(letters, pages))
 
 
 def _footer(reply: UnfinishedReply, text: str) -> str:

@@ -18,6 +18,9 @@ _PAGE = 100
 _PAGES = 3  # a reply's messages stand close together; further away they are taken on trust
 _CURSOR = "▌"
 
+INTERRUPTED = "⏹️ interrupted by a restart"
+"""How a reply ends that another process has to close."""
+
 IsKnown = Callable[[int], Awaitable[bool]]
 
 
@@ -175,6 +178,6 @@ def without_cursor(text: str) -> str:
 
 
 def letters(text: str) -> int:
-    """Return how many letters and digits *text* shows, our own lines (``-# …``) left out."""
-    lines = (line for line in text.splitlines() if not line.startswith("-# "))
+    """Return how many letters and digits *text* shows, our own lines left out."""
+    lines = (line for line in text.splitlines() if not line.startswith(("-# ", INTERRUPTED)))
     return sum(char.isalnum() for line in lines for char in line)
