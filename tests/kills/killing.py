@@ -1,0 +1,176 @@
+"""One run: Discord and the model here, the bot a process of its own that is killed and started again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import random
+import signal
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from bot.playground.discord import LimitSettings, LoopbackDiscord
+from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID, GRACE_ID, LINUS_ID
+from bot.playground.world import World
+from tests.kills.checking import Witness, check
+from tests.kills.model import AnsweringOllama
+
+SCALE = 0.1  # 5 edits per 0.5 s
+PEOPLE = (ADA_ID, GRACE_ID, LINUS_ID)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came out."""
+
+    summary: str
+    problems: list[str]
+
+
+@dataclass
+class KillRun:
+    """Asks all the time, kills at random moments, looks at everything in the end."""
+
+    directory: Path
+    seed: int
+    progress: Callable[[str], None] = lambda _: None
+    asked: dict[str, int] = field(default_factory=dict)  # prompt id → number of the question
+    before_ready: int = 0
+    refused: int = 0
+
+    def __post_init__(self) -> None:
+        self.random = random.Random(self.seed)
+
+    @property
+    def database(self) -> Path:
+        return self.directory / "data" / "burble.db"
+
+    async def play(self, kills: int) -> Result:
+        world = World(response_seconds=3.0)
+        limits = LimitSettings(scale=SCALE)
+        async with LoopbackDiscord(world, limits=limits) as discord, AnsweringOllama(self.seed) as ollama:
+            self.channels = [GENERAL_ID, *(world.create_channel(f"room-{n}")["id"] for n in range(7))]
+            self.channels.append(world.open_dm(ADA_ID)["id"])
+            witness = Witness(world)
+            for number in range(kills):
+                await self._round(world, discord, ollama)
+                if number % 20 == 19:
+                    self.progress(f"{number + 1} kills, {len(self.asked)} prompts")
+            async with self._bot(discord, ollama) as process:
+                await self._quiet(process)
+                process.send_signal(signal.SIGTERM)
+                code = await asyncio.wait_for(process.wait(), 30)
+            problems = check(world, witness, self.database, self.asked)
+            problems += [f"the last process ended with {code}"] if code else []
+            self.refused = sum(record.status == 429 for record in discord.log)
+            # what the killed process had used up of a limit, the next one cannot know
+            if self.refused > kills:
+                problems.append(f"{self.refused} requests were refused with 429")
+        return Result(self._summary(kills), problems)
+
+    async def _round(self, world: World, discord: LoopbackDiscord, ollama: AnsweringOllama) -> None:
+        async with self._bot(discord, ollama) as process:
+            if self.random.random() < 0.2:
+                self.before_ready += 1
+                await self._pause(2.0)
+                return
+            await self._ready(process)
+            asking = asyncio.create_task(self._ask(world))
+            await self._pause(3.5)
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            assert process.returncode is None, self._log()[-3000:]
+
+    async def _pause(self, most: float) -> None:
+        await asyncio.sleep(self.random.uniform(0.0, most))
+
+    async def _ask(self, world: World) -> None:
+        """Ask all the time."""
+        while True:
+            number = len(self.asked)
+            channel, user = self.random.choice(self.channels), self.random.choice(PEOPLE)
+            if channel == self.channels[-1]:
+                user = ADA_ID
+            if world.commands and self.random.random() < 0.25:
+                prompt_id = world.run_command(user, channel, ["ask"], {"prompt": f"question {number}"}).id
+            else:
+                prompt_id = world.send(user, channel, f"<@{BOT_ID}> question {number}")["id"]
+            self.asked[prompt_id] = number
+            await self._pause(0.5)
+
+    @contextlib.asynccontextmanager
+    async def _bot(
+        self, discord: LoopbackDiscord, ollama: AnsweringOllama
+    ) -> AsyncIterator[asyncio.subprocess.Process]:
+        """Run the bot; kill it at the end, if it lives."""
+        environment = {
+            "PATH": os.environ["PATH"],
+            "DISCORD_TOKEN": discord.token,
+            "DISCORD_API_URL": discord.api_url,
+            "OLLAMA_HOST": ollama.url,
+            "OLLAMA_MODEL": "llama3.2",
+            "DATA_DIR": str(self.database.parent),
+            "BURBLE_ENV_FILE": "",
+        }
+        with self._log_file.open("ab") as log:
+            self._log_start = self._log_file.stat().st_size
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "bot", "run", env=environment, stderr=log, cwd=Path(__file__).parents[2]
+            )
+            try:
+                yield process
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                await process.wait()
+
+    @property
+    def _log_file(self) -> Path:
+        return self.directory / "bot.log"
+
+    def _log(self) -> str:
+        """What the running process logged."""
+        with self._log_file.open("rb") as log:
+            log.seek(self._log_start)
+            return log.read().decode()
+
+    async def _ready(self, process: asyncio.subprocess.Process) -> None:
+        await self._until(process, lambda: "Invite: " in self._log(), seconds=60)
+
+    async def _until(
+        self, process: asyncio.subprocess.Process, condition: Callable[[], bool], *, seconds: float
+    ) -> None:
+        async with asyncio.timeout(seconds):
+            while not condition():
+                assert process.returncode is None, self._log()[-3000:]
+                await asyncio.sleep(0.05)  # another process does it
+
+    async def _quiet(self, process: asyncio.subprocess.Process) -> None:
+        """Wait until nothing is left to be done."""
+        await self._ready(process)
+        await self._until(process, lambda: not self._open(), seconds=600)
+
+    def _open(self) -> int:
+        query = "SELECT (SELECT count(*) FROM reply WHERE is_open) + count(*) FROM prompt WHERE state = 'waiting'"
+        return int(self._query(query)[0][0])
+
+    def _query(self, query: str) -> list[tuple[Any, ...]]:
+        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
+            return connection.execute(query).fetchall()
+
+    def _summary(self, kills: int) -> str:
+        states = dict(self._query("SELECT state, count(*) FROM reply GROUP BY state"))
+        told = self._query("SELECT count(*) FROM reply WHERE state = 'interrupted' AND text = ''")[0][0]
+        again = self._query("SELECT count(*) FROM reply WHERE attempts > 1")[0][0]
+        known = sum(states.values())
+        return (
+            f"{kills} kills ({self.before_ready} before the bot was ready), {len(self.asked)} prompts, {known} of them "
+            f"taken in: {states.get('complete', 0)} answered ({again} begun again after a kill), "
+            f"{states.get('interrupted', 0) - told} closed with the text on screen, {told} told to ask again, "
+            f"{self.refused} refused requests."
+        )
