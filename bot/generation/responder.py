@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.conversation.journal import Journals, ReplyJournal
-from bot.conversation.records import PromptRecord, ReplyState, UnfinishedReply
+from bot.conversation.records import PromptRecord, ReplyEnd, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
 from bot.errors import BurbleError, DeliveryError, DeliveryRetry, ModelMissing, StoreError
 from bot.generation import ending as endings
@@ -119,7 +119,12 @@ class Responder:
         if journal is None:
             log.info("Prompt %s was delivered again; ignored", prompt.message_id)
             return
-        await self._answer(journal, open_sink, model or "", page_limit)
+        try:
+            await self._answer(journal, open_sink, model or "", page_limit)
+        except Exception:  # the caller says so: a restart has nothing to do
+            journal.end(ReplyEnd(ReplyState.FAILED, "", at=time.time()))
+            await journal.close(is_shown=True)
+            raise
 
     async def respond_again(
         self,
@@ -142,7 +147,6 @@ class Responder:
             Splitter(limit=page_limit, mode=self._options.render_markdown),
             self._budget,
             max_messages=self._options.max_messages,
-            page_limit=page_limit,
         )
         status = StatusTeller(streamer, sink, timing=self._options.timing)
         job = Job(RunningReply(prompt), journal, sink, streamer, status, model=model)
