@@ -42,6 +42,9 @@ _OVERFLOW_GAP = 0.6
 _OVERFLOW_WAIT = 0.4
 _AFTER_OVERFLOW = 0.5
 
+# A round trip (seconds) that is not worth being surprised by.
+_QUICK = 0.1
+
 # A refusal that the headers did not announce (edits of old messages, limits
 # shared with others) slows a bucket down by this factor, up to so many
 # emissions between two edits; every answer takes some of it back.
@@ -102,7 +105,7 @@ class BucketState:
         self._reset_at = float("-inf")  # fixed: the window's end; leaky: when it is full again
         self._window_start = float("-inf")  # fixed: when its first request went
         self._sample: tuple[float, int] | None = None  # the latest answer's reset moment and remaining
-        self._quickest = float("inf")  # the shortest round trip so far
+        self._quickest = _QUICK  # the shortest round trip so far
 
     @property
     def emission(self) -> float:
@@ -225,7 +228,8 @@ class BucketState:
             if moved > 0.5 * least:
                 self.kind = Kind.LEAKY
                 most = headers.reset_after / max(1, used - 1)
-                self.period = headers.limit * min(max(moved, least), most)
+                if not 0.99 * least <= self.period / headers.limit <= most:
+                    self.period = headers.limit * min(max(moved, least), most)
             else:
                 self.kind = Kind.FIXED
         elif used == 1 and headers.reset_after > 0 and self.kind is not Kind.FIXED:
@@ -244,7 +248,7 @@ class BucketState:
         if self.kind is Kind.LEAKY:
             self._reset_at = self.blocked_until + (self.limit - 1) * self.emission
         else:
-            self._remaining, self._reset_at = 0, max(self._reset_at, self.blocked_until)
+            self._remaining, self._reset_at = 0, self.blocked_until
 
     def lost(self) -> None:
         """Note that a request ended without headers: its token counts as spent."""

@@ -32,6 +32,9 @@ from bot.streaming.sink import Bucket, RateHeaders
 # some requests travel faster than others.
 GLOBAL_LIMIT = 48
 GLOBAL_PERIOD = 1.04
+# What leaves some of it to others comes at most so many at a time: a second's
+# worth at once would leave the rest of the second to nobody.
+_BURST = 12
 # What each urgency leaves of the global limit to the more urgent ones.
 _LEAVES = {Urgency.FIRST: 0, Urgency.FINAL: 0, Urgency.OVERFLOW: 0, Urgency.PAGE: 2, Urgency.EDIT: 4, Urgency.STATUS: 8}
 # What typing indicators, reactions and commands leave; but one of them goes at
@@ -82,10 +85,13 @@ class GlobalRate:
         """Return when a request may go that leaves *leave* turns to others."""
         while self._spent and self._spent[0] <= now - self.period:
             self._spent.popleft()
-        over = len(self._spent) - max(1, self.limit - leave)
-        if over < 0:
-            return max(now, self.blocked_until)
-        return max(now, self.blocked_until, self._spent[over] + self.period)
+        free = max(now, self.blocked_until)
+        usable = max(1, self.limit - leave)
+        if len(self._spent) >= usable:
+            free = max(free, self._spent[len(self._spent) - usable] + self.period)
+        if leave and len(self._spent) >= _BURST < usable:
+            free = max(free, self._spent[-_BURST] + self.period * _BURST / usable)
+        return free
 
     def spend(self, now: float) -> None:
         """Count a request that goes at *now*."""
@@ -221,7 +227,8 @@ class EditBudget:
 
     def _refresh(self, key: Hashable) -> None:
         """Choose the bucket's next ticket anew and note when it is due."""
-        waiting = self._waiting.get(key)
+        waiting = [ticket for ticket in self._waiting.get(key, ()) if not ticket.granted.done()]
+        self._waiting[key] = waiting
         if not waiting:
             self._waiting.pop(key, None)
             return
@@ -236,9 +243,11 @@ class EditBudget:
         now = self.now()
         while self._due and self._due[0][0] <= now:
             _, serial, ticket, version = heapq.heappop(self._due)
-            if version != ticket.version or ticket.granted.done():
+            if version != ticket.version:
                 continue
-            if ticket.bucket.bound_globally:
+            if ticket.granted.done():
+                self._refresh(ticket.bucket.key)  # its wait was cancelled: the next one's turn
+            elif ticket.bucket.bound_globally:
                 heapq.heappush(self._ready, (ticket.urgency, ticket.lane.last, serial, ticket, version))
             else:
                 self._grant(ticket, now)
@@ -251,7 +260,9 @@ class EditBudget:
         """Grant due tickets in order; return when the global rate allows the first that has to wait."""
         while self._ready:
             _, _, _, ticket, version = self._ready[0]
-            if version == ticket.version and not ticket.granted.done():
+            if version == ticket.version and ticket.granted.done():
+                self._refresh(ticket.bucket.key)
+            elif version == ticket.version:
                 free = self.rate.free_at(now, _LEAVES[ticket.urgency])
                 if free > now:
                     return free  # what is behind it is no more urgent

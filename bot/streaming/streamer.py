@@ -128,34 +128,34 @@ class ReplyStreamer:
     async def _turn(self) -> Ticket | None:
         """Wait for whichever wanted request may go first; return None if nothing is wanted any more."""
         tickets: dict[Bucket, Ticket] = {}
-        while True:
-            wanted = self._wanted_by_bucket()
-            for bucket in [bucket for bucket in tickets if bucket not in wanted]:
-                self._budget.withdraw(tickets.pop(bucket))
-            for bucket, urgency in wanted.items():
-                if bucket in tickets:
-                    self._budget.hurry(tickets[bucket], urgency)
-                else:
-                    tickets[bucket] = self._budget.request(self._lane, bucket, urgency)
-                    tickets[bucket].granted.add_done_callback(lambda _: self._changed.set())
-                if tickets[bucket].granted.done():
-                    return self._choose(tickets)
-            if not tickets:
-                return None
-            await self._changed.wait()
-            self._changed.clear()
-            if any(ticket.granted.done() for ticket in tickets.values()):
-                return self._choose(tickets)
-
-    def _choose(self, tickets: dict[Bucket, Ticket]) -> Ticket:
-        """Keep the first ticket that was granted, return the others."""
-        granted = [ticket for ticket in tickets.values() if ticket.granted.done()]
-        for ticket in tickets.values():
-            if ticket not in granted:
+        try:
+            while self._ask(tickets):
+                await self._changed.wait()
+                self._changed.clear()
+                if any(ticket.granted.done() for ticket in tickets.values()):
+                    break
+            granted = [ticket for ticket in tickets.values() if ticket.granted.done()]
+            for ticket in granted[1:]:
+                self._budget.give_back(ticket)
+            return granted[0] if granted else None
+        finally:
+            for ticket in tickets.values():
                 self._budget.withdraw(ticket)
-        for ticket in granted[1:]:
-            self._budget.give_back(ticket)
-        return granted[0]
+
+    def _ask(self, tickets: dict[Bucket, Ticket]) -> bool:
+        """Bring *tickets* in line with what is wanted; return whether to wait: some are asked for, none is granted."""
+        wanted = self._wanted_by_bucket()
+        for bucket in [bucket for bucket in tickets if bucket not in wanted]:
+            self._budget.withdraw(tickets.pop(bucket))
+        for bucket, urgency in wanted.items():
+            if bucket in tickets:
+                self._budget.hurry(tickets[bucket], urgency)
+            else:
+                tickets[bucket] = self._budget.request(self._lane, bucket, urgency)
+                tickets[bucket].granted.add_done_callback(lambda _: self._changed.set())
+            if tickets[bucket].granted.done():
+                return False
+        return bool(tickets)
 
     def _wanted_by_bucket(self) -> dict[Bucket, Urgency]:
         """Return the wanted requests' urgencies; of two in one bucket the one that comes first in the text."""
