@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from itertools import pairwise
 
 import pytest
 
@@ -174,7 +175,7 @@ def edits_of(kind: LimiterKind, seconds: float, limit: int = 5, period: float = 
 def test_the_first_edits_come_fast_and_then_the_sustainable_rate(kind: LimiterKind) -> None:
     at, talk = edits_of(kind, 60.0)
     assert at[1] < 0.5
-    gaps = [b - a for a, b in zip(at[5:], at[6:], strict=False)]
+    gaps = [b - a for a, b in pairwise(at[5:])]
     assert max(gaps) < 1.5
     assert 56 <= len(at) <= 65
     assert talk.refused == 0

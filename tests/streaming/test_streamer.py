@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable
+from itertools import pairwise
 
 import pytest
 
@@ -178,7 +179,7 @@ async def test_a_further_message_does_not_wait_behind_edits() -> None:
     posts = [request for request in play.discord.requests if request.key == ("post", 1)]
     await play.end()
     # a page holds some 80 words, 0.8 s of them
-    gaps = [b.at - a.at for a, b in zip(posts, posts[1:], strict=False)]
+    gaps = [b.at - a.at for a, b in pairwise(posts)]
     assert len(posts) >= 4
     assert max(gaps) < 1.7
 
@@ -308,7 +309,7 @@ async def test_a_global_429_holds_every_reply() -> None:
     one.assert_all_shown()
     two.assert_all_shown()
     after = [request.at for request in discord.requests if request.at > refused_at]
-    assert max(b - a for a, b in zip(after, after[1:], strict=False)) >= 2.9
+    assert max(b - a for a, b in pairwise(after)) >= 2.9
 
 
 @in_virtual_time
@@ -377,7 +378,7 @@ async def test_a_cancelled_wait_leaves_the_channel_to_others() -> None:
     discord, budget = SimulatedDiscord(), EditBudget()
     one = Play(discord, budget=budget)
     await one.talk(100, 40)
-    while one.sink.under_way:
+    while one.sink.under_way:  # noqa: ASYNC110 - virtual time
         await asyncio.sleep(0.01)
     one.writer.cancel()
     await asyncio.wait([one.writer])
