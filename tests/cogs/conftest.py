@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +35,17 @@ class Scene:
     ada: MemberActor
     grace: MemberActor
     linus: MemberActor
+    resources: AsyncExitStack
+
+    @asynccontextmanager
+    async def restarted(self, settings: Settings) -> AsyncIterator[None]:
+        """Close what the bot works with, and start another one on the same data."""
+        await self.resources.aclose()
+        async with open_services(settings) as services:
+            await self.env.restart_bot(new_bot(services))
+            await sync_commands(self.bot)
+            yield
+            await self.bot.close()
 
     @property
     def bot(self) -> OllamaBot:
@@ -58,27 +69,28 @@ def settings(tmp_path: Path, ollama: ScriptedOllama) -> Settings:
 
 @asynccontextmanager
 async def opened(settings: Settings, ollama: ScriptedOllama, *, message_content: bool = True) -> AsyncIterator[Scene]:
-    async with open_services(settings) as services:
+    async with AsyncExitStack() as resources:
+        services = await resources.enter_async_context(open_services(settings))
         bot = new_bot(services, message_content=message_content)
         # not simcord.run(): it keeps context variables, and a fixture ends in another context
         env = Env(bot)
         await env.start()
         try:
             await sync_commands(bot)
-            yield _populate(env, ollama)
+            yield _populate(env, ollama, resources)
         finally:
             await env.shutdown()
         simcord.assert_no_errors(env)
 
 
-def _populate(env: Env, ollama: ScriptedOllama) -> Scene:
+def _populate(env: Env, ollama: ScriptedOllama, resources: AsyncExitStack) -> Scene:
     guild = env.create_guild()
     channel = guild.create_text_channel("general")
     other = guild.create_text_channel("code")
     moderators = guild.create_role("moderators", permissions=discord.Permissions(manage_messages=True))
     ada, linus = (guild.add_member(env.create_user(name)) for name in ("Ada", "Linus"))
     grace = guild.add_member(env.create_user("Grace"), roles=[moderators])
-    return Scene(env, ollama, guild, channel, other, ada, grace, linus)
+    return Scene(env, ollama, guild, channel, other, ada, grace, linus, resources)
 
 
 @pytest.fixture

@@ -10,10 +10,10 @@ import pytest
 from discord import app_commands
 
 from bot import app
-from bot.app import open_services, sync_commands
+from bot.app import sync_commands
 from bot.config import Settings
 from bot.streaming.backoff import Backoff
-from tests.cogs.conftest import Scene, new_bot
+from tests.cogs.conftest import Scene
 
 NAMES = {"model list", "model use", "model show", "ask", "stop", "reset", "help"}
 
@@ -47,12 +47,9 @@ async def test_they_are_for_servers_and_the_bots_dms_and_installed_to_servers(sc
 
 async def test_a_second_start_with_the_same_commands_registers_nothing(scene: Scene, settings: Settings):
     assert puts(scene) == 1
-    async with open_services(settings) as services:
-        await scene.env.restart_bot(new_bot(services))
-        await sync_commands(scene.bot)
+    async with scene.restarted(settings):
         assert puts(scene) == 1
         assert not (await scene.ada.slash(scene.channel, "stop")).deferred
-        await scene.bot.close()
 
 
 async def test_a_changed_command_is_registered_again_once(scene: Scene):

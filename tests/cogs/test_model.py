@@ -5,9 +5,8 @@ from __future__ import annotations
 import discord
 import pytest
 
-from bot.app import open_services, sync_commands
 from bot.config import Settings
-from tests.cogs.conftest import Scene, new_bot
+from tests.cogs.conftest import Scene
 from tests.scripted_ollama import model_entry, status
 
 
@@ -71,12 +70,9 @@ async def test_a_choice_is_announced_without_a_ping_and_holds_in_that_channel_on
 
 async def test_a_choice_survives_a_restart(scene: Scene, settings: Settings):
     await use(scene, "qwen3:8b")
-    async with open_services(settings) as services:
-        await scene.env.restart_bot(new_bot(services))
-        await sync_commands(scene.bot)
+    async with scene.restarted(settings):
         content = (await scene.ada.slash(scene.channel, "model list")).response.content
         assert next(line for line in content.splitlines() if "answers here" in line).startswith("- `qwen3:8b`")
-        await scene.env.bot.close()
 
 
 async def test_a_name_without_its_tag_is_stored_as_ollama_lists_it(scene: Scene):
