@@ -9,7 +9,7 @@ import regex
 
 __all__ = ["discord_length", "display_width", "escape_markdown", "graphemes", "trim_like_discord"]
 
-_MARKUP = regex.compile(r"[\\*_~|`<>\[\]@]|^[-+#]|(?<=^\d{1,9})[.)]", regex.MULTILINE)
+_MARKUP = regex.compile(r"[\\*_~|`<>\[\]]|^[-+#]|(?<=^\d{1,9})[.)]", regex.MULTILINE)
 _GRAPHEME = regex.compile(r"\X")
 
 
@@ -25,7 +25,7 @@ def trim_like_discord(text: str) -> str:
 
 def escape_markdown(text: str) -> str:
     """Return *text* so that Discord shows it as written, mentions too (for names in sentences of our own)."""
-    return _MARKUP.sub(r"\\\g<0>", text)
+    return _MARKUP.sub(r"\\\g<0>", text).replace("@", "@\u200b")
 
 
 def graphemes(text: str) -> list[str]:
