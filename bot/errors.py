@@ -213,6 +213,8 @@ class OllamaStatusError(OllamaError):
 
     def __init__(self, url: str, status: int, detail: str = "") -> None:
         super().__init__(url, detail or f"HTTP {status}")
+        if detail:
+            self.args = (f"{self} (HTTP {status})",)
         self.status = status
 
     def sentence(self) -> str:

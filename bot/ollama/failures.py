@@ -153,8 +153,9 @@ def _plain(body: bytes, status: int) -> str:
     """Return a body that is not Ollama's in words: never HTML, never long; empty if there is none."""
     if _is_page(body):
         return f"HTTP {status} with a web page{_title(body)}"
-    text = " ".join(body[:300].decode("utf-8", "replace").split())
-    return "" if not text.strip('[]{}" 0123456789') else text
+    if _json_or_none(body) is not None:  # an answer without an error's text: its status says more
+        return ""
+    return " ".join(body[:300].decode("utf-8", "replace").split())
 
 
 def _is_page(body: bytes) -> bool:

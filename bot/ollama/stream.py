@@ -26,8 +26,8 @@ class ChatStream:
     Whatever arrived before a failure is yielded first; then the failure is
     raised: `StreamError` for an error line, `StreamCut` for an end without
     ``done``, `IdleTimeout` when no whole object came for *idle* seconds while
-    we waited (`FirstByteTimeout` if none had come yet), `NotOllama` or `ProtocolError` for what is no answer of Ollama's.
-    What comes after ``done`` is not read.
+    we waited (`FirstByteTimeout` if none had come yet), `NotOllama` or
+    `ProtocolError` for what is no answer of Ollama's. What comes after ``done`` is not read.
 
     Args:
         response: an answer with status 200; the stream closes it.
