@@ -1,0 +1,330 @@
+"""What a killed process left: brought to its end by the next start, whatever state it is in."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.conversation.records import PromptKind, ReplyEnd, ReplyState
+from bot.playground.permissions import Permission
+from bot.playground.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID
+from bot.streaming.splitter import Splitter
+from tests.scripted_ollama import say
+from tests.whole.leftovers import left, left_message, note, posted
+from tests.whole.stack import CURSOR, Stack, servers, talk
+
+INTERRUPTED = "-# ⏹️ interrupted by a restart"
+TOLD = "⏹️ interrupted by a restart. Please ask again."
+LONG = " ".join(f"word{number}" for number in range(400))
+
+
+@pytest.fixture
+async def stack(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        yield stack
+
+
+def pages(text: str, footer: str = "") -> list[str]:
+    splitter = Splitter()
+    splitter.feed(text)
+    splitter.finish(footer)
+    return list(splitter.closed)
+
+
+def row(stack: Stack, reply_id: int) -> dict[str, Any]:
+    connection = sqlite3.connect(stack.settings.data_dir / "burble.db")
+    connection.row_factory = sqlite3.Row
+    try:
+        return dict(connection.execute("SELECT * FROM reply WHERE id = ?", (reply_id,)).fetchone())
+    finally:
+        connection.close()
+
+
+def assert_nothing_dangles(stack: Stack) -> None:
+    for channel in stack.world.channels:
+        for message in stack.replies(channel):
+            assert CURSOR not in message["content"]
+            assert not left_message(message)
+
+
+# Closing
+
+
+async def test_every_page_gets_its_final_text_and_the_row_what_the_model_wrote(stack: Stack):
+    prompt = stack.ask("Go")
+    splitter = Splitter()
+    splitter.feed(LONG[:1500])
+    first = posted(stack, prompt, 0, splitter.tail())  # its closing edit was lost
+    second = posted(stack, prompt, 1, f"word230 word231 {CURSOR}", control=True)
+    notes = [note(prompt, 0, first, splitter.tail()), note(prompt, 1, second, "word230")]
+    reply_id = await left(stack, prompt, text=LONG, notes=notes)
+    async with stack.running_bot():
+        assert stack.texts() == pages(LONG, INTERRUPTED)
+        assert_nothing_dangles(stack)
+        stored = row(stack, reply_id)
+        assert (stored["text"], stored["state"], stored["is_open"]) == (LONG, "interrupted", 0)
+        assert stack.ollama.chats == []
+
+
+async def test_the_row_holds_the_models_markdown_and_the_screen_closes_it(stack: Stack):
+    prompt = stack.ask("Go")
+    text = "Look:\n```python\nprint('half"
+    message = posted(stack, prompt, 0, f"Look:\n```python\nprint('half {CURSOR}\n```")
+    await left(stack, prompt, text=text, notes=[note(prompt, 0, message, "x")])
+    async with stack.running_bot():
+        assert stack.texts() == [f"{text}\n```\n{INTERRUPTED}"]
+        stack.ask("Go on")
+        await stack.answered(2)
+    assert talk(stack, 0)[1]["content"] == text
+
+
+async def test_text_that_was_never_posted_is_posted(stack: Stack):
+    prompt = stack.ask("Go")
+    await left(stack, prompt, text=LONG)
+    async with stack.running_bot():
+        assert stack.texts() == pages(LONG, INTERRUPTED)
+        first = stack.replies()[0]
+        assert first["message_reference"]["message_id"] == prompt["id"]
+
+
+@pytest.mark.parametrize("age", [5.0, 5000.0])
+@pytest.mark.parametrize("ordinal", [0, 1])
+async def test_a_post_under_way_is_found_again_soon_and_late(stack: Stack, ordinal: int, age: float):
+    prompt = stack.ask("Go")
+    shown = pages(LONG)
+    notes = []
+    for each in range(ordinal + 1):
+        text = shown[each] if each < ordinal else f"{shown[each][:20]} {CURSOR}"
+        message = posted(stack, prompt, each, text)
+        notes.append(note(prompt, each, message if each < ordinal else None, text))
+    if age > 300:
+        stack.world.message_rules._nonces.clear()  # Discord knows a nonce for minutes only
+    stack.say("Somebody else talks")
+    await left(stack, prompt, text=LONG, notes=notes, age=age)
+    async with stack.running_bot():
+        assert stack.texts()[-2:] == pages(LONG, INTERRUPTED)[-2:]
+        assert len(stack.texts()) == 2
+        assert_nothing_dangles(stack)
+
+
+async def test_a_post_that_never_arrived_is_made_once(stack: Stack):
+    prompt = stack.ask("Go")
+    await left(stack, prompt, text="Half of it", notes=[note(prompt, 0, None, f"Half {CURSOR}")])
+    async with stack.running_bot():
+        assert stack.texts() == [f"Half of it\n{INTERRUPTED}"]
+
+
+async def test_a_post_under_way_is_found_by_its_nonce_where_the_history_may_not_be_read(stack: Stack):
+    prompt = stack.ask("Go")
+    text = f"Half {CURSOR}"
+    posted(stack, prompt, 0, text)
+    await left(stack, prompt, text="Half of it", notes=[note(prompt, 0, None, text)])
+    stack.world.deny(GENERAL_ID, BOT_ID, int(Permission.READ_MESSAGE_HISTORY))
+    async with stack.running_bot():
+        assert stack.texts() == [f"Half of it\n{INTERRUPTED}"]
+
+
+async def test_an_answer_that_ended_is_shown_to_its_end(stack: Stack):
+    prompt = stack.ask("Go")
+    message = posted(stack, prompt, 0, f"The beginning {CURSOR}", control=True)
+    end = ReplyEnd(ReplyState.COMPLETE, "The beginning and the end.", at=1.0)
+    reply_id = await left(stack, prompt, text="The beg", notes=[note(prompt, 0, message, "x")], end=end)
+    async with stack.running_bot():
+        assert stack.texts() == ["The beginning and the end."]
+        assert_nothing_dangles(stack)
+    assert (row(stack, reply_id)["state"], row(stack, reply_id)["is_open"]) == ("complete", 0)
+
+
+async def test_a_failure_that_was_not_shown_is_told(stack: Stack):
+    prompt = stack.ask("Go")
+    await left(stack, prompt, end=ReplyEnd(ReplyState.FAILED, "", footer="⚠️ I cannot reach Ollama."))
+    async with stack.running_bot():
+        assert stack.texts() == ["⚠️ I cannot reach Ollama."]
+
+
+async def test_what_the_store_missed_stays_on_screen_and_goes_into_the_row(stack: Stack):
+    prompt = stack.ask("Go")
+    message = posted(stack, prompt, 0, f"The store was stuck before all this {CURSOR}")
+    reply_id = await left(stack, prompt, text="The store", notes=[note(prompt, 0, message, "The store")])
+    async with stack.running_bot():
+        assert stack.texts() == [f"The store was stuck before all this\n{INTERRUPTED}"]
+    assert row(stack, reply_id)["text"] == "The store was stuck before all this"
+
+
+async def test_an_answer_longer_than_its_messages_gets_its_file(stack: Stack):
+    prompt = stack.ask("Go")
+    text = " ".join(f"word{number}" for number in range(3000))
+    await left(stack, prompt, text=text)
+    async with stack.running_bot():
+        messages = stack.replies()
+        assert len(messages) == stack.settings.max_messages
+        assert messages[-1]["content"].endswith(INTERRUPTED)
+        [file] = messages[-1]["attachments"]
+        assert file["size"] == len(text)
+
+
+async def test_a_message_that_somebody_deleted_meanwhile_is_not_posted_again(stack: Stack):
+    prompt = stack.ask("Go")
+    message = posted(stack, prompt, 0, f"Half {CURSOR}")
+    reply_id = await left(stack, prompt, text="Half of it", notes=[note(prompt, 0, message, "Half")])
+    stack.world.message_rules.remove(stack.world.message(GENERAL_ID, message["id"]))
+    async with stack.running_bot():
+        assert stack.texts() == []
+    assert row(stack, reply_id)["is_open"] == 0
+
+
+async def test_discord_in_trouble_is_tried_until_it_works(stack: Stack):
+    prompt = stack.ask("Go")
+    message = posted(stack, prompt, 0, f"Half {CURSOR}")
+    await left(stack, prompt, text="Half of it", notes=[note(prompt, 0, message, "Half")])
+    fault = stack.discord.inject(method="PATCH", route="/channels/*", times=2, status=503)
+    async with stack.running_bot():
+        assert stack.texts() == [f"Half of it\n{INTERRUPTED}"]
+    assert fault.hits == 2
+
+
+@pytest.mark.parametrize("lost", ["deleted", "hidden"])
+async def test_a_channel_out_of_reach_is_recorded_and_costs_the_others_nothing(
+    stack: Stack, caplog: pytest.LogCaptureFixture, lost: str
+):
+    caplog.set_level(logging.INFO)
+    there, gone = stack.ask("Go"), stack.ask("Go", channel=CODE_ID)
+    reply_id = await left(stack, gone, text="Nobody sees")
+    await left(stack, there, text="Half of it")
+    if lost == "deleted":
+        stack.world.delete_channel(CODE_ID)
+    else:
+        stack.world.deny(CODE_ID, BOT_ID, int(Permission.VIEW_CHANNEL))
+    async with stack.running_bot():
+        assert stack.texts() == [f"Half of it\n{INTERRUPTED}"]
+    assert (row(stack, reply_id)["state"], row(stack, reply_id)["text"]) == ("interrupted", "Nobody sees")
+    assert f"The interrupted reply {reply_id} is out of reach" in caplog.text
+
+
+async def test_a_kill_while_closing_is_closed_again_without_a_second_line(stack: Stack):
+    prompt = stack.ask("Go")
+    message = posted(stack, prompt, 0, f"Half of it\n{INTERRUPTED}")
+    reply_id = await left(stack, prompt, text="Half of it", notes=[note(prompt, 0, message, "x")])
+    told = stack.ask("And this?")
+    message = posted(stack, told, 0, TOLD)
+    await left(stack, told, notes=[note(told, 0, message, "x")], age=5000)
+    async with stack.running_bot():
+        assert stack.texts() == [f"Half of it\n{INTERRUPTED}", TOLD]
+    assert row(stack, reply_id)["is_open"] == 0
+
+
+# Prompts that waited
+
+
+async def test_a_prompt_that_waited_is_answered_in_its_status_message(stack: Stack):
+    prompt = stack.ask("Go")
+    message = posted(stack, prompt, 0, "-# ⏳ next in line in this channel", control=True)
+    reply_id = await left(stack, prompt, notes=[note(prompt, 0, message, "x")])
+    stack.ollama.enqueue(say("Here you are."))
+    async with stack.running_bot():
+        await stack.shows("Here you are.")
+        await stack.idle()
+        assert stack.texts() == ["Here you are."]
+        assert stack.replies()[0]["id"] == message["id"]
+        assert_nothing_dangles(stack)
+    assert row(stack, reply_id)["state"] == "complete"
+
+
+async def test_prompts_that_waited_are_answered_in_their_order(stack: Stack):
+    prompts = [stack.ask(f"Question {number}") for number in range(3)]
+    for number, prompt in enumerate(prompts):
+        await left(stack, prompt, words=f"Question {number}")
+        stack.ollama.enqueue(say(f"Answer {number}"))
+    async with stack.running_bot():
+        await stack.answered(3)
+        assert stack.texts() == ["Answer 0", "Answer 1", "Answer 2"]
+    assert [chat.json["messages"][-1]["content"] for chat in stack.ollama.chats] == [
+        f"⟦Ada⟧ Question {number}" for number in range(3)
+    ]
+
+
+@pytest.mark.parametrize(("age", "attempts"), [(5000.0, 1), (5.0, 3)])
+async def test_a_prompt_from_long_ago_or_begun_too_often_is_told(stack: Stack, age: float, attempts: int):
+    prompt = stack.ask("Go")
+    reply_id = await left(stack, prompt, age=age, attempts=attempts)
+    async with stack.running_bot():
+        assert stack.texts() == [TOLD]
+        assert stack.ollama.chats == []
+    stored = row(stack, reply_id)
+    assert (stored["state"], stored["text"]) == ("interrupted", "")
+
+
+async def test_a_question_that_was_deleted_meanwhile_is_not_answered(stack: Stack):
+    prompt = stack.ask("Go")
+    reply_id = await left(stack, prompt)
+    stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+    async with stack.running_bot():
+        assert stack.texts() == []
+        assert stack.ollama.chats == []
+    assert row(stack, reply_id)["is_open"] == 0
+
+
+async def test_recovery_holds_nobody_up_and_is_never_refused(stack: Stack):
+    channels = [stack.world.create_channel(f"room-{number}")["id"] for number in range(20)]
+    for channel in channels:
+        for number in range(5):
+            prompt = stack.ask("Go", channel=channel)
+            text = f"Half of {number}"
+            message = posted(stack, prompt, 0, f"{text} {CURSOR}", control=number == 0)
+            await left(stack, prompt, text=text, notes=[note(prompt, 0, message, text)])
+    entering = asyncio.create_task(_answered_meanwhile(stack))
+    async with stack.running_bot():
+        await entering
+        for channel in channels:
+            assert stack.texts(channel) == [f"Half of {number}\n{INTERRUPTED}" for number in range(5)]
+        assert_nothing_dangles(stack)
+    assert stack.refused() == []
+
+
+async def _answered_meanwhile(stack: Stack) -> None:
+    """Ask as soon as the bot is ready; the answer comes while others are still being closed."""
+    await stack.until(lambda: stack.bot is not None and stack.bot.is_ready())
+    stack.ask("Meanwhile?")
+    await stack.shows("Hello from the scripted model.")
+    open_ones = sum(CURSOR in text for channel in stack.world.channels for text in stack.texts(channel))
+    assert open_ones > 0
+
+
+# /ask
+
+
+def asked(stack: Stack) -> dict[str, Any]:
+    """A command of a killed process: its interaction, and the loading message that Discord shows."""
+    interaction = stack.world.run_command(ADA_ID, GENERAL_ID, ["ask"], {"prompt": "What then?"})
+    stack.world.interactions.respond(interaction.id, interaction.token, {"type": 5})
+    return {"id": interaction.id, "channel_id": GENERAL_ID}
+
+
+@pytest.fixture
+async def asking(stack: Stack):
+    async with stack.running_bot():
+        await stack.until(lambda: stack.world.commands)
+    return stack
+
+
+async def test_an_ask_that_waited_is_answered_in_its_loading_message(asking: Stack):
+    stack = asking
+    prompt = asked(stack)
+    await left(stack, prompt, kind=PromptKind.ASK)
+    async with stack.running_bot():
+        await stack.shows("Hello from the scripted model.")
+        await stack.idle()
+        assert stack.texts() == ["> What then?\nHello from the scripted model."]
+
+
+async def test_an_ask_that_was_cut_is_closed_below_its_question(asking: Stack):
+    stack = asking
+    prompt = asked(stack)
+    await left(stack, prompt, kind=PromptKind.ASK, text="Half of it")
+    async with stack.running_bot():
+        assert stack.texts() == [f"> What then?\nHalf of it\n{INTERRUPTED}"]
