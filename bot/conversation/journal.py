@@ -50,6 +50,7 @@ class StoreHealth:
         self._late: set[asyncio.Future[Any]] = set()
         self._failed_at = float("-inf")
         self._logged_at = float("-inf")
+        self._is_in_trouble = False
 
     @property
     def is_stuck(self) -> bool:
@@ -101,13 +102,13 @@ class StoreHealth:
         self._warn(str(error))
 
     def worked(self) -> None:
-        """Note that a write worked."""
-        self._failed_at = float("-inf")
-        if self._logged_at > float("-inf"):
-            self._logged_at = float("-inf")
+        """Note that a write worked; on a full disk some do and some do not."""
+        if self._is_in_trouble and not self.has_just_failed:
+            self._is_in_trouble = False
             log.warning("The database works again")
 
     def _warn(self, why: str) -> None:
+        self._is_in_trouble = True
         now = self._clock()
         if now - self._logged_at >= _LOG_EVERY_SECONDS:
             self._logged_at = now
