@@ -250,6 +250,11 @@ class BucketState:
         else:
             self._remaining, self._reset_at = 0, self.blocked_until
 
+    def pause(self, until: float) -> None:
+        """Note a 429 of something wider than this bucket, which may be one that the global rate does not bind."""
+        self.in_flight = max(0, self.in_flight - 1)
+        self.blocked_until = max(self.blocked_until, until)
+
     def lost(self) -> None:
         """Note that a request ended without headers: its token counts as spent."""
         self.in_flight = max(0, self.in_flight - 1)

@@ -193,7 +193,7 @@ class EditBudget:
     def refused(self, key: Hashable, retry_after: float, *, everywhere: bool = False) -> None:
         """Note a 429 of a bucket, or (*everywhere*) of the whole bot."""
         if everywhere:
-            self.bucket(key).lost()
+            self.bucket(key).pause(self.now() + retry_after)
             self.refused_everywhere(retry_after)
         else:
             self.bucket(key).refused(retry_after, self.now())

@@ -72,6 +72,7 @@ class ReplyPlan:
         self._gone: set[int] = set()  # messages that somebody deleted
         self._status_shown = False  # message 0 holds a status, not text
         self._attached = False
+        self._is_full = False  # no further message can be posted
         self._status = ""
         self._footer = ""
         self._text: list[str] = []
@@ -130,6 +131,10 @@ class ReplyPlan:
         """Note that somebody deleted that message: it is not edited any more."""
         self._gone.add(ordinal)
 
+    def note_full(self) -> None:
+        """Note that no further message can be posted."""
+        self._is_full = True
+
     # ------------------------------------------------------------ what is worth showing
 
     def wanted(self) -> list[Step]:
@@ -184,7 +189,7 @@ class ReplyPlan:
 
     def _next_post(self, closed: int) -> Step | None:
         ordinal = len(self._shown)
-        if ordinal > closed or (ordinal == closed and not self._open_page()):
+        if self._is_full or ordinal > closed or (ordinal == closed and not self._open_page()):
             return None
         return Step(ordinal, Urgency.OVERFLOW if ordinal and not self.is_ended else Urgency.FIRST, is_post=True)
 
@@ -204,6 +209,8 @@ class ReplyPlan:
         full = self._max_messages - 1
         steps = [step for step in (self._stale_page(full),) if step is not None]
         ordinal = len(self._shown)
+        if ordinal <= full and self._is_full:
+            return steps
         if ordinal < full:
             steps.append(Step(ordinal, Urgency.FIRST if self.is_ended else Urgency.OVERFLOW, is_post=True))
         elif ordinal == full:

@@ -53,6 +53,7 @@ class ReplyStreamer:
         self._changed = asyncio.Event()
         self._is_idle = True
         self._ended_at = 0.0
+        self._refusal: DeliveryError | None = None  # why there can be no further message
 
     # ------------------------------------------------------------ the reader's side: never waits
 
@@ -107,6 +108,8 @@ class ReplyStreamer:
             self._changed.clear()
             if self._plan.wanted():
                 await self._show(await self._turn())
+            elif self._refusal is not None:
+                raise self._refusal
             elif self._plan.is_ended:
                 return
             else:
@@ -187,9 +190,13 @@ class ReplyStreamer:
             if step.is_post or error.code != _UNKNOWN_MESSAGE:
                 raise
             self._plan.note_gone(step.ordinal)
-        except DeliveryError:
+        except DeliveryError as error:
             self._budget.lost(bucket.key)
-            raise
+            if not step.is_post or not self._plan.messages:
+                raise
+            # what is on screen already may still get its final text
+            self._refusal = error
+            self._plan.note_full()
         else:
             self._note(step, sent, bucket, sent_at)
 
