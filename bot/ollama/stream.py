@@ -94,7 +94,7 @@ class ChatStream:
         """Read until there is a chunk or the end."""
         self._waiting_since = self._loop.time()
         if self._timer is None and not self._ended:
-            self._timer = self._loop.call_later(min(self._limit, _CHECK_SECONDS), self._check)
+            self._timer = self._loop.call_later(self._soon(), self._check)
         try:
             while not self._ready and not self._ended:
                 self._take(await self._read())
@@ -179,7 +179,11 @@ class ChatStream:
             kind = IdleTimeout if self._seen_object else FirstByteTimeout
             self._give_up(kind(self.url, self._limit))
         else:
-            self._timer = self._loop.call_later(min(self._limit - waited, _CHECK_SECONDS), self._check)
+            self._timer = self._loop.call_later(min(self._limit - waited, self._soon()), self._check)
+
+    def _soon(self) -> float:
+        """Return when to look again: the limit may become the idle one at any moment."""
+        return min(self._first, self._idle, _CHECK_SECONDS)
 
     @property
     def _limit(self) -> float:
