@@ -4,6 +4,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+from contextlib import closing
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,6 +118,35 @@ async def test_a_database_cut_short_is_left_alone(path: Path, url: str) -> None:
     with pytest.raises(StoreError, match="is damaged"):
         await opens(url)
     assert read(path) == cut
+
+
+@pytest.mark.parametrize("damage", ["bytes", "cut"])
+async def test_a_damaged_database_can_be_replaced_and_is_kept(
+    path: Path, url: str, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Store.open(url) as store:
+        await answer(store, 10, "x" * 50_000)
+    broken = read(path)[:20_000] if damage == "cut" else b"dear diary, " * 1000
+    put(path, broken)
+    for _ in range(2):  # the second time it is sound
+        async with Store.open(url, replace_damaged=True) as store:
+            assert await store.history(CHANNEL) == []
+    asides = [file for file in path.parent.iterdir() if file.name.startswith("burble.db.damaged-")]
+    assert [read(file) for file in asides] == [broken]
+    assert caplog.text.count("a new one was begun") == 1
+
+
+async def test_a_locked_or_foreign_database_is_never_replaced(
+    path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await opens(url)
+    monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0.01)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreError, match="is locked"):
+            async with Store.open(url, replace_damaged=True):
+                pass
+    assert [entry.name for entry in path.parent.iterdir() if "damaged" in entry.name] == []
 
 
 async def test_another_programs_database_is_left_alone(path: Path, url: str) -> None:
@@ -256,6 +286,51 @@ async def test_an_upgrade_that_fails_changes_nothing(path: Path, url: str) -> No
     with pytest.raises(StoreError):
         await opens(url)
     assert sql(path, "SELECT name FROM sqlite_master WHERE type = 'table'") == [("alembic_version",), ("setting",)]
+
+
+OLDER = REVISIONS[:-1]
+SCHEMAS = Path(__file__).parent / "schemas"
+"""A database of each earlier schema, as the bot of that time wrote it (``.dump`` of sqlite3)."""
+
+
+def load(path: Path, revision: str) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((SCHEMAS / f"{revision}.sql").read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("revision", OLDER)
+async def test_what_an_earlier_bot_stored_survives_the_upgrade(path: Path, url: str, revision: str) -> None:
+    load(path, revision)
+    async with Store.open(url) as store:
+        assert [(turn.text, turn.reply) for turn in await store.history(CHANNEL)] == [
+            ("Question 0", "An answer."),
+            ("Question 1", "Half an ans"),
+        ]
+        assert await store.channel_model(CHANNEL) == "qwen3:8b"
+        assert await store.setting("commands:1") == "abc"
+        owner = await store.reply_by_message(1_300_000_000_000_000_001)
+        assert owner is not None
+        assert owner.prompt_id == 1_200_000_000_000_000_001
+        left = await store.leftovers(at=1_760_000_011.0)
+        assert [(reply.prompt.text, reply.attempts) for reply in left] == [("Question 3", 1), ("Nobody answered", 1)]
+
+
+@pytest.mark.parametrize("revision", OLDER)
+async def test_an_upgraded_schema_equals_a_created_one(path: Path, url: str, revision: str) -> None:
+    load(path, revision)
+    await opens(url)
+    fresh = f"sqlite:///{path}.fresh"
+    await opens(fresh)
+    engines = [create_engine(each) for each in (url, fresh)]
+    with engines[0].begin() as one, engines[1].begin() as other:
+        assert described(one) == described(other)
+    for engine in engines:
+        engine.dispose()
+
+
+def test_every_earlier_schema_has_its_database_here() -> None:
+    assert sorted(file.stem for file in SCHEMAS.iterdir()) == list(OLDER)
 
 
 @pytest.mark.parametrize("query", ["waiting", "open"])

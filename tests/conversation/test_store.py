@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.conversation.records import Piece, PromptKind, ReplyEnd, ReplyMessage, ReplyOwner, ReplyState, Turn
+from bot.conversation.records import Piece, PromptKind, ReplyMessage, ReplyOwner, ReplyState, Turn
 from bot.conversation.store import Store
 from bot.errors import StoreError
 from tests.conversation.builders import CHANNEL, NOW, a_prompt, answer, record_message
