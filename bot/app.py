@@ -9,7 +9,8 @@ import logging
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
+from typing import Any, TypeVar
 
 import aiohttp
 import discord
@@ -22,6 +23,7 @@ from bot.conversation.records import PromptKind, PromptRecord, UnfinishedReply
 from bot.conversation.store import Store
 from bot.delivery import endpoint
 from bot.delivery.endpoint import DiscordUnreachable
+from bot.delivery.http import HttpLine
 from bot.delivery.last_resort import LastResort
 from bot.delivery.recovery import Connection, OpenReply, Recovery
 from bot.errors import OllamaError, StoreError
@@ -44,7 +46,11 @@ EXIT_OK, EXIT_FAILED, EXIT_SETTINGS = 0, 1, 2
 # more: the process is gone at most 2 s after the grace.
 _LAST_WORDS_SECONDS = 1.2
 _CLOSE_SECONDS = 0.5
-_SYNC_RETRY = Backoff(base=30.0, cap=600.0)
+_SYNC_RETRY = (30.0, 600.0)  # base and cap, in seconds
+# A connection that lasted so long was a good one: the next failure is a new one.
+_STEADY_SECONDS = 300.0
+
+T = TypeVar("T")
 
 
 async def serve(settings: Settings) -> int:
@@ -54,26 +60,32 @@ async def serve(settings: Settings) -> int:
         StoreError: the database cannot be used.
     """
     stopping = asyncio.Event()
-    _listen_for_signals(stopping)
+    watchdog = _Watchdog(settings.shutdown_grace_seconds + _LAST_WORDS_SECONDS + _CLOSE_SECONDS + 0.2)
+    _listen_for_signals(stopping, watchdog)
     endpoint.use_api(settings.discord_api_url)
-    watchdog = _Watchdog()
     try:
         async with open_services(settings) as services:
-            await _report_ollama(services)
-            return await Supervisor(services, stopping, watchdog).run()
+            # beside the start: an Ollama that hangs holds nobody up
+            report = asyncio.create_task(_report_ollama(services), name="report-ollama")
+            try:
+                return await Supervisor(services, stopping).run()
+            finally:
+                report.cancel()
+                await asyncio.wait((report,))
     finally:
         watchdog.stand_down()
 
 
 class _Watchdog:
-    """Ends the process in time, whatever hangs on the way out."""
+    """Ends the process so many *seconds* after it was told to stop, whatever hangs on the way out."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
         self._timer: asyncio.TimerHandle | None = None
 
-    def give(self, seconds: float) -> None:
-        """End the process in so many seconds."""
-        self._timer = asyncio.get_running_loop().call_later(seconds, os._exit, EXIT_OK)
+    def arm(self) -> None:
+        """Begin to count."""
+        self._timer = asyncio.get_running_loop().call_later(self._seconds, os._exit, EXIT_OK)
 
     def stand_down(self) -> None:
         """Everything ended by itself."""
@@ -126,10 +138,12 @@ async def open_services(
                 ollama, catalog, keep_alive=settings.keep_alive, is_on=settings.preload_model == "on"
             ) as preloader:
                 preloader.want()
-                yield Services(settings, store, ollama, catalog, queue, responder, budget, recovery, preloader)
+                yield Services(
+                    HttpLine(), settings, store, ollama, catalog, queue, responder, budget, recovery, preloader
+                )
 
 
-def _listen_for_signals(stopping: asyncio.Event) -> None:
+def _listen_for_signals(stopping: asyncio.Event, watchdog: _Watchdog) -> None:
     """Make the first SIGTERM or Ctrl-C set *stopping*, and the second end the process at once."""
 
     def on_signal() -> None:
@@ -137,6 +151,7 @@ def _listen_for_signals(stopping: asyncio.Event) -> None:
             log.warning("Stopped at once")
             os._exit(EXIT_FAILED)
         stopping.set()
+        watchdog.arm()
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -156,27 +171,32 @@ async def _report_ollama(services: Services) -> None:
         log.info("Ollama %s at %s, model %s", version, services.ollama.url, model)
 
 
+class _Stopping(Exception):
+    """We were told to stop while waiting for something else."""
+
+
 class Supervisor:
     """Keeps a bot connected: retries what may pass, ends on what will not."""
 
-    def __init__(self, services: Services, stopping: asyncio.Event, watchdog: _Watchdog | None = None) -> None:
+    def __init__(self, services: Services, stopping: asyncio.Event) -> None:
         self._services = services
-        self._watchdog = watchdog
         self._stopping = stopping
         token = services.settings.discord_token
         assert token is not None, "the command line checked it"
         self._token = token.get_secret_value()
         self._content_refused = False
+        self._unreachable = Backoff(base=2.0, cap=60.0)
+        # Discord resets the token of who identifies 1000 times a day
+        # (https://discord.com/developers/docs/events/gateway#session-start-limit-object).
+        self._disconnected = Backoff(base=2.0, cap=600.0)
 
     async def run(self) -> int:
         """Return the exit code."""
-        backoff = Backoff(base=2.0, cap=60.0)
         while not self._stopping.is_set():
             try:
-                application = await endpoint.ask_application(self._token)
-                backoff.reset()
-                content = application.has_message_content and not self._content_refused
-                await self._run_bot(OllamaBot(self._services, message_content=content))
+                await self._connect()
+            except _Stopping:
+                break
             except discord.LoginFailure:
                 log.error("Discord refused the token. Check DISCORD_TOKEN, or reset it on the application's Bot page")
                 return EXIT_SETTINGS
@@ -187,19 +207,43 @@ class Supervisor:
                 if error.code == 4004:
                     log.error("Discord refused the token. Check DISCORD_TOKEN")
                     return EXIT_SETTINGS
-                await self._wait(backoff, error)
-            except (
-                DiscordUnreachable,
-                discord.GatewayNotFound,
-                discord.HTTPException,
-                aiohttp.ClientError,
-                OSError,
-                TimeoutError,
-            ) as error:
-                await self._wait(backoff, error)
+                await self._wait(self._disconnected, error)
+            except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+                await self._wait(self._disconnected, error)
         return EXIT_OK
 
-    async def _wait(self, backoff: Backoff, error: Exception) -> None:
+    async def _connect(self) -> None:
+        """Ask who we are, then run a bot until it ends or we are to stop."""
+        try:
+            application = await self._unless_stopping(endpoint.ask_application(self._token))
+        except DiscordUnreachable as error:
+            await self._wait(self._unreachable, error)
+            return
+        self._unreachable.reset()
+        content = application.has_message_content and not self._content_refused
+        began_at = time.monotonic()
+        try:
+            await self._run_bot(OllamaBot(self._services, message_content=content))
+        finally:
+            if time.monotonic() - began_at > _STEADY_SECONDS:
+                self._disconnected.reset()
+        if not self._stopping.is_set():
+            await self._wait(self._disconnected, "the connection ended")
+
+    async def _unless_stopping(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run *work*, which is safe to cancel; raise `_Stopping` as soon as we are to stop."""
+        task = asyncio.ensure_future(work)
+        stop = asyncio.create_task(self._stopping.wait(), name="stop")
+        try:
+            await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise _Stopping
+            return task.result()
+        finally:
+            task.cancel()
+            stop.cancel()
+
+    async def _wait(self, backoff: Backoff, error: Exception | str) -> None:
         seconds = 1 + backoff.delay()
         log.warning("Discord is out of reach: %s. Trying again in %.0f s", error, seconds)
         with contextlib.suppress(TimeoutError):
@@ -218,6 +262,7 @@ class Supervisor:
             else:
                 await self._wind_down(bot)
         finally:
+            # this may cut a request of discord.py; its client is thrown away
             errands.cancel()
             stop.cancel()
             await _close(bot)
@@ -229,8 +274,6 @@ class Supervisor:
         grace = self._services.settings.shutdown_grace_seconds
         waiting = len(list(bot.queue))
         log.info("Stopping%s", f": {waiting} running or waiting, {grace:g} s grace" if waiting else "")
-        if self._watchdog is not None:
-            self._watchdog.give(grace + _LAST_WORDS_SECONDS + _CLOSE_SECONDS + 0.2)
         ending = asyncio.create_task(bot.responder.shutdown(grace), name="shutdown")
         done, _ = await asyncio.wait((ending,), timeout=grace + _LAST_WORDS_SECONDS)
         if not done:
@@ -272,6 +315,7 @@ async def sync_commands(bot: OllamaBot) -> None:
     )
     digest = hashlib.sha256(definition).hexdigest()
     key = f"commands:{bot.application_id}"
+    retry = Backoff(*_SYNC_RETRY)
     while True:
         try:
             if await bot.store.setting(key) == digest:
@@ -279,7 +323,7 @@ async def sync_commands(bot: OllamaBot) -> None:
             synced = await bot.tree.sync()
             await bot.store.set_setting(key, digest)
         except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, StoreError) as error:
-            seconds = _SYNC_RETRY.delay()
+            seconds = retry.delay()
             log.warning("The commands could not be registered: %s. Trying again in %.0f s", error, seconds)
             await asyncio.sleep(seconds)
         else:

@@ -17,7 +17,7 @@ from discord.ext import commands
 from bot.config import Settings
 from bot.conversation.store import Store
 from bot.delivery import endpoint
-from bot.delivery.http import REQUEST_SECONDS, Courier, install, trace_config
+from bot.delivery.http import REQUEST_SECONDS, Courier, HttpLine, install, trace_config
 from bot.delivery.invalid import InvalidRequests
 from bot.delivery.last_resort import LastResort, Question, question_link
 from bot.delivery.permissions import PERMISSIONS, Pauses
@@ -42,6 +42,7 @@ _DELETED_KEPT = 200  # an event about a message comes within seconds of the othe
 class Services:
     """What the bot works with; opened and closed by the composition root."""
 
+    line: HttpLine
     settings: Settings
     store: Store
     ollama: OllamaClient
@@ -106,7 +107,7 @@ class OllamaBot(commands.AutoShardedBot):
     def courier(self) -> Courier:
         """What sends replies; once logged in."""
         assert self.application_id is not None, "not logged in yet"
-        return Courier(self.http, self.application_id, invalid=self.invalid, seconds=self.request_seconds)
+        return Courier(self.services.line, self.application_id, invalid=self.invalid, seconds=self.request_seconds)
 
     @property
     def invite_link(self) -> str:
@@ -138,7 +139,8 @@ class OllamaBot(commands.AutoShardedBot):
         return message_id in self._deleted
 
     async def setup_hook(self) -> None:
-        """Load the cogs."""
+        """Take over the replies that run, load the cogs."""
+        self.services.line.connect(self.http)
         for cog in COGS:
             await self.load_extension(cog)
 

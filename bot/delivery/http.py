@@ -157,6 +157,32 @@ def install(http: HTTPClient) -> None:
     http.get_ratelimit = get_ratelimit  # type: ignore[method-assign]  # the seam
 
 
+class HttpLine:
+    """The HTTP client of whichever bot is connected.
+
+    A bot that is built anew takes the place of the one before, so that replies
+    which began with that one go on instead of talking to a closed client.
+    """
+
+    def __init__(self, http: HTTPClient | None = None) -> None:
+        self._http = http
+
+    def connect(self, http: HTTPClient) -> None:
+        """Use *http* from now on; it is logged in."""
+        self._http = http
+
+    @property
+    def http(self) -> HTTPClient:
+        """The client to use now.
+
+        Raises:
+            ClientClosed: there is none yet.
+        """
+        if self._http is None:
+            raise ClientClosed(detail="not connected yet")
+        return self._http
+
+
 class ClientClosed(DeliveryRetry):
     """The client was closed under us; another one has to go on."""
 
@@ -171,13 +197,13 @@ class Courier:
 
     def __init__(
         self,
-        http: HTTPClient,
+        line: HttpLine,
         application_id: int,
         *,
         invalid: InvalidRequests | None = None,
         seconds: float = REQUEST_SECONDS,
     ) -> None:
-        self._http = http
+        self._line = line
         self._application_id = application_id
         self._invalid = invalid or InvalidRequests()
         self._seconds = seconds
@@ -328,7 +354,7 @@ class Courier:
             options["params"] = params
         timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, _CONNECT_SECONDS))
         try:
-            return await self._http.request(route, timeout=timeout, **options)
+            return await self._line.http.request(route, timeout=timeout, **options)
         except (DeliveryError, discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
             raise translate(error) from None
         except RuntimeError as error:  # what aiohttp raises on a session that is closed

@@ -21,7 +21,7 @@ from discord.http import HTTPClient, Ratelimit, Route
 from discord.state import ConnectionState
 
 from bot.delivery import endpoint
-from bot.delivery.http import _MARK, Courier, _MarkedRoute, install, trace_config
+from bot.delivery.http import _MARK, Courier, HttpLine, _MarkedRoute, install, trace_config
 from bot.delivery.invalid import InvalidRequests
 from bot.errors import DeliveryRateLimited, DeliveryRetry
 from bot.streaming.budget import EditBudget
@@ -126,7 +126,7 @@ async def test_a_marked_requests_limiter_survives_the_headers_of_its_answers(api
         "X-RateLimit-Reset-After": "60",
         "X-RateLimit-Reset": "1",
     }
-    courier = Courier(http, 1)
+    courier = Courier(HttpLine(http), 1)
     for _ in range(3):
         api.answers.append(as_json({"id": "1", "channel_id": "2", "content": "x"}, headers=spent))
         async with asyncio.timeout(1):
@@ -136,7 +136,7 @@ async def test_a_marked_requests_limiter_survives_the_headers_of_its_answers(api
 
 
 async def test_the_trace_context_passes_through_and_errors_come_out(api, http):
-    courier = Courier(http, 1)
+    courier = Courier(HttpLine(http), 1)
     limit = {"message": "slow", "retry_after": 0.25, "global": False}
     api.answers.append(as_json(limit, status=429, headers={"Via": "1.1 x", "X-RateLimit-Scope": "shared"}))
     with pytest.raises(DeliveryRateLimited) as limited:
@@ -155,7 +155,7 @@ async def test_a_timeout_reaches_aiohttp(http, api, monkeypatch):
         return web.Response()
 
     monkeypatch.setattr(api, "handle", never)
-    courier = Courier(http, 1, seconds=0.05)
+    courier = Courier(HttpLine(http), 1, seconds=0.05)
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", never)
     async with TestServer(app) as server:
@@ -167,7 +167,7 @@ async def test_a_timeout_reaches_aiohttp(http, api, monkeypatch):
 async def test_a_closed_client_is_no_crash(api, http):
     await http.close()
     with pytest.raises(DeliveryRetry):
-        await Courier(http, 1).create_message(2, {"content": "x"})
+        await Courier(HttpLine(http), 1).create_message(2, {"content": "x"})
 
 
 async def test_a_global_limit_leaves_the_lock_alone(api, http):
@@ -175,7 +175,7 @@ async def test_a_global_limit_leaves_the_lock_alone(api, http):
     body = {"message": "slow", "retry_after": 0.01, "global": True}
     api.answers.append(as_json(body, status=429, headers={"Via": "1.1 x", "X-RateLimit-Global": "true"}))
     with pytest.raises(DeliveryRateLimited) as limited:
-        await Courier(http, 1).create_message(2, {"content": "x"})
+        await Courier(HttpLine(http), 1).create_message(2, {"content": "x"})
     assert limited.value.scope == "global"
     assert http._global_over.is_set()
 

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
+import time
+from collections.abc import AsyncIterator
 from pathlib import Path
+
+import discord
 
 from bot import app
 from bot.delivery import endpoint
 from bot.delivery.endpoint import Application
+from tests.scripted_ollama import hold, say
 from tests.whole.stack import servers
+from tests.whole.test_process import started
 
 
 async def test_a_refused_intent_is_done_without(tmp_path: Path, monkeypatch, caplog):
@@ -27,3 +35,88 @@ async def test_a_refused_intent_is_done_without(tmp_path: Path, monkeypatch, cap
             await stack.shows("Hello from the scripted model.")
             stopping.set()
             assert await running == app.EXIT_OK
+
+
+async def test_a_reply_goes_on_after_the_bot_was_built_anew(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        endpoint.use_api(stack.discord.api_url)
+        stopping, go = asyncio.Event(), asyncio.Event()
+        async with app.open_services(stack.settings) as services:
+            running = asyncio.create_task(app.Supervisor(services, stopping).run())
+            await stack.until(lambda: stack.world.bot_online)
+            stack.ollama.enqueue([*say("Half of it"), hold(go), *say(" and the rest.")])
+            stack.ask("Go")
+            await stack.shows("Half of it")
+            await stack.discord.close_gateway(4014)
+            await stack.until(lambda: not stack.world.bot_online)
+            await stack.until(lambda: stack.world.bot_online)
+            go.set()
+            await stack.shows("Half of it and the rest.")
+            await stack.until(lambda: stack.texts() == ["Half of it and the rest."])
+            stopping.set()
+            assert await running == app.EXIT_OK
+
+
+@contextlib.asynccontextmanager
+async def silent_server() -> AsyncIterator[str]:
+    """Something that accepts connections and says nothing."""
+
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(ConnectionError):
+            while await reader.read(1024):
+                pass
+        writer.close()
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    async with server:
+        yield f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_sigterm_while_discord_hangs_ends_in_time(tmp_path: Path):
+    async with (
+        servers(tmp_path) as stack,
+        silent_server() as address,
+        started(stack, tmp_path, DISCORD_API_URL=f"http://{address}/api/v10") as bot,
+    ):
+        await bot.logged("Ollama 0.32.9")
+        before = time.monotonic()
+        bot.process.send_signal(signal.SIGTERM)
+        assert await bot.exit_code() == 0
+        assert time.monotonic() - before < 0.2 + 2.0 + 0.5  # grace, 2 s, and the interpreter's own end
+
+
+async def test_a_hanging_ollama_holds_up_neither_start_nor_end(tmp_path: Path):
+    async with (
+        servers(tmp_path) as stack,
+        silent_server() as address,
+        started(stack, tmp_path, OLLAMA_HOST=address, OLLAMA_MODEL="") as bot,
+    ):
+        await bot.logged("Invite: ", 8.0)  # Ollama's version is asked for 10 s
+        before = time.monotonic()
+        bot.process.send_signal(signal.SIGTERM)
+        assert await bot.exit_code() == 0
+        assert time.monotonic() - before < 0.2 + 2.0 + 0.5
+
+
+async def test_a_gateway_that_always_fails_is_tried_less_and_less_often(tmp_path: Path, monkeypatch):
+    """Discord resets the token of a bot that identifies 1000 times in a day."""
+    waits: list[float] = []
+
+    async with servers(tmp_path) as stack:
+        endpoint.use_api(stack.discord.api_url)
+        stopping = asyncio.Event()
+        async with app.open_services(stack.settings) as services:
+            supervisor = app.Supervisor(services, stopping)
+
+            async def fail(_: object) -> None:
+                raise discord.GatewayNotFound
+
+            async def wait(backoff: app.Backoff, _: object) -> None:
+                waits.append(backoff.delay())
+                if len(waits) == 60:
+                    stopping.set()
+
+            monkeypatch.setattr(supervisor, "_run_bot", fail)
+            monkeypatch.setattr(supervisor, "_wait", wait)
+            assert await supervisor.run() == app.EXIT_OK
+    assert sum(waits) > 3600  # so less than 1000 a day
