@@ -19,6 +19,7 @@ class ReplyTrace:
         breaks: the first token of every message but the first.
         complete_at: when the finished text stood there, without a cursor.
         edits: how many edits it took.
+        base: the number of its first word.
     """
 
     emitted: list[float] = field(default_factory=list)
@@ -26,12 +27,13 @@ class ReplyTrace:
     pages: dict[object, tuple[list[int], bool]] = field(default_factory=dict)
     complete_at: float | None = None
     edits: int = 0
+    base: int = 0
 
     def show(self, message: object, text: str, at: float) -> None:
         """Note that *message* shows *text* since *at*."""
         if message in self.pages:
             self.edits += 1
-        shown = numbers(text)
+        shown = [number - self.base for number in numbers(text)]
         for number in reversed(shown):
             if self.seen.setdefault(number, at) < at:
                 break

@@ -26,8 +26,8 @@ Over that grid dynamic programming tries every schedule:
 
 With many channels at once each reply is compared with its own optimum, and the
 bot's global limit is allowed for by `shared_mean`: while *a* replies are
-running, 50 requests per second cannot refresh one of them more often than every
-a/50 s.
+running, 50 requests per second refresh each of them every a/50 s if they are
+shared equally, which is best.
 """
 
 from __future__ import annotations
@@ -104,9 +104,13 @@ def between(counts: Sequence[int], lag: Callable[[int], float], nodes: int = 16)
     return result
 
 
-def shared_mean(own: float, running: float, rate: float = 50.0, round_trip: float = 0.08) -> float:
-    """Return the least mean lag of a reply while *running* replies share the global *rate*."""
-    return max(own, running / rate / 2 + round_trip / 2)
+def shared_mean(own: float, running: int, interval: float, rate: float = 50.0, round_trip: float = 0.08) -> float:
+    """Return the least mean lag at a moment at which *running* replies share *rate* requests per second.
+
+    *own* is the best of the reply by itself, *interval* the seconds between two
+    of its tokens: a token that comes in the moment of a request does not wait.
+    """
+    return max(own, (running / rate - interval) / 2 + round_trip / 2)
 
 
 def _step(count: int, interval: float) -> float:

@@ -13,37 +13,16 @@ import argparse
 import asyncio
 import random
 import sys
-from dataclasses import dataclass
 
 from bot.streaming.budget import EditBudget
 from bot.streaming.streamer import ReplyStreamer
-from tests.benchmarks.lags import ReplyTrace, mean, percentile
-from tests.benchmarks.optimum import best, between
+from tests.benchmarks.lags import ReplyTrace
+from tests.benchmarks.report import Outcome, head, line, row
 from tests.benchmarks.streams import SCENARIOS, Scenario, length, make_tokens
 from tests.streaming.simulated import LimiterKind, PlainPages, SimulatedDiscord, SimulatedSink
 from tests.streaming.virtual_time import run
 
 _PAUSE_BETWEEN_RUNS = 12.0
-# Of more replies than these the optimum is computed for some lengths only.
-_EXACT = 40
-
-
-@dataclass
-class Outcome:
-    """What one scenario came to: every reply of every run."""
-
-    scenario: Scenario
-    kind: LimiterKind
-    replies: list[ReplyTrace]
-    refused: int
-
-    def optima(self) -> list[float]:
-        """Return the best mean lag of each reply by itself."""
-        counts = [len(reply.emitted) for reply in self.replies]
-        if self.scenario.is_markdown or len(counts) <= _EXACT:
-            streams = zip(counts, self.replies, strict=True)
-            return [best(n, self.scenario.rate, self.kind, breaks=reply.breaks).mean_lag for n, reply in streams]
-        return between(counts, lambda n: best(n, self.scenario.rate, self.kind).mean_lag)
 
 
 async def play_reply(
@@ -72,7 +51,7 @@ async def play_reply(
 async def _play(scenario: Scenario, kind: LimiterKind, seeds: int) -> Outcome:
     discord = SimulatedDiscord(kind)
     budget = EditBudget()
-    outcome = Outcome(scenario, kind, [], 0)
+    outcome = Outcome(scenario, kind)
     for seed in range(seeds):
         outcome.replies += await _play_once(scenario, seed, discord, budget)
         await asyncio.sleep(_PAUSE_BETWEEN_RUNS + seed * 0.37)
@@ -95,34 +74,18 @@ def play(scenario: Scenario, kind: LimiterKind, seeds: int) -> Outcome:
     return run(_play(scenario, kind, seeds))
 
 
-def describe(outcome: Outcome) -> str:
-    """Return one line of figures."""
-    replies = outcome.replies
-    means = [mean(reply.lags) for reply in replies]
-    optima = outcome.optima()
-    ratio = mean(own / least for own, least in zip(means, optima, strict=True))
-    lasts = [reply.last for reply in replies]
-    return (
-        f"{outcome.scenario.name:12} {outcome.kind:6} mean {mean(means):6.3f} best {mean(optima):6.3f} "
-        f"ratio {ratio:5.3f} ({mean(means) / mean(optima):5.3f})  last {mean(lasts):6.3f} ({mean(lasts) / 0.04:5.2f}x) "
-        f"p95 {percentile(lasts, 0.95):5.2f} max {max(lasts):5.2f}  "
-        f"first {mean(r.first for r in replies):5.3f} p95 {percentile([r.first for r in replies], 0.95):5.3f}  "
-        f"edits {mean(r.edits for r in replies):5.1f}  worst/median {max(means) / percentile(means, 0.5):4.2f}  "
-        f"429s {outcome.refused}  faults {sum(r.faults for r in replies)}"
-    )
-
-
 def main(arguments: list[str]) -> None:
     """Print one line per scenario and kind of limiter."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.simulate", description=__doc__.splitlines()[0])
     parser.add_argument("--only", help="the scenario of that name")
     parser.add_argument("--seeds", type=int, help="runs of each (default: as many as in the benchmark)")
     options = parser.parse_args(arguments)
+    print(line(head()))
     for scenario in SCENARIOS:
         if options.only not in (None, scenario.name):
             continue
         for kind in ("fixed", "leaky"):
-            print(describe(play(scenario, kind, options.seeds or scenario.runs)), flush=True)
+            print(line(row(play(scenario, kind, options.seeds or scenario.runs))), flush=True)
 
 
 if __name__ == "__main__":
