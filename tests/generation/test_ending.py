@@ -56,3 +56,18 @@ def test_each_line_of_a_footer_is_small() -> None:
 
 def test_a_bug_is_told_with_its_reference() -> None:
     assert "`0a1b2c3d`" in ending.broken("0a1b2c3d").line
+
+
+def test_a_model_that_only_calls_tools_is_explained() -> None:
+    end = ending.completed("stop", None, has_text=False, thought=True, tools=["get`x", "b", "c", "d"])
+    assert "`getˋx`, `b`, `c`)" in end.line
+    assert ending.completed("stop", None, has_text=True, thought=False, tools=["x"]).line == ""
+
+
+def test_a_seam_is_told_before_whatever_else_there_is_to_say() -> None:
+    end = ending.resumed(ending.failed(OllamaUnreachable("http://127.0.0.1:11434")))
+    first, second = end.footer(has_text=True).splitlines()
+    assert first.startswith("-# ↻ resumed")
+    assert second.startswith("-# ⚠️")
+    assert end.state is ReplyState.FAILED
+    assert ending.resumed(ending.completed("stop", None, has_text=True, thought=False)).line.count("\n") == 0

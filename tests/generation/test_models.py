@@ -153,3 +153,30 @@ async def test_the_window_of_a_model_that_is_not_there_is_an_error(server: Scrip
     async with catalog_of(server) as catalog:
         with pytest.raises(ModelMissing):
             await catalog.window("gone:7b")
+
+
+@pytest.mark.parametrize("answer", [[hang()], [status(500, {"error": "x"})], [status(200, "<html>", "text/html")]])
+async def test_a_window_that_nobody_tells_is_the_wanted_one_and_is_asked_again(
+    server: ScriptedOllama, answer: list, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("bot.ollama.client._TAGS_SECONDS", 0.05)
+    server.override("/api/tags", answer)
+    async with catalog_of(server, num_ctx=200_000) as catalog:
+        assert await catalog.window("llama3.2") == 200_000
+        assert "The window of llama3.2 could not be asked" in caplog.text
+        server.overrides.clear()
+        assert await catalog.window("llama3.2") == 131_072
+
+
+async def test_what_is_remembered_is_asked_from_nobody(server: ScriptedOllama) -> None:
+    server.models.append(model_entry("gpt-oss:120b-cloud", remote_model="gpt-oss:120b"))
+    async with catalog_of(server) as catalog:
+        assert catalog.remembered("llama3.2") is None
+        assert catalog.is_remote("other:cloud")
+        await catalog.installed()
+        found = catalog.remembered("LLAMA3.2")
+        assert found is not None
+        assert found.name == "llama3.2:latest"
+        assert not catalog.is_remote("llama3.2")
+        assert catalog.is_remote("gpt-oss:120b-cloud")
+        assert asked(server) == 1
