@@ -10,6 +10,7 @@ here is undone by a further kill: it would be found and done again.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
@@ -17,21 +18,19 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from bot.conversation.journal import ReplyJournal
-from bot.conversation.records import PromptKind, PromptRecord, ReplyMessage, ReplyState, UnfinishedReply
+from bot.conversation.records import PromptKind, PromptRecord, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
+from bot.delivery.closing import PAGE_LIMIT, ClosingJournal, final_pages, footer_of, header_of, open_sink
 from bot.delivery.control import STOP_EMOJI
-from bot.delivery.http import Answer, Courier
+from bot.delivery.http import Courier
 from bot.delivery.last_resort import LastResort
-from bot.delivery.quote import QuotedSink, quote
 from bot.delivery.reply import DiscordReply
 from bot.delivery.screen import INTERRUPTED, Screen, Seen, letters, look, without_cursor
-from bot.delivery.sinks import ChannelSink, Journal, MessagesSink
 from bot.delivery.steadfast import SteadfastSink
 from bot.errors import DeliveryError, DeliveryRetry, StoreError
 from bot.streaming.backoff import Backoff
 from bot.streaming.budget import EditBudget
-from bot.streaming.splitter import Splitter
-from bot.streaming.streamer import Pages, ReplyStreamer
+from bot.streaming.streamer import ReplyStreamer
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +39,6 @@ ANSWERED_WITHIN_SECONDS = 600.0
 ATTEMPTS = 3
 """So many processes begin to answer a prompt: it could be what kills them."""
 
-_PAGE_LIMIT = 2000
 _CHANNELS_AT_ONCE = 6
 _DISCORD_EPOCH = 1_420_070_400.0  # an id holds the milliseconds since then
 
@@ -69,43 +67,6 @@ class Connection:
     answer: AnswerAgain
 
 
-class _ClosingJournal:
-    """Notes the messages of a reply that is being closed: a kill may come now as well."""
-
-    def __init__(self, store: Store, reply_id: int) -> None:
-        self._store = store
-        self._reply_id = reply_id
-
-    async def note(self, ordinal: int, *, channel_id: int, nonce: str, message_id: int | None, text: str) -> None:
-        """Write one message's state down; a store that fails does not keep the reply from being closed."""
-        message = ReplyMessage(ordinal, channel_id, message_id, nonce, text)
-        try:
-            await self._store.write_down(self._reply_id, messages=[message])
-        except StoreError as error:
-            log.warning("Message %d of reply %d is not in the journal: %s", ordinal, self._reply_id, error)
-
-
-class _FixedPages:
-    """Pages as they stand on screen, for what the journal knows less of."""
-
-    def __init__(self, texts: Sequence[str]) -> None:
-        self.closed = list(texts)
-
-    def feed(self, text: str) -> None:
-        """Take nothing: the pages are whole."""
-
-    def finish(self, footer: str = "") -> None:
-        """Add *footer* to the last page, or as one more."""
-        if self.closed and len(self.closed[-1]) + 1 + len(footer) <= _PAGE_LIMIT:
-            self.closed[-1] = f"{self.closed[-1]}\n{footer}".strip()
-        else:
-            self.closed.append(footer)
-
-    def tail(self) -> str:
-        """Return nothing: no page is open."""
-        return ""
-
-
 class Recovery:
     """What is left to do of an earlier process's replies.
 
@@ -131,6 +92,8 @@ class Recovery:
         self._clock = clock
         self._began_at = clock()
         self._answering: set[asyncio.Task[None]] = set()
+        self._strays: dict[int, Seen] = {}
+        self._adopted: set[int] = set()
 
     async def run(self, connection: Connection) -> None:
         """Do what is left, a few channels at a time; what Discord does not take now is tried again until it does."""
@@ -160,9 +123,12 @@ class Recovery:
                 except Exception:
                     log.exception("The interrupted reply %d could not be closed", reply.reply_id)
                 del self._left[reply.reply_id]
+            await self._close_strays(connection, replies[0].prompt.channel_id)
 
     async def _recover(self, connection: Connection, reply: UnfinishedReply) -> None:
         screen = await look(connection.courier, connection.me, reply, self._is_known)
+        self._adopted |= {seen.message_id for seen in screen.messages.values()}
+        self._strays |= {seen.message_id: seen for seen in screen.strays}
         if reply.state is ReplyState.STREAMING and not reply.text and not any(map(letters, screen.texts)):
             if screen.is_deleted or (screen.is_prompt_gone and not screen.messages):
                 await self._finish(reply, "")
@@ -205,14 +171,14 @@ class Recovery:
             return DiscordReply(
                 connection.courier,
                 channel_id,
-                lambda on_posted: _open_sink(connection.courier, journal, on_posted, reply, screen),
+                lambda on_posted: open_sink(connection.courier, journal, on_posted, reply, screen),
                 on_forbidden=lambda why: connection.pause(channel_id, why) if is_chat else None,
                 on_deleted=connection.note_deleted,
                 way_out=connection.way_out(reply.prompt),
                 with_typing=is_chat,
             )
 
-        page_limit = _PAGE_LIMIT - len(_header(reply))
+        page_limit = PAGE_LIMIT - len(header_of(reply))
         task = asyncio.create_task(
             connection.answer(reply, open_reply, page_limit), name=f"answer-again-{reply.reply_id}"
         )
@@ -232,61 +198,60 @@ class Recovery:
         Raises:
             DeliveryError: Discord does not take it.
         """
-        header = _header(reply)
-        page_limit = _PAGE_LIMIT - len(header)
+        header = header_of(reply)
+        page_limit = PAGE_LIMIT - len(header)
         shown = [text.removeprefix(header.rstrip()).strip() for text in screen.texts]
-        text, pages = self._final_pages(reply, shown, page_limit)
-        journal = _ClosingJournal(self._store, reply.reply_id)
-        inner = _open_sink(connection.courier, journal, lambda _: None, reply, screen)
+        text, pages = final_pages(reply, shown, page_limit, self._mode)
+        journal = ClosingJournal(self._store, reply.reply_id)
+        inner = open_sink(connection.courier, journal, lambda _: None, reply, screen)
         sink = SteadfastSink(inner, connection.courier, reply.prompt.channel_id)
         streamer = ReplyStreamer(sink, pages, self._budget, max_messages=self._max_messages)
         streamer.feed(text)
-        streamer.end(_footer(reply, text))
+        streamer.end(footer_of(reply, text))
         is_unseen = not screen.messages and not text
         if not (is_unseen and screen.is_prompt_gone):
             await streamer.run()
             await sink.settle()
         for ordinal, seen in screen.messages.items():
             if ordinal >= streamer.messages:  # the pages are cut otherwise than they were
-                await self._try(connection.courier.delete_message(seen.channel_id, seen.message_id), reply)
+                await self._try(connection.courier.delete_message(seen.channel_id, seen.message_id), reply.reply_id)
         log.info("Reply %d was interrupted by a restart; closed", reply.reply_id)
         return text
 
-    def _final_pages(self, reply: UnfinishedReply, shown: Sequence[str], page_limit: int) -> tuple[str, Pages]:
-        """Return what the model wrote and its pages, without loss of what is *shown*."""
-        drafts = Splitter(limit=page_limit, mode=self._mode)
-        drafts.feed(reply.text)
-        drafts.finish()
-        if reply.state is ReplyState.STREAMING and _knows_more(shown, drafts.closed):
-            # The store had trouble before the kill.
-            return "\n".join(shown), _FixedPages(shown)
-        return reply.text, Splitter(limit=page_limit, mode=self._mode)
-
     async def _clear_away(self, connection: Connection, reply: UnfinishedReply, screen: Screen) -> None:
-        """Take our own ⏹️ off, and the cursor off what a later message stands in for."""
-        courier = connection.courier
-        for seen in (*screen.messages.values(), *screen.strays):
+        """Take our own ⏹️ off."""
+        for seen in screen.messages.values():
             if seen.has_control:
-                await self._try(courier.remove_reaction(seen.channel_id, seen.message_id, STOP_EMOJI), reply)
-        for seen in screen.strays:
-            if self._is_left_over(seen):
-                payload = {
-                    "content": without_cursor(seen.text) or f"-# {INTERRUPTED}",
-                    "allowed_mentions": {"parse": []},
-                }
-                await self._try(courier.edit_message(seen.channel_id, seen.message_id, payload), reply)
+                await self._try(
+                    connection.courier.remove_reaction(seen.channel_id, seen.message_id, STOP_EMOJI), reply.reply_id
+                )
+
+    async def _close_strays(self, connection: Connection, channel_id: int) -> None:
+        """Take the cursor off what no reply of the channel turned out to own: a later message stands in for it."""
+        for message_id, seen in list(self._strays.items()):
+            if seen.channel_id != channel_id:
+                continue
+            del self._strays[message_id]
+            if message_id in self._adopted or not self._is_left_over(seen) or await self._is_known(message_id):
+                continue
+            text = without_cursor(seen.text) or f"-# {INTERRUPTED}"
+            payload = {"content": text, "allowed_mentions": {"parse": []}}
+            with contextlib.suppress(DeliveryRetry):  # not worth holding up what matters more
+                await self._try(connection.courier.edit_message(channel_id, message_id, payload), message_id)
+                if seen.has_control:
+                    await self._try(connection.courier.remove_reaction(channel_id, message_id, STOP_EMOJI), message_id)
 
     def _is_left_over(self, seen: Seen) -> bool:
         """Tell whether a message is older than this process, so not of a reply that runs now."""
         return (seen.message_id >> 22) / 1000 + _DISCORD_EPOCH < self._began_at
 
-    async def _try(self, request: Coroutine[Any, Any, object], reply: UnfinishedReply) -> None:
+    async def _try(self, request: Coroutine[Any, Any, object], what: int) -> None:
         try:
             await request
         except DeliveryRetry:
             raise
         except DeliveryError as error:
-            log.info("Something is left of the interrupted reply %d: %s", reply.reply_id, error)
+            log.info("Something is left of what was interrupted (%d): %s", what, error)
 
     async def _finish(self, reply: UnfinishedReply, text: str) -> None:
         ended = reply.state is not ReplyState.STREAMING
@@ -298,46 +263,3 @@ class Recovery:
                 await self._store.finish_reply(reply.reply_id, state=state, text=text, at=self._clock())
         except StoreError as error:
             log.warning("Reply %d could not be recorded: %s", reply.reply_id, error)
-
-
-def _knows_more(shown: Sequence[str], pages: Sequence[str]) -> bool:
-    """Tell whether more of the text is on screen than in *pages*.
-
-    A page that still grew may show what a later one begins with, so the last
-    one decides; the sum, in case the pages are cut otherwise than they were.
-    """
-    last = len(shown) - 1
-    if last < 0 or letters(shown[last]) <= sum(map(letters, pages[last:])):
-        return False
-    return sum(map(letters, shown)) > sum(map(letters, pages))
-
-
-def _footer(reply: UnfinishedReply, text: str) -> str:
-    if reply.state is not ReplyState.STREAMING:
-        return reply.footer
-    return f"-# {INTERRUPTED}" if text else f"{INTERRUPTED}. Please ask again."
-
-
-def _header(reply: UnfinishedReply) -> str:
-    return quote(reply.prompt.text) if reply.prompt.kind is PromptKind.ASK else ""
-
-
-def _open_sink(
-    courier: Courier, journal: Journal, on_posted: Callable[[Any], None], reply: UnfinishedReply, screen: Screen
-) -> MessagesSink:
-    """Open a sink over the messages that are there; more are posted as the earlier process would have done."""
-    channel_id, prompt_id = reply.prompt.channel_id, reply.prompt.message_id
-    is_chat = reply.prompt.kind is PromptKind.CHAT
-    sink = ChannelSink(
-        courier,
-        journal,
-        on_posted,
-        channel_id=channel_id,
-        reply_to=prompt_id if is_chat else None,
-        nonce_seed=str(prompt_id),
-        adopted={
-            ordinal: Answer(seen.message_id, seen.channel_id, seen.text if seen.is_certain else "", None)
-            for ordinal, seen in screen.messages.items()
-        },
-    )
-    return sink if is_chat else QuotedSink(sink, _header(reply))

@@ -218,6 +218,29 @@ async def test_a_kill_while_closing_is_closed_again_without_a_second_line(stack:
     assert row(stack, reply_id)["is_open"] == 0
 
 
+async def test_a_message_that_another_stands_in_for_loses_its_cursor(stack: Stack):
+    prompt = stack.ask("Go")
+    posted(stack, prompt, 1, f"The beginning {CURSOR}")
+    second = posted(stack, prompt, 2, f"The beginning and {CURSOR}")
+    await left(stack, prompt, text="The beginning and the end", notes=[note(prompt, 0, second, "x")])
+    async with stack.running_bot():
+        assert stack.texts() == ["The beginning", f"The beginning and the end\n{INTERRUPTED}"]
+
+
+async def test_two_posts_under_way_in_one_channel_are_told_apart(stack: Stack):
+    first, second = stack.ask("Go"), stack.ask("Go, too")
+    for prompt in (first, second):
+        text = f"{LONG[:30]} {CURSOR}"
+        zero = posted(stack, prompt, 0, f"Of {prompt['id']} {CURSOR}")
+        posted(stack, prompt, 1, f"More of {prompt['id']} {CURSOR}")
+        notes = [note(prompt, 0, zero, text), note(prompt, 1, None, f"More of {prompt['id']} {CURSOR}")]
+        await left(stack, prompt, text=LONG, notes=notes)
+    stack.world.message_rules._nonces.clear()
+    async with stack.running_bot():
+        shown = pages(LONG, INTERRUPTED)
+        assert stack.texts() == [shown[0], shown[1], shown[0], shown[1]]
+
+
 # Prompts that waited
 
 
