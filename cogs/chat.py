@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from bot.bot import OllamaBot
     from bot.conversation.journal import ReplyJournal
+    from bot.delivery.last_resort import LastResort
 
 log = logging.getLogger(__name__)
 
@@ -64,6 +65,9 @@ class Chat(commands.Cog):
     async def _answer(self, message: discord.Message, me: discord.ClientUser) -> None:
         if not may_write(message.channel, message.guild.me if message.guild else None):
             self.bot.pauses.pause(message.channel.id, "no permission to send messages")
+            way_out = self._way_out(message)
+            if way_out is not None:
+                await way_out.explain()
             return
         text = prompt_text(message, me)
         if self.bot.was_deleted(message.id):
@@ -101,9 +105,11 @@ class Chat(commands.Cog):
         """Try again where a thread may be open again."""
         self.bot.pauses.lift(thread.id)
 
-    def _opener(self, message: discord.Message) -> Callable[[ReplyJournal], DiscordReply]:
+    def _way_out(self, message: discord.Message) -> LastResort | None:
         guild_id = message.guild.id if message.guild else None
+        return self.bot.way_out(guild_id, message.channel.id, message.author.id, message.id)
 
+    def _opener(self, message: discord.Message) -> Callable[[ReplyJournal], DiscordReply]:
         def open_reply(journal: ReplyJournal) -> DiscordReply:
             if self.bot.was_deleted(message.id):  # while it was written down: there is nothing to stop yet
                 asyncio.get_running_loop().call_soon(self.bot.note_deleted, message.id)
@@ -120,7 +126,7 @@ class Chat(commands.Cog):
                 ),
                 on_forbidden=lambda why: self.bot.pauses.pause(message.channel.id, why),
                 on_deleted=self.bot.note_deleted,
-                way_out=self.bot.way_out(guild_id, message.channel.id, message.author.id, message.id),
+                way_out=self._way_out(message),
             )
 
         return open_reply

@@ -69,11 +69,30 @@ class LastResort:
         log.warning("Channel %s takes no more of an answer; the asker gets it directly", self._question.channel_id)
         return channel_id
 
+    async def explain(self) -> None:
+        """Tell who asked that nothing can be written where they did; if that fails too, there is no way."""
+        if self._is_spent or not self._is_allowed():
+            return
+        self._is_spent = True
+        question = self._question
+        text = (
+            f"You asked me something in <#{question.channel_id}>, but I may not send messages there. "
+            f"Whoever looks after the server can change that. {question.link}"
+        )
+        try:
+            channel_id = await self._courier.open_dm(question.author_id)
+            await self._courier.create_message(channel_id, self._payload(text))
+        except DeliveryError as error:
+            log.info("Who asked in channel %s cannot be told why nothing comes: %s", question.channel_id, error)
+
     def _words(self, reason: DeliveryError, *, is_rest: bool) -> dict[str, object]:
         what = "the rest of my answer" if is_rest else "my answer"
         question = self._question
         text = f"I cannot write in <#{question.channel_id}> any more: {why(reason)}. Here is {what} to {question.link}"
-        nonce = f"dm-{question.link.rpartition('/')[2]}"[-25:]
+        return self._payload(text)
+
+    def _payload(self, text: str) -> dict[str, object]:
+        nonce = f"dm-{self._question.link.rpartition('/')[2]}"[-25:]
         return {"content": text, "nonce": nonce, "enforce_nonce": True, "allowed_mentions": {"parse": []}, "flags": 4}
 
 

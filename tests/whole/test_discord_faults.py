@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from bot.conversation.records import ReplyState
+from bot.delivery.invalid import SPARE_AT
 from bot.playground.limits import refusal
 from bot.playground.permissions import Permission
 from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID, LINUS_ID
@@ -489,6 +490,47 @@ async def test_after_a_429_no_other_follows_and_nothing_is_lost(stack: Stack, na
     assert squeezed("".join(await stack.answered())) == squeezed("".join(words))
     assert fault.hits == 1
     assert len(stack.refused()) == 1
+
+
+async def test_who_asks_where_the_bot_may_not_write_is_told_once(stack: Stack):
+    stack.world.deny(GENERAL_ID, BOT_ID, int(Permission.SEND_MESSAGES))
+    stack.ask("Hello?", user=LINUS_ID)
+    await stack.until(lambda: direct(stack, LINUS_ID))
+    stack.ask("Hello??", user=LINUS_ID)
+    await asyncio.sleep(0.05)
+    [text] = direct(stack, LINUS_ID)
+    assert f"<#{GENERAL_ID}>" in text
+    assert "may not send messages" in text
+    assert stack.ollama.chats == []
+
+
+async def test_near_the_ban_for_refused_requests_only_the_answer_itself_is_sent(stack: Stack):
+    assert stack.bot is not None
+    for _ in range(SPARE_AT):
+        stack.bot.invalid.note(403, None)
+    each = await growing_without_control(stack)
+    for step in each.steps:
+        step.set()
+    await stack.idle()
+    assert squeezed("".join(stack.texts())) == squeezed(WHOLE)
+    assert not [r for r in stack.discord.log if "/typing" in r.path or "/reactions/" in r.path]
+
+
+async def test_every_refusal_of_discord_is_counted(stack: Stack):
+    assert stack.bot is not None
+    await stack.answered(0)
+    before = stack.bot.invalid.count
+    stack.discord.inject_rate_limit(0.05, method="POST", route="/channels/*/messages")
+    stack.discord.inject_rate_limit(0.05, method="POST", route="/channels/*/typing", scope="shared")
+    stack.ask("Hello")
+    await stack.answered()
+    assert stack.bot.invalid.count == before + 1
+
+
+async def growing_without_control(stack: Stack) -> Answer:
+    each = await growing(stack)
+    await asyncio.sleep(0.1)  # longer than the control takes to come
+    return each
 
 
 async def recorded_text(stack: Stack, text: str, channel: str = GENERAL_ID) -> None:
