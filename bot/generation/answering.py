@@ -119,7 +119,6 @@ class Answerer:
             self._client,
             self._catalog,
             self._slots,
-            wait,
             model=request.model,
             num_ctx=request.num_ctx,
             say=job.status.say,

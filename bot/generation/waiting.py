@@ -11,7 +11,7 @@ from typing import Self
 from bot.errors import OllamaError
 from bot.generation.describe import code
 from bot.generation.models import ModelCatalog
-from bot.generation.slots import SlotWatch, Wait
+from bot.generation.slots import SlotWatch
 from bot.ollama.client import OllamaClient
 from bot.ollama.names import same_model
 
@@ -34,7 +34,6 @@ class WaitWatch:
         client: OllamaClient,
         catalog: ModelCatalog,
         slots: SlotWatch,
-        wait: Wait,
         *,
         model: str,
         num_ctx: int,
@@ -45,7 +44,6 @@ class WaitWatch:
         self._client = client
         self._catalog = catalog
         self._slots = slots
-        self._wait = wait
         self._model = model
         self._num_ctx = num_ctx
         self._say = say

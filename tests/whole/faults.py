@@ -19,8 +19,7 @@ from typing import Any
 import pytest
 
 from bot.conversation.records import ReplyState
-from bot.playground.seed import GENERAL_ID
-from tests.scripted_ollama import Script
+from tests.scripted_ollama import DEFAULT_TEXT, Script
 from tests.whole.stack import CURSOR, Stack, running
 
 API_KEY = "ollama-key-0123456789"
@@ -163,4 +162,13 @@ async def suffer(stack: Stack, fault: Fault, caplog: pytest.LogCaptureFixture, *
     return seen
 
 
-__all__ = ["GENERAL_ID", "Fault", "Seen", "ask", "check", "check_clean", "faulty", "line", "new_channel", "suffer"]
+def table(faults: dict[str, Fault]) -> Any:
+    return pytest.mark.parametrize("fault", faults.values(), ids=faults)
+
+
+async def happens(stack: Stack, fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
+    """Let *fault* happen in a new channel, then ask something there again."""
+    channel = new_channel(stack)
+    await suffer(stack, fault, caplog, channel=channel)
+    after = await ask(stack, "And now?", channel=channel)
+    assert (after.texts, after.state) == ([DEFAULT_TEXT], COMPLETE)

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from bot.playground.seed import ADA_ID
 from tests.scripted_ollama import (
-    DEFAULT_TEXT,
     Script,
     cut,
     done,
@@ -39,14 +39,19 @@ from tests.whole.faults import (
     QUESTION,
     STOPPED,
     Fault,
+    Seen,
     ask,
+    check,
     check_clean,
     faulty,
+    happens,
     line,
     new_channel,
+    row,
     suffer,
+    table,
 )
-from tests.whole.stack import Stack
+from tests.whole.stack import STOP, Stack
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -62,18 +67,6 @@ HOSTILE = "\x1b[2J\x07\x00`` `x` **b** \u202eevil\u202c @everyone <@1> [a](http:
 async def stack(tmp_path_factory: pytest.TempPathFactory):
     async with faulty(tmp_path_factory.mktemp("faults"), resume_replies="off") as stack:
         yield stack
-
-
-def table(faults: dict[str, Fault]) -> Any:
-    return pytest.mark.parametrize("fault", faults.values(), ids=faults)
-
-
-async def happens(stack: Stack, fault: Fault, caplog: pytest.LogCaptureFixture) -> None:
-    """Let *fault* happen in a new channel, then ask something there again."""
-    channel = new_channel(stack)
-    await suffer(stack, fault, caplog, channel=channel)
-    after = await ask(stack, "And now?", channel=channel)
-    assert (after.texts, after.state) == ([DEFAULT_TEXT], COMPLETE)
 
 
 # Refused: nothing of an answer came.
@@ -337,6 +330,51 @@ async def test_a_text_without_end_is_stopped_with_words(stack: Stack, caplog) ->
     assert 1_000_000 < len(seen.text) < 1_200_000
     check_clean(stack, seen, caplog)
     await stack.ollama.closed(-1)
+
+
+async def test_a_stream_of_nothing_can_be_stopped_at_once(stack: Stack, caplog) -> None:
+    channel = new_channel(stack)
+    stack.ollama.enqueue(raw(line("Hm")), [raw(line("") * 500, delay=0.002) for _ in range(5000)])
+    prompt = stack.ask(QUESTION, channel=channel)
+    await stack.shows("Hm", channel)
+    stack.world.react(ADA_ID, channel, prompt["id"], STOP)
+    await stack.ollama.closed(-1, timeout=0.5)
+    [text] = await stack.answered(1, channel)
+    assert text == "Hm\n-# ⏹️ stopped by Ada"
+
+
+# A question on its own takes another way to the model, and to the screen.
+
+ALONE = {
+    "whole": whole(*say(KEPT)),
+    "a mistyped answer": whole(
+        raw(b'{"response":5}\n{"response":null}\n{"response":"Yes"}\n{"done":true}\n'), text="Yes"
+    ),
+    "an error after the whole answer": Fault([*say(KEPT), error("tokenize failed")], "tokenize failed", KEPT),
+    "ended without done": Fault([*say(KEPT), end()], "cut off", KEPT, log="StreamCut"),
+    "closed": Fault([*say(KEPT), cut()], "cut off", KEPT, log="StreamCut"),
+    "out of memory": Fault([status(500, {"error": "out of memory"})], "out of memory", log="HTTP 500"),
+    "busy": Fault([status(503, {"error": "busy"})], "busy right now", log="OllamaBusy", times=3),
+    "a chat's answer": Fault([raw(LAST)], "empty answer", state=COMPLETE),
+}
+
+
+@table(ALONE)
+async def test_a_question_on_its_own_ends_as_well(stack: Stack, fault: Fault, caplog) -> None:
+    caplog.set_level("INFO")
+    await stack.until(lambda: stack.world.commands)
+    for _ in range(fault.times):
+        stack.ollama.enqueue(fault.script)
+    channel = new_channel(stack)
+    asked = stack.world.run_command(ADA_ID, channel, ["ask"], {"prompt": QUESTION})
+    await stack.until(lambda: any(text for text in stack.texts(channel)))
+    await stack.idle()
+    quoted, _, shown = "\n".join(stack.texts(channel)).partition("\n")
+    assert quoted.startswith("> ")
+    seen = Seen([shown], *row(stack, asked.id))
+    check(fault, seen, caplog)
+    check_clean(stack, seen, caplog)
+    assert stack.ollama.chats[-1].path == "/api/generate"
 
 
 # The server's lists fail: the answer comes all the same.
