@@ -22,8 +22,8 @@ from bot.conversation.database import file_of
 from bot.conversation.records import PromptKind, PromptRecord, UnfinishedReply
 from bot.conversation.store import Store
 from bot.delivery import endpoint
+from bot.delivery.courier import HttpLine
 from bot.delivery.endpoint import DiscordUnreachable
-from bot.delivery.http import HttpLine
 from bot.delivery.last_resort import LastResort
 from bot.delivery.recovery import Connection, OpenReply, Recovery
 from bot.errors import OllamaError, StoreError

@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import discord
@@ -17,9 +17,11 @@ from discord.ext import commands
 from bot.config import Settings
 from bot.conversation.store import Store
 from bot.delivery import endpoint
-from bot.delivery.http import REQUEST_SECONDS, Courier, HttpLine, install, trace_config
+from bot.delivery.courier import REQUEST_SECONDS, Courier, HttpLine
+from bot.delivery.http import install, trace_config
 from bot.delivery.invalid import InvalidRequests
 from bot.delivery.last_resort import LastResort, Question, question_link
+from bot.delivery.missed import LastSeen
 from bot.delivery.permissions import PERMISSIONS, Pauses
 from bot.delivery.recovery import Recovery
 from bot.generation.models import ModelCatalog
@@ -52,6 +54,8 @@ class Services:
     budget: EditBudget
     recovery: Recovery
     preloader: Preloader
+    invalid: InvalidRequests = field(default_factory=InvalidRequests)
+    seen: LastSeen = field(default_factory=LastSeen)
 
 
 class OllamaBot(commands.AutoShardedBot):
@@ -72,7 +76,7 @@ class OllamaBot(commands.AutoShardedBot):
         )
         # No voice here: spare the host two warnings about its libraries.
         discord.VoiceClient.warn_nacl = discord.VoiceClient.warn_dave = False
-        self.invalid = InvalidRequests()
+        self.invalid = services.invalid
         self.request_seconds = REQUEST_SECONDS
         super().__init__(
             command_prefix=commands.when_mentioned,

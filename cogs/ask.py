@@ -11,11 +11,11 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.conversation.records import PromptKind, PromptRecord
+from bot.delivery.interaction_sink import InteractionSink
 from bot.delivery.interactions import say, writers_only
 from bot.delivery.quote import QuotedSink, quote
 from bot.delivery.readable import option_text
 from bot.delivery.reply import DiscordReply
-from bot.delivery.sinks import InteractionSink
 from bot.generation import describe
 from bot.generation.responder import PAGE_LIMIT
 from bot.ollama.names import same_model

@@ -12,7 +12,6 @@ import discord
 from discord.ext import commands
 
 from bot.conversation.records import PromptRecord
-from bot.delivery.missed import LastSeen
 from bot.delivery.permissions import may_write
 from bot.delivery.readable import is_addressed, prompt_text
 from bot.delivery.reply import DiscordReply
@@ -40,7 +39,7 @@ class Chat(commands.Cog):
 
     def __init__(self, bot: OllamaBot) -> None:
         self.bot = bot
-        self._seen = LastSeen()
+        self._seen = bot.services.seen
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from bot.conversation.records import PromptKind, ReplyMessage, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
-from bot.delivery.http import Answer, Courier
+from bot.delivery.courier import Answer, Courier
 from bot.delivery.quote import QuotedSink, quote
 from bot.delivery.screen import INTERRUPTED, Screen, letters
 from bot.delivery.sinks import ChannelSink, Journal, MessagesSink

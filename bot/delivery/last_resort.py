@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.delivery.answers import ARCHIVED, LOCKED
-from bot.delivery.http import Courier
+from bot.delivery.courier import Courier
 from bot.errors import DeliveryError, DeliveryRetry
 
 log = logging.getLogger(__name__)

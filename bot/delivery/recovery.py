@@ -22,7 +22,7 @@ from bot.conversation.records import PromptKind, PromptRecord, ReplyState, Unfin
 from bot.conversation.store import Store
 from bot.delivery.closing import PAGE_LIMIT, ClosingJournal, final_pages, footer_of, header_of, open_sink
 from bot.delivery.control import STOP_EMOJI
-from bot.delivery.http import Courier
+from bot.delivery.courier import Courier
 from bot.delivery.last_resort import LastResort
 from bot.delivery.reply import DiscordReply
 from bot.delivery.screen import INTERRUPTED, Screen, Seen, letters, look, without_cursor

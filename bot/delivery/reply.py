@@ -10,7 +10,7 @@ from typing import Any
 
 from bot.delivery.answers import LOCKED, UNKNOWN_MESSAGE
 from bot.delivery.control import StopControl
-from bot.delivery.http import Answer, Courier
+from bot.delivery.courier import Answer, Courier
 from bot.delivery.last_resort import LastResort
 from bot.delivery.sinks import MessagesSink
 from bot.delivery.steadfast import SteadfastSink

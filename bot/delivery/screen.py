@@ -66,7 +66,7 @@ class Screen:
 
 
 class Channels(Protocol):
-    """What can be asked of Discord (`bot.delivery.http.Courier`); raises the `DeliveryError` family only."""
+    """What can be asked of Discord (`bot.delivery.courier.Courier`); raises the `DeliveryError` family only."""
 
     async def messages_after(self, channel_id: int, message_id: int) -> list[dict[str, Any]]:
         """Return the first hundred messages that are newer than one of them."""

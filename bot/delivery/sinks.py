@@ -1,36 +1,25 @@
-"""Where a reply's messages go: a channel, or an interaction's token.
+"""Where a reply's messages go: a channel (over an interaction's token: `bot.delivery.interaction_sink`).
 
-Both keep the journal: a message's text is noted before it is sent, its id as
+The journal is kept here: a message's text is noted before it is sent, its id as
 soon as Discord told it, so that a restart knows what is on screen.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from bot.delivery.http import Answer, Courier
-from bot.errors import (
-    DeliveryError,
-    DeliveryForbidden,
-    DeliveryRateLimited,
-    DeliveryRejected,
-    DeliveryRetry,
-    MessageGone,
-)
+from bot.delivery.courier import Answer, Courier
+from bot.errors import DeliveryRejected, MessageGone
 from bot.streaming.sink import Bucket, File, Sent, Sink
 
 # No one is pinged, not even the one who is replied to; Discord does not keep
 # this for edits, so it goes with each request.
-_NO_MENTIONS: dict[str, Any] = {"parse": [], "replied_user": False}
+NO_MENTIONS: dict[str, Any] = {"parse": [], "replied_user": False}
 # Previews of links would come and go with the edits.
-_SUPPRESS_EMBEDS = 1 << 2
-# An interaction's token dies after 15 minutes; a minute early the channel's route takes over.
-_TOKEN_SECONDS = 14 * 60
+SUPPRESS_EMBEDS = 1 << 2
 _CANNOT_REPLY = 160002  # no READ_MESSAGE_HISTORY
 _REPLY_UNKNOWN = 50035
-_TOKEN_REFUSED = {10015, 50027}
 _UNKNOWN_MESSAGE = 10008
 
 
@@ -63,7 +52,7 @@ class MessagesSink(Sink, Protocol):
         ...
 
 
-class _Messages:
+class MessageList:
     """What both sinks share: the messages so far, and who wants to know of new ones."""
 
     def __init__(
@@ -113,12 +102,12 @@ def _new_message(text: str, nonce: str) -> dict[str, Any]:
         "content": text,
         "nonce": nonce,
         "enforce_nonce": True,
-        "allowed_mentions": _NO_MENTIONS,
-        "flags": _SUPPRESS_EMBEDS,
+        "allowed_mentions": NO_MENTIONS,
+        "flags": SUPPRESS_EMBEDS,
     }
 
 
-class ChannelSink(_Messages):
+class ChannelSink(MessageList):
     """Shows a reply as messages in a channel, the first one replying to the prompt.
 
     *nonce_seed* is unique to the reply; with the ordinal it makes nonces that
@@ -179,7 +168,7 @@ class ChannelSink(_Messages):
         )
         answer = known
         if known.text != text.strip():
-            payload = {"content": text, "allowed_mentions": _NO_MENTIONS}
+            payload = {"content": text, "allowed_mentions": NO_MENTIONS}
             try:
                 answer = await self._courier.edit_message(known.channel_id, known.message_id, payload)
             except MessageGone as error:
@@ -215,142 +204,6 @@ class ChannelSink(_Messages):
             message_id=message.message_id,
             text=text,
         )
-        payload = {"content": text, "allowed_mentions": _NO_MENTIONS}
+        payload = {"content": text, "allowed_mentions": NO_MENTIONS}
         answer = await self._courier.edit_message(message.channel_id, message.message_id, payload, file)
         return Sent(text, answer.headers)
-
-
-class InteractionSink(_Messages):
-    """Shows a reply over a deferred interaction's token, and on the channel's route once the token is old.
-
-    A message of an interaction is an ordinary message of the bot, so the
-    channel's route can go on with it where the bot sees the channel.
-    *original_id* is the loading message's id, if Discord told it: it counts as
-    the reply's before there is text in it.
-    """
-
-    def __init__(
-        self,
-        courier: Courier,
-        journal: Journal,
-        on_posted: Callable[[Answer], None],
-        *,
-        channel_id: int,
-        token: str,
-        original_id: int | None,
-        nonce_seed: str,
-        created_at: float,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        super().__init__(courier, journal, on_posted, channel_id, nonce_seed)
-        self._token = token
-        self._original_id = original_id
-        self._expires_at = created_at + _TOKEN_SECONDS
-        self._clock = clock
-        self._refused = False
-        self._is_unsure = False
-
-    @property
-    def message_ids(self) -> Sequence[int]:
-        """Ids of the reply's messages, in order; at first the loading message's."""
-        if not self._messages and self._original_id is not None:
-            return [self._original_id]
-        return super().message_ids
-
-    @property
-    def _by_token(self) -> bool:
-        return not self._refused and self._clock() < self._expires_at
-
-    def post_bucket(self) -> Bucket:
-        """Return the token's bucket, or the channel's once the token is old."""
-        return self._bucket("post")
-
-    def edit_bucket(self) -> Bucket:
-        """Return the token's bucket, or the channel's once the token is old."""
-        return self._bucket("edit")
-
-    def _bucket(self, kind: str) -> Bucket:
-        if self._by_token:
-            return Bucket(("token", self._token), bound_globally=False)
-        return Bucket((kind, self._channel_id))
-
-    async def post(self, text: str) -> Sent:
-        """Turn the loading message into the first one, or send a followup."""
-        ordinal = len(self._messages)
-        nonce = f"{self._nonce_seed}-{ordinal}"[-25:]
-        await self._journal.note(ordinal, channel_id=self._channel_id, nonce=nonce, message_id=None, text=text)
-        payload: dict[str, Any] = {"content": text, "allowed_mentions": _NO_MENTIONS, "flags": _SUPPRESS_EMBEDS}
-        answer = await self._post(payload, nonce, original=ordinal == 0)
-        self._posted(answer)
-        await self._journal.note(
-            ordinal, channel_id=answer.channel_id, nonce=nonce, message_id=answer.message_id, text=answer.text
-        )
-        return Sent(text if answer.text == text.strip() else answer.text, answer.headers)
-
-    async def _post(self, payload: dict[str, Any], nonce: str, *, original: bool) -> Answer:
-        if self._by_token:
-            try:
-                if original:
-                    return await self._courier.edit_response(self._token, None, payload)
-                return await self._follow_up(payload)
-            except (DeliveryForbidden, MessageGone) as error:
-                self._note_refusal(error)
-        if original and self._original_id is not None:
-            return await self._courier.edit_message(self._channel_id, self._original_id, payload)
-        on_channel = payload | {"nonce": nonce, "enforce_nonce": True}
-        return await self._courier.create_message(self._channel_id, on_channel)
-
-    async def _follow_up(self, payload: dict[str, Any]) -> Answer:
-        """Send a followup. There are no nonces here, so one whose answer was lost is looked for before the next try."""
-        if self._is_unsure:
-            found = await self._lost_followup()
-            self._is_unsure = False
-            if found is not None:
-                return found
-        try:
-            return await self._courier.create_followup(self._token, payload)
-        except DeliveryRetry as error:
-            self._is_unsure = not isinstance(error, DeliveryRateLimited)
-            raise
-
-    async def _lost_followup(self) -> Answer | None:
-        """Return the message that this interaction has in the channel and that we do not know, if we may look."""
-        try:
-            newer = await self._courier.messages_after(self._channel_id, self._messages[-1].message_id)
-        except DeliveryRetry:
-            raise
-        except DeliveryError:
-            return None
-        for message in newer:
-            if str((message.get("interaction_metadata") or {}).get("id")) == self._nonce_seed:
-                return Answer(int(message["id"]), self._channel_id, str(message.get("content") or ""), None)
-        return None
-
-    async def edit(self, ordinal: int, text: str, file: File | None = None) -> Sent:
-        """Replace a message's text over whichever route still works."""
-        message = self._messages[ordinal]
-        nonce = f"{self._nonce_seed}-{ordinal}"[-25:]
-        await self._journal.note(
-            ordinal, channel_id=message.channel_id, nonce=nonce, message_id=message.message_id, text=text
-        )
-        payload = {"content": text, "allowed_mentions": _NO_MENTIONS}
-        if self._by_token:
-            try:
-                answer = await self._courier.edit_response(self._token, message.message_id, payload, file)
-                return Sent(text, answer.headers)
-            except (DeliveryForbidden, MessageGone) as error:
-                self._note_refusal(error)
-        answer = await self._courier.edit_message(message.channel_id, message.message_id, payload, file)
-        return Sent(text, answer.headers)
-
-    def redirect(self, channel_id: int) -> None:
-        """Post what comes next in another channel, and nothing more over the token."""
-        super().redirect(channel_id)
-        self._refused = True
-        self._original_id = None
-
-    def _note_refusal(self, error: DeliveryForbidden | MessageGone) -> None:
-        """Remember that the token is dead; anything else is a real refusal."""
-        if error.code not in _TOKEN_REFUSED and error.status != 401:
-            raise error
-        self._refused = True

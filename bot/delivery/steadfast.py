@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from bot.delivery import answers
 from bot.delivery.answers import ARCHIVED, UNKNOWN_MESSAGE
-from bot.delivery.http import ClientClosed, Courier
+from bot.delivery.courier import ClientClosed, Courier
 from bot.delivery.last_resort import LastResort
 from bot.delivery.screen import without_cursor
 from bot.delivery.sinks import MessagesSink

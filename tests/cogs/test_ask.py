@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from bot.conversation.records import ReplyState
 from bot.conversation.schema import prompt, reply
-from bot.delivery import sinks
+from bot.delivery import interaction_sink
 from bot.errors import StoreError
 from bot.generation.status import StatusTiming
 from bot.playground.faults import Fault
@@ -146,7 +146,7 @@ async def test_from_minute_fourteen_on_the_channels_route_is_used_before_the_tok
     assert stack.texts() == [f"{QUOTE}\nEarly and late"]
     assert len(edits(stack, WEBHOOK)) == by_token
     assert edits(stack, f"/channels/{GENERAL_ID}/messages/{stack.replies()[0]['id']}")
-    assert sinks._TOKEN_SECONDS == 14 * 60
+    assert interaction_sink._TOKEN_SECONDS == 14 * 60
 
 
 async def test_a_long_answer_goes_on_in_further_messages_and_only_the_first_has_the_quote(stack: Stack):

@@ -21,7 +21,8 @@ from discord.http import HTTPClient, Ratelimit, Route
 from discord.state import ConnectionState
 
 from bot.delivery import endpoint
-from bot.delivery.http import _MARK, Courier, HttpLine, _MarkedRoute, install, trace_config
+from bot.delivery.courier import Courier, HttpLine
+from bot.delivery.http import MARK, MarkedRoute, install, trace_config
 from bot.delivery.invalid import InvalidRequests
 from bot.errors import DeliveryRateLimited, DeliveryRetry
 from bot.streaming.budget import EditBudget
@@ -91,11 +92,11 @@ def test_a_route_has_major_parameters_and_a_key():
 
 def test_a_marked_route_has_a_bucket_of_its_own():
     path = "/channels/{channel_id}/messages"
-    marked = _MarkedRoute("POST", path, channel_id=7)
+    marked = MarkedRoute("POST", path, channel_id=7)
     assert marked.url == Route("POST", path, channel_id=7).url
     assert marked.major_parameters != Route("POST", path, channel_id=7).major_parameters
-    assert marked.major_parameters != _MarkedRoute("PATCH", path, channel_id=7).major_parameters
-    assert _MARK in marked.major_parameters
+    assert marked.major_parameters != MarkedRoute("PATCH", path, channel_id=7).major_parameters
+    assert MARK in marked.major_parameters
 
 
 def test_limiters_are_asked_for_by_key():
@@ -110,7 +111,7 @@ def test_limiters_are_asked_for_by_key():
 
 async def test_marked_requests_never_wait_and_others_do(http):
     path = "/channels/{channel_id}/messages"
-    marked = http.get_ratelimit(f"hash:{_MarkedRoute('POST', path, channel_id=7).major_parameters}")
+    marked = http.get_ratelimit(f"hash:{MarkedRoute('POST', path, channel_id=7).major_parameters}")
     other = http.get_ratelimit(f"hash:{Route('POST', path, channel_id=7).major_parameters}")
     assert type(other) is Ratelimit
     marked.remaining = 0
