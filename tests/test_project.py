@@ -127,3 +127,14 @@ def test_containers_stop_later_than_the_grace() -> None:
     for name, pattern in (("compose.yaml", r"stop_grace_period: (\d+)s"), ("README.md", r"TimeoutStopSec=(\d+)")):
         (seconds,) = re.findall(pattern, read(name))
         assert int(seconds) > grace + 2, name
+
+
+def test_the_tests_that_the_readme_names_exist() -> None:
+    named = re.findall(r"`(test_\w+)` · |`tests/(kills)` · ", read("README.md"))
+    assert len(named) > 20
+    for line in re.findall(r"^\|.*` · `.*\|$", read("README.md"), re.MULTILINE):
+        place, tests = re.search(r"`(test_\w+|tests/kills)` · (.*) \|$", line).groups()
+        path = ROOT / "tests/kills/test_kills.py" if place == "tests/kills" else ROOT / f"tests/whole/{place}.py"
+        source = path.read_text()
+        for test in re.findall(r"`(test_\w+)`", tests):
+            assert f"def {test}(" in source, f"{path.name} has no {test}"
