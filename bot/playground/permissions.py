@@ -53,6 +53,16 @@ EVERYONE = (
 )
 """What @everyone may do in a new server, as far as it matters here."""
 
+INVITED = (
+    Permission.VIEW_CHANNEL
+    | Permission.SEND_MESSAGES
+    | Permission.SEND_MESSAGES_IN_THREADS
+    | Permission.READ_MESSAGE_HISTORY
+    | Permission.ADD_REACTIONS
+    | Permission.ATTACH_FILES
+)
+"""What the bot's invite link asks for, and so what its managed role holds: 274878008384."""
+
 DIRECT_MESSAGE = (
     Permission.ADD_REACTIONS
     | Permission.VIEW_CHANNEL

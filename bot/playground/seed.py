@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 
-from bot.playground.permissions import EVERYONE, EVERYTHING, Payload, Permission
+from bot.playground.permissions import EVERYONE, EVERYTHING, INVITED, Payload, Permission
 
 _BASE = 1_191_000_000_000_000_000  # a moment on 31 December 2023: older than any message
 
@@ -104,7 +104,7 @@ def guild() -> Payload:
         "roles": [
             role(GUILD_ID, "@everyone", 0, EVERYONE),
             role(MODERATOR_ROLE_ID, "moderator", 1, moderator, 0x1F8B4C),
-            role(BOT_ROLE_ID, "Burble", 2, EVERYONE, 0x5865F2, bot_id=BOT_ID),
+            role(BOT_ROLE_ID, "Burble", 2, INVITED, 0x5865F2, bot_id=BOT_ID),
             role(ADMIN_ROLE_ID, "admin", 3, EVERYTHING, 0xE67E22),
         ],
         "emojis": [],

@@ -10,7 +10,8 @@ import discord
 import pytest
 
 from bot.playground import seed
-from bot.playground.world import Permission
+from bot.playground.discord import LoopbackDiscord
+from bot.playground.world import Permission, World
 from tests.loopback import ADA, BOT, CODE, GENERAL, LINUS, MENTION, Events, bot_in, loopback, new_bot, pointed_at, until
 
 CHAT_INTENTS = 0x9201 | 1 << 10 | 1 << 13
@@ -313,3 +314,20 @@ async def test_no_task_outlives_the_server():
                     await asyncio.gather(hanging, return_exceptions=True)
     await asyncio.sleep(0)
     assert asyncio.all_tasks() == before
+
+
+async def test_no_heartbeat_is_answered_before_discord_py_has_noted_it():
+    world = World()
+    async with LoopbackDiscord(world, heartbeat_seconds=0.2) as server, bot_in(server) as bot:
+        keeper = bot.shards[0]._parent.ws._keep_alive
+        measured: list[float] = []
+        ack = keeper.ack
+
+        def noted() -> None:
+            ack()
+            measured.append(keeper.latency)
+
+        keeper.ack = noted
+        await until(lambda: len(measured) == 4)
+        # An ACK that overtook the note would be measured from the beat before: 0.2 s and more.
+        assert max(measured) < 0.18

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import aiohttp
 import pytest
 
 from bot.playground import seed
@@ -53,6 +54,17 @@ async def test_json_that_is_none_is_refused():
     async with loopback() as server, api_of(server) as api:
         answer = await api("POST", MESSAGES, data=b"{", headers={"Content-Type": "application/json"})
         assert (answer.status, answer.body["code"]) == (400, 50109)
+
+
+@pytest.mark.parametrize("content_type", [None, "application/json", "text/plain; charset=utf-8"])
+async def test_the_json_beside_files_is_read_however_it_is_typed(content_type):
+    async with loopback() as server, api_of(server) as api:
+        form = aiohttp.FormData()
+        form.add_field("payload_json", '{"content": "with a file 🎈"}', content_type=content_type)
+        form.add_field("files[0]", b"data", filename="a.txt")
+        answer = await api("POST", MESSAGES, data=form)
+        assert (answer.status, answer.body["content"]) == (200, "with a file 🎈")
+        assert [each["filename"] for each in answer.body["attachments"]] == ["a.txt"]
 
 
 async def test_an_unknown_route_and_a_wrong_token_answer_in_json():
@@ -255,6 +267,12 @@ def test_overwrites_apply_in_discords_order(world):
     assert refused(world.send, GRACE, GENERAL, "x") == (403, 50001)
     assert world.permissions(GRACE, GENERAL) == 0
     world.send(ADA, GENERAL, "the owner always may")
+
+
+def test_the_bot_is_invited_with_what_its_link_asks_for(world):
+    (role,) = [each for each in world.state.guild["roles"] if each["id"] == seed.BOT_ROLE_ID]
+    assert role["permissions"] == "274878008384"
+    assert not world.permissions(BOT, GENERAL) & (Permission.MANAGE_MESSAGES | Permission.MANAGE_THREADS)
 
 
 def test_files_need_attach_files(world):
