@@ -2,11 +2,18 @@
 
 Pure; clocks are the caller's, in seconds. Texts are compared by their letters
 and digits alone, because on its way to the screen an answer gains a cursor,
-closing marks, reopened fences and state lines, and loses white space.
+closing marks, reopened fences and state lines, and loses white space. The answer
+to a slash command may also begin with the question as a quoted line, which is
+not the model's.
+
+Which of several streams a new message shows is told by its first letters and by
+the question that it answers. A stream that nobody has seen a minute after its
+end is given up: the next answer that begins alike must not be taken for it.
 """
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -20,6 +27,8 @@ __all__ = ["LagMeter", "LagSummary", "LetterFilter", "TokenStream", "letters"]
 _ENOUGH = 12
 _KEPT_SAMPLES = 50_000
 _KEPT_MESSAGES = 512
+_GIVEN_UP_SECONDS = 60.0
+_MENTION = re.compile(r"<(?:@[!&]?|#)\d+>")
 
 
 class LetterFilter:
@@ -98,6 +107,28 @@ class _Page:
     start: int
 
 
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One way to read a message: the *visible* letters of an answer, and the question that it answers.
+
+    *asked* are the question's letters in pieces, as the names in between may
+    have reached the model in another form; *asker* are those of who asked.
+    """
+
+    visible: str
+    asked: tuple[str, ...] = ()
+    asker: str = ""
+
+    def fits(self, stream: TokenStream) -> int:
+        """Return how well *stream* answers the question: 2 it alone, 1 among other words, 0 not at all."""
+        question = "".join(self.asked)
+        if not question:
+            return 0
+        if stream.prompt in {question, self.asker + question}:
+            return 2
+        return int(all(piece in stream.prompt for piece in self.asked))
+
+
 class LagMeter:
     """Matches visible messages with the streams of a `Tap`.
 
@@ -111,16 +142,17 @@ class LagMeter:
 
     def seen(self, message: Mapping[str, Any], at: float) -> int:
         """Take a message of the bot as it became visible at *at*; return how many characters were new."""
-        visible = letters(str(message.get("content") or ""))
-        if not visible:
-            return 0
+        readings = _readings(message)
         page = self._pages.get(message["id"])
-        if page is None or not _matches(page.stream, page.start, visible):
-            page = self._find(message, visible)
-            if page is None:
-                return 0
-            self._remember(message["id"], page)
-        return self._record(page, visible, at)
+        for reading in readings:
+            if page is not None and _matches(page.stream, page.start, reading.visible):
+                return self._record(page, reading.visible, at)
+        found = self._find(readings, at)
+        if found is None:
+            return 0
+        reading, page = found
+        self._remember(message["id"], page)
+        return self._record(page, reading.visible, at)
 
     def summary(self, since: float = 0.0) -> LagSummary:
         """Sum up what became visible at *since* or later."""
@@ -137,20 +169,42 @@ class LagMeter:
         stream.shown = max(stream.shown, end)
         return len(new)
 
-    def _find(self, message: Mapping[str, Any], visible: str) -> _Page | None:
-        asked = letters(str((message.get("referenced_message") or {}).get("content") or ""))
+    def _find(self, readings: list[_Reading], at: float) -> tuple[_Reading, _Page] | None:
+        """Return the best page for a message that is new: by its question, else the oldest stream that begins so."""
         candidates = [
-            (bool(asked) and asked in stream.prompt, start == 0, -index, _Page(stream, start))
+            ((reading.fits(stream), stream.shown == 0, -index), reading, _Page(stream, stream.shown))
             for index, stream in enumerate(self._streams())
-            for start in {0, stream.shown}
-            if not (start == 0 and stream.shown) and _matches(stream, start, visible)
+            if not _is_given_up(stream, at)
+            for reading in readings
+            if _matches(stream, stream.shown, reading.visible)
         ]
-        return max(candidates, key=lambda candidate: candidate[:3])[3] if candidates else None
+        return max(candidates, key=lambda candidate: candidate[0])[1:] if candidates else None
 
     def _remember(self, message_id: str, page: _Page) -> None:
         self._pages[message_id] = page
         while len(self._pages) > _KEPT_MESSAGES:
             del self._pages[next(iter(self._pages))]
+
+
+def _readings(message: Mapping[str, Any]) -> list[_Reading]:
+    """Return how *message* can be read: as a whole, and with a first quoted line as the question."""
+    content = str(message.get("content") or "")
+    replied_to = message.get("referenced_message") or {}
+    author = replied_to.get("author") or {}
+    asker = letters(str(author.get("global_name") or author.get("username") or ""))
+    readings = [_Reading(letters(content), _pieces(str(replied_to.get("content") or "")), asker)]
+    first, _, rest = content.partition("\n")
+    if first.startswith("> "):
+        readings.append(_Reading(letters(rest), _pieces(first)))
+    return [reading for reading in readings if reading.visible]
+
+
+def _pieces(question: str) -> tuple[str, ...]:
+    return tuple(piece for part in _MENTION.split(question) if (piece := letters(part)))
+
+
+def _is_given_up(stream: TokenStream, at: float) -> bool:
+    return stream.ended and bool(stream.times) and at - stream.times[-1] > _GIVEN_UP_SECONDS
 
 
 def _matches(stream: TokenStream, start: int, visible: str) -> bool:

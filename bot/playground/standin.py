@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
 
+from bot.playground.hosts import guard
 from bot.playground.standin_replies import Script, compose, tokens_of
 from bot.playground.standin_wire import (
     CONTEXT_LENGTH,
@@ -76,7 +77,7 @@ class StandIn:
         self._port = port
         self._loaded: dict[str, datetime] = {}
         self._runner: web.AppRunner | None = None
-        self.app = web.Application(client_max_size=64 * 1024 * 1024)
+        self.app = web.Application(client_max_size=64 * 1024 * 1024, middlewares=[guard(lambda: self._port)])
         self.app.add_routes(
             [
                 web.get("/", self._root),

@@ -18,6 +18,7 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
+from bot.playground.hosts import guard
 from bot.playground.lag import TokenStream, letters
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ class Tap:
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=10),
             auto_decompress=False,
         )
-        app = web.Application(client_max_size=1 << 30)
+        app = web.Application(client_max_size=1 << 30, middlewares=[guard(lambda: self._port)])
         app.router.add_route("*", "/{path:.*}", self._pass)
         # handler_cancellation: when the bot closes, the model must hear of it at once.
         self._runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1, access_log=None)
@@ -134,6 +135,8 @@ class Tap:
                 request.method, url, data=body or None, headers=headers, allow_redirects=False
             )
         except (aiohttp.ClientError, OSError) as error:
+            if recorder is not None:
+                recorder.stream.ended = True
             return web.json_response({"error": f"the model server cannot be reached: {error}"}, status=502)
         async with upstream:
             return await self._relay(request, upstream, recorder)

@@ -83,3 +83,57 @@ def test_the_filter_is_the_same_for_any_pieces(size):
     text = "a ```b``` c\n> ```py\ncode\n> ```\n-# small\n- #tag\nend"
     whole = LetterFilter()
     assert "".join(whole.feed(text[i : i + size]) for i in range(0, len(text), size)) == "abccodetagend"
+
+
+SAME = "I am a stand-in, not a real model, so I can only tell you that I heard you."
+
+
+def reply(content, ident, asked, *, by="Ada"):
+    return {"id": ident, "content": content, "referenced_message": {"content": asked, "author": {"global_name": by}}}
+
+
+def test_the_quoted_question_above_a_commands_answer_is_not_the_models():
+    stream = stream_of(SAME, prompt="what is the weather like?")
+    meter = LagMeter(lambda: [stream])
+    assert meter.seen(message("> what is the weather like?\nI am a stand-in▌"), 9.0) == len("Iamastandin")
+    assert meter.seen(message(f"> what is the weather like?\n{SAME}"), 9.0) == len(letters(SAME)) - len("Iamastandin")
+
+
+def test_an_answer_to_a_command_leaves_the_next_answers_lag_alone():
+    command = stream_of(SAME, prompt="what is the weather like?", step=0.0)
+    command.ended = True
+    mention = stream_of(SAME, prompt="⟦Ada⟧ hello", start=30.0, step=0.0)
+    meter = LagMeter(lambda: [command, mention])
+    meter.seen(message(f"> what is the weather like?\n{SAME}"), 0.5)
+    meter.seen(reply(SAME, "2", "<@42> hello"), 30.2)
+    assert meter.summary(since=30).mean == pytest.approx(0.2)
+
+
+def test_a_model_that_begins_with_a_quote_is_read_as_a_whole():
+    stream = stream_of("> to be or not to be\nsaid Hamlet", prompt="quote something")
+    meter = LagMeter(lambda: [stream])
+    assert meter.seen(message("> to be or not to be\nsaid Hamlet"), 9.0) == len(stream.text)
+
+
+def test_the_mention_in_a_question_does_not_hide_whom_it_belongs_to():
+    streams = [stream_of(SAME, prompt=f"⟦{who}⟧ hello @Linus, you") for who in ("Ada", "Grace")]
+    meter = LagMeter(lambda: streams)
+    meter.seen(reply(SAME, "1", "<@42> hello <@7>, you", by="Grace"), 9.0)
+    meter.seen(reply(SAME, "2", "<@42> bye", by="Grace"), 9.0)
+    assert [stream.shown > 0 for stream in streams] == [True, True]
+    assert meter.summary().characters == 2 * len(letters(SAME))
+
+
+def test_the_same_question_of_two_people_goes_to_each_ones_stream():
+    ada, grace = (stream_of(SAME, prompt=f"⟦{who}⟧ code") for who in ("Ada", "Grace"))
+    meter = LagMeter(lambda: [ada, grace])
+    meter.seen(reply("I am a stand-in", "1", "<@42> code", by="Grace"), 9.0)
+    assert (ada.shown, grace.shown) == (0, len("Iamastandin"))
+
+
+def test_what_nobody_saw_a_minute_after_its_end_is_given_up():
+    lost, fresh = stream_of(SAME, prompt="one", step=0.0), stream_of(SAME, prompt="two", start=100.0, step=0.0)
+    lost.ended = True
+    meter = LagMeter(lambda: [lost, fresh])
+    meter.seen(message(SAME), 100.5)
+    assert (lost.shown, meter.summary().mean) == (0, pytest.approx(0.5))

@@ -35,6 +35,14 @@ async def test_an_answer_passes_unchanged_and_is_noted(http):
     assert stream.ended
 
 
+@pytest.mark.parametrize("headers", [{"Host": "evil.example"}, {"Origin": "https://evil.example"}])
+async def test_neither_tap_nor_stand_in_serve_foreign_pages(http, headers):
+    async with StandIn() as standin, Tap(standin.url) as tap:
+        for server in (standin, tap):
+            async with http.get(f"{server.url}/api/tags", headers=headers) as response:
+                assert response.status == 403
+
+
 async def test_errors_keep_their_status(http):
     async with (
         StandIn() as standin,
