@@ -19,6 +19,8 @@ __all__ = ["Script", "compose", "tokens_of"]
 CONFESSION = "I am a stand-in, not a real model"
 _MAX_WORDS = 20_000
 _TOKEN = re.compile(r" ?\w{1,7}|\s(?=\w)|\s+|[^\w\s]")
+# Burble puts the speaker before each message of a channel.
+_SPEAKER = re.compile(r"⟦([^⟦⟧\n]{1,64})⟧ ?")
 _RECALL = re.compile(
     r"\b(what|which)\b.*\b(did|have|had|was)\b.*\b(i|we|my)\b|\bdo you remember\b|\brecall\b", re.IGNORECASE | re.DOTALL
 )
@@ -102,7 +104,7 @@ _LIST = f"""\
 > A quote, to show that quotes work:
 > it has two lines.
 
--# Small print, and a secret: ||there is no model here||"""
+And a secret: ||there is no model here||"""
 
 _THOUGHTS = """\
 Someone asks me to think. I am a stand-in, so my thoughts are written down beforehand, which makes them \
@@ -193,6 +195,14 @@ class Script:
     error: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """One message of a person; *name* is "" where nobody says who speaks."""
+
+    name: str
+    text: str
+
+
 def tokens_of(text: str) -> list[str]:
     """Cut *text* into pieces about as long as a model's tokens; joined they are *text* again."""
     return _TOKEN.findall(text)
@@ -204,22 +214,27 @@ def compose(messages: Sequence[Mapping[str, Any]], *, always_think: bool = False
     *messages* are Ollama's (``role``, ``content``), oldest first; the last one
     of role ``user`` is what is answered.
     """
-    said = [str(message.get("content") or "") for message in messages if message.get("role") == "user"]
-    prompt = said[-1] if said else ""
-    script = _script_for(prompt, said[:-1])
+    said = [_said(message) for message in messages if message.get("role") == "user"]
+    script = _script_for(said[-1] if said else _Said("", ""), said[:-1])
     if always_think and not script.thinking:
         return Script(script.content, _THOUGHTS, script.delay, script.pace, script.error)
     return script
 
 
-def _script_for(prompt: str, earlier: Sequence[str]) -> Script:
-    words = set(re.findall(r"[a-z]+", prompt.lower()))
+def _said(message: Mapping[str, Any]) -> _Said:
+    content = str(message.get("content") or "")
+    label = _SPEAKER.match(content)
+    return _Said(label[1], content[label.end() :]) if label else _Said("", content)
+
+
+def _script_for(last: _Said, earlier: Sequence[_Said]) -> Script:
+    words = set(re.findall(r"[a-z]+", last.text.lower()))
     for word, build in _BY_WORD.items():
         if word in words:
-            return build(prompt)
-    if _RECALL.search(prompt):
-        return Script(_recollection(earlier))
-    return Script(_echo(prompt, len(earlier)))
+            return build(last.text)
+    if _RECALL.search(last.text):
+        return Script(_recollection(last.name, earlier))
+    return Script(_echo(last, len(earlier)))
 
 
 def _long(prompt: str) -> Script:
@@ -251,22 +266,30 @@ _BY_WORD: dict[str, Callable[[str], Script]] = {
 }
 
 
-def _recollection(earlier: Sequence[str]) -> str:
+def _recollection(asker: str, earlier: Sequence[_Said]) -> str:
     if not earlier:
         return f"{CONFESSION}, and this is the first thing I have heard in this conversation."
-    lines = [f"{CONFESSION}, but I do remember. First you said:", _quote(earlier[0])]
+
+    def who(said: _Said) -> str:
+        return "you" if said.name == asker else said.name or "someone"
+
+    lines = [f"{CONFESSION}, but I do remember. First {who(earlier[0])} said:", _quote(earlier[0].text)]
     if len(earlier) > 1:
-        lines += [f"and {len(earlier) - 1} more since, the last of them:", _quote(earlier[-1])]
+        last = f"the last of them, from {who(earlier[-1])}"
+        lines += [f"and {len(earlier) - 1} more since, {last}:", _quote(earlier[-1].text)]
     return "\n".join(lines)
 
 
-def _echo(prompt: str, earlier: int) -> str:
-    if not prompt.strip():
+def _echo(last: _Said, earlier: int) -> str:
+    if not last.text.strip():
         return f"{CONFESSION}, and I was told nothing. Say **help** to see what I can show."
+    said = f"{last.name}, you said" if last.name else "You said"
+    count = len(last.text.split())
+    words = "One word, and it arrived." if count == 1 else f"{count} words, and every one of them arrived."
     memory = f" That was message {earlier + 1} of this conversation." if earlier else ""
     return (
-        f"{CONFESSION}, so I can only tell you that I heard you. You said:\n{_quote(prompt)}\n"
-        f"{len(prompt.split())} words, and every one of them arrived.{memory} Say **help** to see what I can show."
+        f"{CONFESSION}, so I can only tell you that I heard you. {said}:\n{_quote(last.text)}\n"
+        f"{words}{memory} Say **help** to see what I can show."
     )
 
 

@@ -170,6 +170,28 @@ def test_it_recalls_the_conversation():
     assert "> and my dog Bob" in answer
 
 
+def test_a_speakers_label_becomes_a_name_and_counts_as_no_word():
+    answer = compose([{"role": "user", "content": "⟦Grace⟧ hello there"}]).content
+    assert "Grace, you said:\n> hello there\n2 words" in answer
+    assert "⟦" not in answer
+    assert "You said:\n> hi\nOne word" in compose([{"role": "user", "content": "hi"}]).content
+
+
+def test_it_recalls_who_said_what():
+    said = ["⟦Ada⟧ my cat is black", "⟦Linus⟧ mine is white", "⟦Linus⟧ what did I say first?"]
+    answer = compose([{"role": "user", "content": text} for text in said]).content
+    assert "First Ada said:\n> my cat is black" in answer
+    assert "from you:\n> mine is white" in answer
+
+
+def test_a_name_is_no_request():
+    assert "```" not in compose([{"role": "user", "content": "⟦code⟧ hello"}]).content
+
+
+def test_no_tour_shows_what_the_bot_changes_on_purpose():
+    assert "-# " not in compose([{"role": "user", "content": "list"}]).content
+
+
 @pytest.mark.parametrize(
     "prompt", ["", "hi", "long", "long 3000", "code", "table", "list", "thinking", "slow", "error"]
 )
