@@ -188,13 +188,12 @@ def _add_playground(commands: argparse._SubParsersAction[argparse.ArgumentParser
         description=(
             "Run a small Discord on this machine, the bot connected to it, and a web page to\n"
             "talk with it. Models come from the Ollama at OLLAMA_HOST if one answers there,\n"
-            "else from a stand-in that says so. "
-            "Everything listens\non 127.0.0.1 only."
+            "else from a stand-in that says so. Everything listens on 127.0.0.1 only."
         ),
         formatter_class=_HelpFormatter,
     )
     option = parser.add_argument
-    option("--port", type=_port, default=8765, help="port of the web page; 0 takes any free one (default: 8765)")
+    option("--port", type=_port, help="port of the web page; 0 takes any (default: 8765, or the next free)")
     option("--no-browser", action="store_true", help="only print the page's address")
     option("--no-bot", action="store_true", help="run Discord alone; prints its URL and a token for your own bot")
     option("--stand-in", action="store_true", help="use the stand-in model even if Ollama answers")
@@ -203,7 +202,7 @@ def _add_playground(commands: argparse._SubParsersAction[argparse.ArgumentParser
         "--limiter",
         choices=("fixed", "leaky"),
         default="fixed",
-        help="how rate limits refill: a fixed window or a leaking bucket (default: fixed)",
+        help="how rate limits refill: fixed window or leaking bucket (default: fixed)",
     )
     option("--data-dir", type=Path, metavar="DIR", help="where its channels are kept (default: DATA_DIR/playground)")
 
@@ -218,18 +217,18 @@ def _version() -> str:
 
 def _port(text: str) -> int:
     """Read a TCP port, 0 included."""
-    port = int(text)
-    if not 0 <= port <= 65535:
-        raise argparse.ArgumentTypeError("must be from 0 to 65535")
-    return port
+    if not (text.isascii() and text.isdecimal() and int(text) <= 65535):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: a number from 0 to 65535 is needed")
+    return int(text)
 
 
 def _speed(text: str) -> float:
     """Read a positive, finite number of tokens per second."""
-    speed = float(text)
-    if not (math.isfinite(speed) and speed > 0):
-        raise argparse.ArgumentTypeError("must be above 0")
-    return speed
+    with contextlib.suppress(ValueError):
+        speed = float(text)
+        if math.isfinite(speed) and speed > 0:
+            return speed
+    raise argparse.ArgumentTypeError(f"{text!r} is not a speed: a number above 0 is needed")
 
 
 def _say(text: str) -> None:

@@ -49,7 +49,7 @@ def install_bot(monkeypatch: pytest.MonkeyPatch) -> Callable[[Serve], None]:
 
 @dataclasses.dataclass
 class Options:
-    port: int
+    port: int | None
     data_dir: Path
     no_browser: bool
     no_bot: bool
@@ -182,7 +182,7 @@ def test_the_playground_needs_no_token_and_has_defaults(playground: list[Options
     assert main(["playground"]) == 0
     assert playground == [
         Options(
-            port=8765,
+            port=None,
             data_dir=Path("data/playground"),
             no_browser=False,
             no_bot=False,
@@ -230,6 +230,30 @@ def test_arguments_that_make_no_sense_exit_with_2(line: str, capsys: pytest.Capt
         main(line.split())
     assert caught.value.code == 2
     assert "usage: burble" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        ("--port abc", "'abc' is not a port: a number from 0 to 65535 is needed"),
+        ("--port -1", "'-1' is not a port"),
+        ("--speed fast", "'fast' is not a speed: a number above 0 is needed"),
+    ],
+)
+def test_a_wrong_value_is_told_in_words(line: str, told: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["playground", *line.split()])
+    assert told in capsys.readouterr().err
+
+
+def test_a_directory_that_cannot_be_made_is_told_in_one_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    ended = burble("playground", "--no-browser", "--stand-in", "--data-dir", str(file / "below"), cwd=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.startswith("burble: The directory ")
+    assert "--data-dir" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
 
 
 def test_help_names_the_commands_the_settings_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:

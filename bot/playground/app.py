@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import signal
-import socket
 import sys
 import time
 import webbrowser
@@ -17,11 +16,14 @@ from typing import TYPE_CHECKING, Any
 import aiohttp
 
 from bot.playground.backstage import PlaygroundBackstage
+from bot.playground.claim import claimed
 from bot.playground.discord import LoopbackDiscord
 from bot.playground.lag import LagMeter
 from bot.playground.limits import LimitSettings
 from bot.playground.page import Page
 from bot.playground.page_metrics import Meter
+from bot.playground.page_view import channel_name
+from bot.playground.ports import DEFAULT_PORT, choose_port, port_refused
 from bot.playground.standin import StandIn
 from bot.playground.supervisor import BotProcess
 from bot.playground.tap import Tap, model_server_url
@@ -35,10 +37,8 @@ if TYPE_CHECKING:
 __all__ = ["PlaygroundOptions", "run_playground"]
 
 _PROBE_SECONDS = 1.5
-_PORTS_TRIED = 20
 _OPENED_LATER_SECONDS = 0.3
 _GRACE_SECONDS = 8.0  # the default of SHUTDOWN_GRACE_SECONDS
-_AFTER_GRACE_SECONDS = 2.0  # within which the bot promises to be gone
 # What a bot on this machine may have in its environment must not lead the playground's bot elsewhere.
 _FOREIGN = ("DATABASE_URL", "BURBLE_ENV_FILE", "DATA_DIR")
 
@@ -48,7 +48,7 @@ class PlaygroundOptions:
     """What ``burble playground`` was asked for.
 
     Attributes:
-        port: of the page on 127.0.0.1; the next free one is taken if it is in use, 0 takes any.
+        port: of the page on 127.0.0.1; 0 takes any, None the first free one from 8765 on.
         data_dir: where channels and the bot's database are kept; nothing is written elsewhere.
         no_browser: only print the address.
         no_bot: run Discord alone and print what another bot needs to connect.
@@ -60,7 +60,7 @@ class PlaygroundOptions:
         bot_env: further environment for the bot.
     """
 
-    port: int = 8765
+    port: int | None = None
     data_dir: Path = Path("data/playground")
     no_browser: bool = False
     no_bot: bool = False
@@ -73,7 +73,11 @@ class PlaygroundOptions:
 
 
 async def run_playground(options: PlaygroundOptions) -> int:
-    """Run the playground until Ctrl-C or SIGTERM; return the exit code, 0 after a clean stop."""
+    """Run the playground until Ctrl-C or SIGTERM; return the exit code, 0 after a clean stop.
+
+    Raises:
+        PlaygroundError: the port or the data directory cannot be used.
+    """
     stopping = asyncio.Event()
     async with open_playground(options) as playground:
         with _signals(stopping, playground.bot):
@@ -99,12 +103,16 @@ class Playground:
         discord: the loopback Discord.
         backstage: what the page's side panel shows.
         bot: the bot's process (not yet started), or None.
+        model_url: where a bot finds the model.
+        took_next: whether the usual port was taken.
     """
 
     world: World
     discord: LoopbackDiscord
     backstage: PlaygroundBackstage
     bot: BotProcess | None
+    model_url: str
+    took_next: bool
 
     @property
     def url(self) -> str:
@@ -114,39 +122,57 @@ class Playground:
     def greeting(self) -> str:
         """Say where everything is."""
         lines = [f"Burble playground: {self.url}"]
+        if self.took_next:
+            lines.append(f"Port {DEFAULT_PORT} is taken, using {self.discord.port}.")
+        lines.append(f"Model: {self.backstage.model_note}")
         if self.bot is None:
             lines += [
                 "No bot was started. To connect one, give it:",
                 f"  DISCORD_API_URL={self.discord.api_url}",
                 f"  DISCORD_TOKEN={self.discord.token}",
+                f"  OLLAMA_HOST={self.model_url}",
             ]
-        else:
-            lines.append(f"Model: {self.backstage.model_note}")
         return "\n".join([*lines, "Press Ctrl-C to stop."])
 
 
 @contextlib.asynccontextmanager
 async def open_playground(options: PlaygroundOptions) -> AsyncIterator[Playground]:
-    """Open everything but the bot's process, which the caller runs, and close it in order."""
+    """Open everything but the bot's process, which the caller runs, and close it in order.
+
+    Raises:
+        PlaygroundError: the port or the data directory cannot be used.
+    """
     data_dir = options.data_dir.resolve()
-    data_dir.mkdir(parents=True, exist_ok=True)
     async with contextlib.AsyncExitStack() as stack:
+        claim = stack.enter_context(claimed(data_dir))
         world = World(data_path=data_dir / "world.json")
         model = await _open_model(options, stack)
         limits = LimitSettings(kind=options.limiter)
-        discord = LoopbackDiscord(world, limits=limits, port=_free_port(options.port))
+        discord = LoopbackDiscord(world, limits=limits, port=choose_port(options.port))
         lag = LagMeter(lambda: model.tap.streams)
-        meter = Meter(discord, lag, lambda: model.tap.tokens, time.monotonic)
+        meter = Meter(discord, lag, lambda: model.tap.tokens, time.monotonic, lambda each: channel_name(world, each))
         stack.callback(world.subscribe(_visible_text(world, lag)))
         backstage = PlaygroundBackstage(world, limits, meter, model.stand_in, model.note)
+        if options.no_bot:
+            backstage.model_hint = f"It answers your bot if that has OLLAMA_HOST={model.tap.url} among its settings."
         page = Page(world, backstage)
         page.add_routes(discord.app)
         backstage.changed = page.announce_status
-        await stack.enter_async_context(discord)
+        await _listen(discord, stack)
+        claim.note(f"{discord.url}/")
         bot = None if options.no_bot else _bot(options, data_dir, discord, model, backstage)
         backstage.bot = bot
         stack.callback(world.subscribe(_presence(bot)))
-        yield Playground(world, discord, backstage, bot)
+        took_next = options.port is None and discord.port != DEFAULT_PORT
+        yield Playground(world, discord, backstage, bot, model.tap.url, took_next)
+
+
+async def _listen(discord: LoopbackDiscord, stack: contextlib.AsyncExitStack) -> None:
+    wanted = discord.port
+    try:
+        await stack.enter_async_context(discord)
+    except OSError as error:  # somebody took the port between our look and now
+        raise port_refused(wanted, error) from error
 
 
 @dataclass(slots=True)
@@ -195,7 +221,7 @@ def _bot(
         "PYTHONUNBUFFERED": "1",
     }
     env |= options.bot_env
-    return BotProcess(options.bot_command, env, backstage.bot_changed, grace=_grace(env) + _AFTER_GRACE_SECONDS)
+    return BotProcess(options.bot_command, env, backstage.bot_changed, grace=_grace(env))
 
 
 def _grace(env: Mapping[str, str]) -> float:
@@ -222,20 +248,6 @@ def _presence(bot: BotProcess | None) -> Any:
             bot.connected(payload["online"])
 
     return on_event
-
-
-def _free_port(wanted: int) -> int:
-    """Return *wanted*, or the next port on 127.0.0.1 that nobody uses."""
-    for port in [*range(wanted, min(wanted + _PORTS_TRIED, 65536)), 0] if wanted else [0]:
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-            if os.name == "posix":  # a port that was closed a moment ago is free
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    return 0
 
 
 @contextlib.contextmanager

@@ -27,6 +27,7 @@ class PlaygroundBackstage:
     Attributes:
         bot: the bot's process, or None if somebody else's bot connects.
         model_note: where the answers come from, in words.
+        model_hint: what somebody else's bot needs to be answered from there, or "".
         changed: called soon after the status changed.
     """
 
@@ -35,6 +36,7 @@ class PlaygroundBackstage:
     ) -> None:
         self.bot: BotProcess | None = None
         self.model_note = model_note
+        self.model_hint = ""
         self.changed: Callable[[], None] = lambda: None
         self._world = world
         self._limits = limits
@@ -46,7 +48,7 @@ class PlaygroundBackstage:
         """Return the state of bot, model and limiter."""
         model = {
             "stand_in": self._stand_in is not None,
-            "note": self.model_note,
+            "note": f"{self.model_note} {self.model_hint}".strip(),
             "speed": self._stand_in.speed if self._stand_in else None,
         }
         return {"bot": self._bot_status(), "model": model, "limiter": {"kind": self._limits.kind}}

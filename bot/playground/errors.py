@@ -1,10 +1,14 @@
-"""The refusals of the loopback Discord."""
+"""The refusals of the loopback Discord, and of the playground that cannot start."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from bot.errors import BurbleError
+
+
+class PlaygroundError(BurbleError):
+    """The playground cannot start; the message says why and what to do."""
 
 
 class WorldError(BurbleError):

@@ -54,6 +54,11 @@ class Interaction:
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
     @property
+    def command(self) -> str:
+        """The full name of the slash command or menu entry, "" if it is none."""
+        return full_name(self.data) if self.kind in {COMMAND, AUTOCOMPLETE} else ""
+
+    @property
     def pending(self) -> bool:
         """Whether no answer has come yet."""
         return self.state == "sent"

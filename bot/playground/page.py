@@ -42,6 +42,7 @@ _METRICS_SECONDS = 0.5
 # A tab that reads nothing for so long is closed and loads afresh when it wakes.
 _LONGEST_BACKLOG = 4000
 _LONGEST_FRAME = 256 * 1024
+_STOPPED = "stopped"  # static/connection.js knows it
 
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws://{host}; "
@@ -87,7 +88,7 @@ class Page:
             self._ticker.cancel()
             with suppress(asyncio.CancelledError):
                 await self._ticker
-        await asyncio.gather(*(tab.close() for tab in tuple(self._tabs)))
+        await asyncio.gather(*(tab.close(_STOPPED) for tab in tuple(self._tabs)))
 
     async def _tick(self) -> None:
         while True:
@@ -175,9 +176,9 @@ class _Tab:
                 task.cancel()
             await asyncio.gather(writer, *self._asked, return_exceptions=True)
 
-    async def close(self) -> None:
+    async def close(self, reason: str = "going away") -> None:
         """Close the tab's socket; the tab opens another when it can."""
-        await self._socket.close(code=1001, message=b"going away")
+        await self._socket.close(code=1001, message=reason.encode())
 
     async def _write(self) -> None:
         while True:

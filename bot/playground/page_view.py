@@ -10,7 +10,7 @@ from bot.playground.permissions import Permission
 if TYPE_CHECKING:
     from bot.playground.world import World
 
-__all__ = ["channel_for", "history", "seen_by", "snapshot"]
+__all__ = ["channel_for", "channel_name", "history", "seen_by", "snapshot"]
 
 _HISTORY_LENGTH = 200
 _FORWARDED = frozenset({
@@ -41,6 +41,16 @@ def channel_for(world: World, viewer: str, channel: dict[str, Any]) -> dict[str,
     """Return *channel* with what *viewer* may do there, or None if they cannot see it."""
     bits = world.permissions(viewer, channel["id"])
     return {**channel, "permissions": str(bits)} if bits & Permission.VIEW_CHANNEL else None
+
+
+def channel_name(world: World, channel_id: str) -> str:
+    """Return what people call a channel, as "#general" or "DM with Grace"."""
+    channel = world.channels.get(channel_id)
+    if channel is None:
+        return "a deleted channel"
+    if "recipients" in channel:
+        return f"DM with {channel['recipients'][0]['global_name']}"
+    return f"#{channel['name']}"
 
 
 def history(world: World, viewer: str, channel_id: str) -> list[dict[str, Any]]:

@@ -48,6 +48,7 @@ class RequestRecord:
         status: the answer's status; 0 while there is none, or if there will be none (hang, reset).
         bucket: the name of the limit that it counts against, or "".
         channel_id: the channel it is about, or None.
+        command: the name of the slash command that it answers, or "".
         body: the JSON body.
         applied_at: when it took effect, by `time.monotonic`, or None.
     """
@@ -59,6 +60,7 @@ class RequestRecord:
     status: int = 0
     bucket: str = ""
     channel_id: str | None = None
+    command: str = ""
     body: Any = None
     applied_at: float | None = None
 
@@ -151,7 +153,7 @@ class RestAPI:
         async def serve(request: web.Request) -> web.Response:
             path = request.path.removeprefix(API_ROOT)
             record = RequestRecord(time.monotonic(), route.method, route.template, path)
-            record.channel_id = request.match_info.get("channel_id")
+            self._place(record, request.match_info)
             self.requests += 1
             self.pending.add(record)
             try:
@@ -163,6 +165,13 @@ class RestAPI:
             return response
 
         return serve
+
+    def _place(self, record: RequestRecord, params: Mapping[str, str]) -> None:
+        """Note where the request goes: to a channel of the path, or to that of the interaction whose token is there."""
+        record.channel_id = params.get("channel_id")
+        interaction = self._world.interactions.find(params["token"]) if "token" in params else None
+        if interaction is not None:
+            record.channel_id, record.command = interaction.channel_id, interaction.command
 
     async def _guarded(self, request: web.Request, route: Route, record: RequestRecord) -> web.Response:
         try:
@@ -273,11 +282,11 @@ async def _read(request: web.Request) -> Call:
 
 async def _read_multipart(request: web.Request) -> Call:
     form = await request.post()
-    body = _parsed(str(form.get("payload_json") or "{}").encode())
+    body = _parsed(_payload_json(form.get("payload_json")))
     described = {str(each.get("id")): each for each in body.get("attachments") or ()}
     uploads: list[Payload] = []
     for name, part in form.items():
-        if not isinstance(part, web.FileField):
+        if not isinstance(part, web.FileField) or name == "payload_json":
             continue
         data = part.file.read()
         if len(data) > _MAX_FILE:
@@ -292,6 +301,13 @@ async def _read_multipart(request: web.Request) -> Call:
             }
         )
     return Call(request.match_info, request.query, body, uploads)
+
+
+def _payload_json(part: str | bytes | bytearray | web.FileField | None) -> bytes:
+    """Return the field's bytes, however it was sent: aiohttp gives text, but bytes where a content type is told."""
+    if isinstance(part, web.FileField):
+        return part.file.read()
+    return part.encode() if isinstance(part, str) else bytes(part or b"")
 
 
 def _parsed(raw: bytes) -> Any:

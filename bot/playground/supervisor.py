@@ -20,6 +20,7 @@ _LONGEST_LINE = 2000
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _STEADY_SECONDS = 30.0  # a process that lived so long did not crash "again"
 _EXIT_SETTINGS = 2
+_MARGIN_SECONDS = 2.0  # within which the bot promises to be gone after its grace
 
 
 class BotState(StrEnum):
@@ -28,6 +29,7 @@ class BotState(StrEnum):
     CONNECTING = "connecting"
     ONLINE = "online"
     RESTARTING = "restarting"
+    STOPPING = "stopping"
     CRASHED = "crashed"
     STOPPED = "stopped"
 
@@ -39,7 +41,8 @@ class BotProcess:
         command: the program and its arguments.
         env: its whole environment.
         changed: called whenever `state`, `detail` or `log` changed.
-        grace: seconds that it may take to stop before it is killed.
+        grace: seconds for which it lets running replies go on when it is told to stop.
+        margin: seconds after those until it is killed.
 
     Attributes:
         detail: why it is in its state, in a sentence, or "".
@@ -48,7 +51,13 @@ class BotProcess:
     """
 
     def __init__(
-        self, command: Sequence[str], env: Mapping[str, str], changed: Callable[[], None], *, grace: float = 10.0
+        self,
+        command: Sequence[str],
+        env: Mapping[str, str],
+        changed: Callable[[], None],
+        *,
+        grace: float = 8.0,
+        margin: float = _MARGIN_SECONDS,
     ) -> None:
         self.detail = ""
         self.log: deque[str] = deque(maxlen=_KEPT_LINES)
@@ -58,6 +67,7 @@ class BotProcess:
         self._env = env
         self._changed = changed
         self._grace = grace
+        self._patience = grace + margin
         self._process: asyncio.subprocess.Process | None = None
         self._wanted = asyncio.Event()  # a restart or the end is wanted
         self._stopping = False
@@ -74,18 +84,20 @@ class BotProcess:
 
     def connected(self, online: bool) -> None:
         """Note whether the bot has a connection to the loopback Discord."""
-        if self.running and self._state is not BotState.RESTARTING:
+        if self.running and self._state not in {BotState.RESTARTING, BotState.STOPPING}:
             self._become(BotState.ONLINE if online else BotState.CONNECTING)
 
     def restart(self) -> None:
         """Stop the process and start it anew; if it waits after a crash, start it now."""
         if not self._stopping:
-            self._become(BotState.RESTARTING)
+            self._become(BotState.RESTARTING, self._waiting())
             self._wanted.set()
 
     def stop(self) -> None:
         """End the process and `run`."""
         self._stopping = True
+        if self.running:
+            self._become(BotState.STOPPING, self._waiting())
         self._wanted.set()
 
     def kill(self) -> None:
@@ -142,10 +154,10 @@ class BotProcess:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signal.SIGTERM)
         try:
-            async with asyncio.timeout(self._grace):
+            async with asyncio.timeout(self._patience):
                 await process.wait()
         except TimeoutError:
-            self._note(f"It did not stop within {self._grace:g} s and was killed.")
+            self._note(f"It did not stop within {self._patience:g} s and was killed.")
             self.kill()
 
     async def _after_crash(self, code: int, pause: float) -> None:
@@ -175,6 +187,9 @@ class BotProcess:
         with contextlib.suppress(OSError, ValueError):
             sys.stderr.write(f"  bot │ {line}\n")
         self._changed()
+
+    def _waiting(self) -> str:
+        return f"Waiting up to {self._grace:g} s for running replies." if self._grace and self.running else ""
 
     def _become(self, state: BotState, detail: str = "") -> None:
         if (state, detail) != (self._state, self.detail):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -14,6 +15,7 @@ import aiohttp
 import pytest
 
 from bot.playground.app import PlaygroundOptions, open_playground
+from bot.playground.errors import PlaygroundError
 from bot.playground.standin import StandIn
 from bot.playground.supervisor import BotProcess, BotState
 
@@ -87,15 +89,44 @@ async def test_without_one_the_stand_in_says_so(tmp_path, unused_tcp_port):
         assert "secret" not in model["note"]
 
 
-async def test_a_taken_port_is_left_to_its_owner(tmp_path):
+@pytest.fixture
+def taken_port():
     with socket.socket() as owner:
         owner.bind(("127.0.0.1", 0))
         owner.listen()
-        taken = owner.getsockname()[1]
-        async with open_playground(options(tmp_path, port=taken)) as playground:
-            assert playground.discord.port != taken
-            async with aiohttp.ClientSession() as http, http.get(playground.url) as response:
-                assert response.status == 200
+        yield owner.getsockname()[1]
+
+
+async def test_a_port_that_was_asked_for_is_had_or_refused(tmp_path, taken_port):
+    with pytest.raises(PlaygroundError, match=f"Port {taken_port} cannot be used: address already in use"):
+        async with open_playground(options(tmp_path, port=taken_port)):
+            pytest.fail("it started elsewhere")
+
+
+async def test_without_a_wish_the_next_free_port_is_taken_and_told(tmp_path, taken_port, monkeypatch):
+    for module in ("ports", "app"):
+        monkeypatch.setattr(f"bot.playground.{module}.DEFAULT_PORT", taken_port)
+    async with open_playground(options(tmp_path, port=None)) as playground:
+        assert playground.discord.port != taken_port
+        assert f"Port {taken_port} is taken, using {playground.discord.port}." in playground.greeting()
+        async with aiohttp.ClientSession() as http, http.get(playground.url) as response:
+            assert response.status == 200
+
+
+async def test_a_second_playground_on_the_same_directory_is_sent_to_the_first(tmp_path):
+    async with open_playground(options(tmp_path)) as first:
+        with pytest.raises(PlaygroundError, match=f"already in use by the playground at {first.url}"):
+            async with open_playground(options(tmp_path)):
+                pytest.fail("both would write the same files")
+    async with open_playground(options(tmp_path)) as later:
+        assert later.url
+
+
+async def test_a_directory_that_cannot_be_used_is_a_sentence(tmp_path):
+    (tmp_path / "playground").write_text("a file")
+    with pytest.raises(PlaygroundError, match=r"cannot be used: .*--data-dir"):
+        async with open_playground(options(tmp_path)):
+            pytest.fail("there is no directory")
 
 
 async def test_nothing_is_written_outside_the_data_directory(tmp_path, monkeypatch):
@@ -119,7 +150,12 @@ async def test_without_a_bot_the_greeting_says_how_to_connect_one(tmp_path):
         greeting = playground.greeting()
         assert f"DISCORD_API_URL={playground.discord.api_url}" in greeting
         assert f"DISCORD_TOKEN={playground.discord.token}" in greeting
-        assert playground.backstage.status()["bot"]["state"] == "external"
+        status = playground.backstage.status()
+        assert status["bot"]["state"] == "external"
+        (address,) = re.findall(r"OLLAMA_HOST=(http://127\.0\.0\.1:\d+)", greeting)
+        assert f"OLLAMA_HOST={address}" in status["model"]["note"]
+        async with aiohttp.ClientSession() as http, http.get(f"{address}/api/tags") as response:
+            assert (await response.json())["models"][0]["name"] == "stand-in:latest"
 
 
 def process(code, changes=None, **more):
@@ -142,6 +178,24 @@ async def test_a_restart_stops_the_process_and_starts_another():
     await running
     assert bot.state is BotState.STOPPED
     assert not bot.running
+
+
+async def test_a_restart_and_the_end_say_what_is_waited_for():
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('busy', flush=True); time.sleep(60)"
+    bot = process(code, grace=0.2, margin=0)
+    running = asyncio.create_task(bot.run())
+    await until(lambda: len(bot.log) == 1)
+    bot.connected(True)
+    bot.restart()
+    assert (bot.state, bot.detail) == (BotState.RESTARTING, "Waiting up to 0.2 s for running replies.")
+    await until(lambda: bot.log[-1] == "busy" and bot.starts == 2)
+    bot.connected(True)
+    assert (bot.state, bot.detail) == (BotState.ONLINE, "")
+    bot.stop()
+    bot.connected(False)
+    assert (bot.state, bot.detail) == (BotState.STOPPING, "Waiting up to 0.2 s for running replies.")
+    await running
+    assert bot.state is BotState.STOPPED
 
 
 async def test_a_crash_is_shown_and_mended(monkeypatch):
@@ -170,7 +224,7 @@ async def test_wrong_settings_are_not_tried_again_until_asked():
 
 async def test_a_process_that_will_not_stop_is_killed():
     code = "import signal, time; signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
-    bot = process(code, grace=0.1)
+    bot = process(code, grace=0.1, margin=0)
     running = asyncio.create_task(bot.run())
     await until(lambda: bot.log)
     bot.stop()

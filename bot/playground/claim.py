@@ -1,0 +1,91 @@
+"""One playground at a time in a data directory: two would write over each other's channels.
+
+The operating system holds the lock for as long as the process lives, so one
+that was killed leaves none behind. The file stays, and names who holds it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import sys
+from typing import TYPE_CHECKING
+
+from bot.playground.errors import PlaygroundError
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["Claim", "claimed"]
+
+_log = logging.getLogger(__name__)
+
+_NAME = "playground.lock"
+# Windows keeps others from reading what is locked: lock a byte behind the address.
+_LOCKED_BYTE = 1 << 20
+
+
+class Claim:
+    """A data directory that is ours; *file* is the descriptor of its lock file."""
+
+    def __init__(self, file: int) -> None:
+        self._file = file
+
+    def note(self, url: str) -> None:
+        """Leave word for who comes later where our page is."""
+        os.ftruncate(self._file, 0)
+        os.lseek(self._file, 0, os.SEEK_SET)
+        os.write(self._file, url.encode())
+
+
+@contextlib.contextmanager
+def claimed(data_dir: Path) -> Iterator[Claim]:
+    """Make *data_dir* if need be and hold it for this process alone.
+
+    Raises:
+        PlaygroundError: another playground holds it, or it cannot be made or written to.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        file = os.open(data_dir / _NAME, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise PlaygroundError(
+            f"The directory {data_dir} cannot be used: {error.strerror}. "
+            "Name one that you may write to with --data-dir, or set DATA_DIR."
+        ) from error
+    try:
+        _lock(file, data_dir)
+        claim = Claim(file)
+        claim.note("")
+        yield claim
+    finally:
+        os.close(file)
+
+
+def _lock(file: int, data_dir: Path) -> None:
+    try:
+        if sys.platform == "win32":
+            os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        raise PlaygroundError(
+            f"{data_dir} is already in use by the playground{_holder(file)}. "
+            "Use that one, stop it, or give this one a directory of its own with --data-dir."
+        ) from None
+    except OSError as error:  # some network file systems know no locks
+        _log.warning("%s cannot be locked (%s): make sure that no second playground uses it", data_dir, error.strerror)
+
+
+def _holder(file: int) -> str:
+    os.lseek(file, 0, os.SEEK_SET)
+    url = os.read(file, 200).decode("ascii", "replace").strip()
+    return f" at {url}" if url.startswith("http://127.0.0.1:") else ""
