@@ -47,7 +47,11 @@ class _FixedPages:
     def feed(self, text: str) -> None:
         """Take nothing: the pages are whole."""
 
-    def finish(self, footer: str = "") -> None:
+    def has_visible_text(self, *, interrupted: bool = False) -> bool:  # noqa: ARG002 — the protocol's
+        """Return whether there is a page."""
+        return bool(self.closed)
+
+    def finish(self, footer: str = "", *, interrupted: bool = False) -> None:  # noqa: ARG002 — the protocol's
         """Add *footer* to the last page, or as one more."""
         if self.closed and len(self.closed[-1]) + 1 + len(footer) <= PAGE_LIMIT:
             self.closed[-1] = f"{self.closed[-1]}\n{footer}".strip()
@@ -65,7 +69,7 @@ def final_pages(
     """Return what the model wrote and its pages, without loss of what is *shown*."""
     drafts = Splitter(limit=page_limit, mode=mode)
     drafts.feed(reply.text)
-    drafts.finish()
+    drafts.finish(interrupted=True)
     if reply.state is ReplyState.STREAMING and _knows_more(shown, drafts.closed):
         # The store had trouble before the kill.
         return "\n".join(shown), _FixedPages(shown)

@@ -207,7 +207,7 @@ class Recovery:
         sink = SteadfastSink(inner, connection.courier, reply.prompt.channel_id)
         streamer = ReplyStreamer(sink, pages, self._budget, max_messages=self._max_messages)
         streamer.feed(text)
-        streamer.end(footer_of(reply, text))
+        streamer.end(footer_of(reply, text), interrupted=reply.state is not ReplyState.COMPLETE)
         is_unseen = not screen.messages and not text
         if not (is_unseen and screen.is_prompt_gone):
             await streamer.run()

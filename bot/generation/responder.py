@@ -191,8 +191,10 @@ class Responder:
                 ending = endings.resumed(ending)
         finally:
             job.status.close()
-            job.journal.end(ending.record(job.streamer.text, job.model))
-            job.streamer.end(ending.footer(has_text=job.streamer.characters > 0), quiet=ending.is_quiet)
+            interrupted = ending.state is not ReplyState.COMPLETE or job.last.done_reason == "length"
+            has_text = job.streamer.has_visible_text(interrupted=interrupted)
+            job.journal.end(ending.record(job.streamer.text if has_text else "", job.model))
+            job.streamer.end(ending.footer(has_text=has_text), quiet=ending.is_quiet, interrupted=interrupted)
             # shielded: a cancel from outside must not cost the last words
             await asyncio.shield(self._finish(job, ending, writer))
 
@@ -265,7 +267,7 @@ class Responder:
         ending = endings.completed(
             job.last.done_reason,
             job.last.counts,
-            has_text=job.streamer.characters > 0,
+            has_text=job.streamer.has_visible_text(interrupted=job.last.done_reason == "length"),
             thought=job.thought,
             tools=job.tools,
         )

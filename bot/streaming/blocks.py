@@ -18,7 +18,8 @@ RULE = "─" * 12
 
 _QUOTE = re.compile(r" {0,3}>(?:[ \t]|(?=[^>\s])|(?=\n|$)|(?=>))")
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
-_ITEM = re.compile(r"([ \t]{0,40})(?:([-*+])|(\d{1,9})([.)]))(?:[ \t]+|$)")
+# A number needs white space after its point: "42." alone is an answer.
+_ITEM = re.compile(r"([ \t]{0,40})(?:([-*+])(?:[ \t]+|$)|(\d{1,9})([.)])[ \t]+)")
 _TASK = re.compile(r"\[([ xX])\][ \t]+")
 _RULE = re.compile(r" {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})")
 _DEFINITION = re.compile(r" {0,3}\[\^([\w-]{1,30})\]:[ \t]*")
@@ -48,12 +49,14 @@ class Block:
 class BlockReader:
     """Read the blocks of a source one by one.
 
-    *source* is the text of the page so far, *final* says that nothing follows it.
+    *source* is the text of the page so far, *final* says that it is complete,
+    *interrupted* that it is not, but that nothing follows.
     """
 
-    def __init__(self, source: str, *, final: bool, raw: bool, atom_cap: int) -> None:
+    def __init__(self, source: str, *, final: bool, raw: bool, atom_cap: int, interrupted: bool = False) -> None:
         self.source = source
         self.final = final
+        self.interrupted = interrupted
         self.raw = raw
         self.atom_cap = atom_cap
 
@@ -87,6 +90,10 @@ class BlockReader:
                 match = _QUOTE.match(self.source, at)
         return quoted, at
 
+    def _is_half(self, line: str) -> bool:
+        """Whether *line* so far shows only marks whose meaning depends on what follows."""
+        return _HALF.fullmatch(line) is not None and not (self.interrupted and line.strip().isdigit())
+
     # Blocks
 
     def _block(self, at: int) -> Block:
@@ -96,7 +103,7 @@ class BlockReader:
         quoted, start = self._after_quote(at)
         line = self.source[start:end]
         context = Context(quoted=quoted)
-        if not self._known(at) and _HALF.fullmatch(line):
+        if not self._known(at) and self._is_half(line):
             return Block([], end, complete=False)
         fence = fence_start(line, raw=self.raw)
         if fence:
@@ -151,6 +158,7 @@ class BlockReader:
             context=context,
             lead="" if deep else heading[1] + " ",
             final=self._known(start),
+            interrupted=self.interrupted,
             raw=self.raw,
             atom_cap=self.atom_cap,
             extra=("**",) if deep else (),
@@ -186,7 +194,15 @@ class BlockReader:
         if not ended and end < len(self.source) and self._continues(end + 1, context):
             stop = len(self.source)
         pieces = render_inline(
-            self.source, start, stop, context=context, lead=lead, final=ended, raw=self.raw, atom_cap=self.atom_cap
+            self.source,
+            start,
+            stop,
+            context=context,
+            lead=lead,
+            final=ended,
+            interrupted=self.interrupted,
+            raw=self.raw,
+            atom_cap=self.atom_cap,
         )
         if not ended:
             return Block(pieces, stop, complete=False)
@@ -197,7 +213,7 @@ class BlockReader:
         if self._known(at):
             return True
         line = self.source[self._after_quote(at)[1] :]
-        unsure = not line.strip() or _HALF.fullmatch(line) or may_be_fence(line)
+        unsure = not line.strip() or self._is_half(line) or may_be_fence(line)
         return not unsure and not self._continues(at, context)
 
     def _continues(self, at: int, context: Context) -> bool:
@@ -207,7 +223,7 @@ class BlockReader:
         line = self.source[start:end]
         if quoted != context.quoted or not line.strip():
             return False
-        if not self._known(at) and _HALF.fullmatch(line):
+        if not self._known(at) and self._is_half(line):
             return False
         if fence_start(line, raw=self.raw) or _ITEM.match(line) or _HEADING.match(line) or _RULE.fullmatch(line):
             return False

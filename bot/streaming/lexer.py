@@ -29,6 +29,7 @@ _ANGLE = re.compile(
     r"|/[\w -]{1,100}:\d{15,21}|id:\w+|https?://[^\s<>]{1,1000})>"
 )
 _ANGLE_PARTIAL = re.compile(r"<(?:[@#:!&/]|a:?|t:?|i|b|h|s|$)[\w:!&+ ./?=%-]{0,80}")
+_ANGLE_HALF = re.compile(r"<(?:(?:[@#:/]|a:|t:)[\w:&-]{0,80}|br?\s?/?|su[bp]?>?)?")
 _BREAK = re.compile(r"<br\s*/?>\n?", re.IGNORECASE)
 _SHIFTED = re.compile(r"<(su[bp])>([^<>\n*]{1,20})</\1>")
 _SHIFTS = {"sub": SUBSCRIPTS, "sup": SUPERSCRIPTS}
@@ -56,18 +57,29 @@ _LINKS = ("http://", "https://", "mailto:", "discord://")
 class Lexer:
     """Tokens of ``source[start:end]``.
 
-    *final* says that nothing follows: then half a marker is text, else it is held back.
+    *final* says that the text is complete: then half a marker is text, else it is held back.
+    *interrupted* says that it is not, but that nothing follows: only what surely is half a marker is held back.
     *raw* leaves everything as written; *atom_cap* is how long what is never torn may be.
     """
 
     def __init__(
-        self, source: str, start: int, end: int, *, final: bool, raw: bool, quoted: bool, atom_cap: int
+        self,
+        source: str,
+        start: int,
+        end: int,
+        *,
+        final: bool,
+        interrupted: bool = False,
+        raw: bool,
+        quoted: bool,
+        atom_cap: int,
     ) -> None:
         self.source = source
         self.at = start
         self.begin = start
         self.end = end
         self.final = final
+        self.interrupted = interrupted and not final
         self.raw = raw
         self.quoted = quoted
         self.atom_cap = atom_cap
@@ -243,7 +255,8 @@ class Lexer:
             match = _SHIFTED.match(self.source, self.at, self.end)
             if match and all(char in _SHIFTS[match[1]] for char in match[2]):
                 return self._emit(Kind.ATOM, "".join(_SHIFTS[match[1]][char] for char in match[2]), match.end())
-        if not self.final and _ANGLE_PARTIAL.fullmatch(self.source, self.at, self.end):
+        partial = _ANGLE_HALF if self.interrupted else _ANGLE_PARTIAL
+        if not self.final and partial.fullmatch(self.source, self.at, self.end):
             return self._hold()
         return False
 
@@ -255,9 +268,13 @@ class Lexer:
             char = html.unescape(match[0])
             if char != match[0]:
                 return self._entity(char, match.end())
-        if not self.final and _ENTITY_PARTIAL.fullmatch(self.source, self.at, self.end):
+        if not (self.final or self._goes_on_word()) and _ENTITY_PARTIAL.fullmatch(self.source, self.at, self.end):
             return self._hold()
         return False
+
+    def _goes_on_word(self) -> bool:
+        """Whether nothing follows and the mark here is part of a word: R&D, x[0."""
+        return self.interrupted and self.at > self.begin and self.source[self.at - 1].isalnum()
 
     def _entity(self, char: str, end: int) -> bool:
         cleaner = Sanitizer()
@@ -288,7 +305,7 @@ class Lexer:
         if match and len(match[0]) <= self.atom_cap:
             text = match[0] if self.raw else self._shown_link(match[1].strip() or default, match[2])
             return self._emit(Kind.ATOM, text, match.end())
-        if match or self.final:
+        if match or self.final or self._goes_on_word():
             return False
         partial = _LINK_PARTIAL.fullmatch(self.source, self.at, self.end)
         if partial and len(partial[0]) <= self.atom_cap:

@@ -23,16 +23,27 @@ def render_inline(
     final: bool,
     raw: bool,
     atom_cap: int,
+    interrupted: bool = False,
     extra: tuple[str, ...] = (),
 ) -> list[Piece]:
     """Return the pieces of the inline text ``source[start:end]``.
 
     *context* is what is open at *start* (reopened before the first piece), *lead*
     is put before the first piece (a list marker), *extra* are marks that this text
-    opens by itself and closes at its end (a heading shown in bold).
+    opens by itself and closes at its end (a heading shown in bold). *final* says that
+    the text is complete, *interrupted* that it is not, but that nothing follows.
     """
     code = context.spans[-1] if context.spans and context.spans[-1].startswith("`") else ""
-    lexer = Lexer(source, start, end, final=final, raw=raw, quoted=context.quoted, atom_cap=atom_cap)
+    lexer = Lexer(
+        source,
+        start,
+        end,
+        final=final,
+        interrupted=interrupted,
+        raw=raw,
+        quoted=context.quoted,
+        atom_cap=atom_cap,
+    )
     tokens = lexer.tokenize(code)
     base = context.spans[:-1] if code else context.spans
     _match(tokens, (*base, *extra), final=final, raw=raw)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bot.streaming.blocks import BlockReader
 from bot.streaming.pieces import PLAIN, Context, Piece, Rank, closed
+from bot.streaming.text import is_blank
 
 __all__ = ["Page", "choose_cut", "show", "size", "words"]
 
@@ -16,11 +17,13 @@ class Page:
     Complete blocks are rendered once; only the open one is rendered again.
 
     Attributes:
+        start: what is open where it starts.
         growth: how many characters one more of the source may add to what `render` returned last.
         open_context: what is open at the end of the source, if nothing of the open block is shown.
     """
 
     def __init__(self, context: Context, *, raw: bool, limit: int) -> None:
+        self.start = context
         self._at = 0
         self._context = context
         self._stable: list[Piece] = []
@@ -29,9 +32,12 @@ class Page:
         self.growth = _EXPANSION
         self.open_context = context
 
-    def render(self, source: str, *, final: bool) -> list[Piece]:
-        """Return the pieces of *source*, which extends that of the call before."""
-        reader = BlockReader(source, final=final, raw=self._raw, atom_cap=self._atom_cap)
+    def render(self, source: str, *, final: bool, interrupted: bool = False) -> list[Piece]:
+        """Return the pieces of *source*, which extends that of the call before.
+
+        *final* says that it is complete, *interrupted* that it is not, but that nothing follows.
+        """
+        reader = BlockReader(source, final=final, interrupted=interrupted, raw=self._raw, atom_cap=self._atom_cap)
         while self._at < len(source):
             block = reader.read(self._at, self._context)
             if not block.complete or (block.end <= self._at and not final):
@@ -98,8 +104,8 @@ def _join(pieces: list[Piece]) -> tuple[str, Context]:
 
 
 def show(pieces: list[Piece], cursor: str = "") -> str:
-    """Return *pieces* as valid Markdown: everything open closed, with *cursor* where text will go on."""
+    """Return *pieces* as valid Markdown: all that is open closed, *cursor* where text will go on; "" if blank."""
     text, after = _join(pieces)
-    if not text:
+    if is_blank(text):
         return ""
     return closed(text, after, cursor)

@@ -27,8 +27,12 @@ class Pages(Protocol):
         """Append text."""
         ...
 
-    def finish(self, footer: str = "") -> None:
-        """Close the last page, our own line at its end."""
+    def has_visible_text(self, *, interrupted: bool = False) -> bool:
+        """Return whether anybody sees anything of the text if it ends here."""
+        ...
+
+    def finish(self, footer: str = "", *, interrupted: bool = False) -> None:
+        """Close the last page, our own line at its end; *interrupted* says that the text was to go on."""
         ...
 
     def tail(self) -> str:
@@ -106,12 +110,16 @@ class ReplyPlan:
         is_new, self._status = line != self._status, line
         return is_new
 
-    def end(self, footer: str, *, quiet: bool) -> None:
+    def has_visible_text(self, *, interrupted: bool = False) -> bool:
+        """Return whether anybody sees anything of the text if it ends here, as whole or *interrupted*."""
+        return self._pages.has_visible_text(interrupted=interrupted)
+
+    def end(self, footer: str, *, quiet: bool, interrupted: bool) -> None:
         """Close the last page with *footer*; if *quiet*, nothing is posted for its sake."""
-        self._is_quiet = quiet and not self.characters
+        self._is_quiet = quiet and not self.has_visible_text(interrupted=interrupted)
         self.is_ended = True
         self._footer = footer
-        self._pages.finish(footer)
+        self._pages.finish(footer, interrupted=interrupted)
         self._is_stale = True
 
     # ------------------------------------------------------------ what came of a request

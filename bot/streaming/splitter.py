@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from typing import Literal
 
 from bot.streaming.page import Page, choose_cut, fit, show, size, words
@@ -46,14 +47,19 @@ class Splitter:
         self._check = limit // 4
         self._window = limit * _MAX_SOURCE
         self._finished = False
+        self._has_text = False  # once it is finished
 
     def feed(self, text: str) -> None:
         """Take the next *text*; the cost is its length's, on average."""
         self._characters += len(text)
         self._take(self._sanitizer.feed(text))
 
-    def finish(self, footer: str = "") -> None:
-        """End the text; *footer* comes last, on a line of its own. Everything is in `closed` now."""
+    def finish(self, footer: str = "", *, interrupted: bool = False) -> None:
+        """End the text; *footer* comes last, on a line of its own. Everything is in `closed` now.
+
+        A text that is *interrupted* was to go on: what is open in it is closed as it was
+        while it grew, and half a mark at its end is dropped. Else such marks are shown as written.
+        """
         if self._finished:
             return
         self._take(self._sanitizer.flush())
@@ -61,12 +67,13 @@ class Splitter:
         final = len(self._closed)
         while self._length:
             source = self._source(self._length)
-            pieces = self._page.render(source, final=True)
+            pieces = self._page.render(source, final=not interrupted, interrupted=interrupted)
             if size(pieces) <= self._limit:
                 self._close(show(pieces))
                 break
             self._cut(pieces)
         self._length = 0
+        self._has_text = bool(self._closed)
         if footer:
             self._add_footer(footer, final)
 
@@ -79,6 +86,14 @@ class Splitter:
     def characters(self) -> int:
         """How many code points were fed."""
         return self._characters
+
+    def has_visible_text(self, *, interrupted: bool = False) -> bool:
+        """Return whether anybody sees anything of the text if it ends here (`finish`); its footer does not count."""
+        if self._finished or self._closed or self.tail():
+            return self._has_text if self._finished else True
+        source = self._source(self._length) + copy(self._sanitizer).flush()
+        page = Page(self._page.start, raw=self._raw, limit=self._limit)
+        return bool(show(page.render(source, final=not interrupted, interrupted=interrupted)))
 
     def tail(self) -> str:
         """Return the open page as it may be shown now, with the cursor; "" if nothing is visible yet."""

@@ -85,15 +85,20 @@ class ReplyStreamer:
         if self._plan.status(line):
             self._changed.set()
 
-    def end(self, footer: str = "", *, quiet: bool = False) -> None:
+    def has_visible_text(self, *, interrupted: bool = False) -> bool:
+        """Return whether anybody sees anything of the text if it ends here, as whole or *interrupted*."""
+        return self._plan.has_visible_text(interrupted=interrupted)
+
+    def end(self, footer: str = "", *, quiet: bool = False, interrupted: bool = False) -> None:
         """No more text comes; *footer* is our own closing line, shown below the text.
 
         With *quiet* nothing is posted for its sake: it only replaces or follows what is on screen.
+        An *interrupted* text was to go on: what is open in it is closed.
         """
         if self._plan.is_ended:
             return
         self._ended_at = self._budget.now()
-        self._plan.end(footer, quiet=quiet)
+        self._plan.end(footer, quiet=quiet, interrupted=interrupted)
         self._changed.set()
 
     # ------------------------------------------------------------ the writer's side

@@ -7,9 +7,11 @@ from functools import lru_cache
 
 import regex
 
-__all__ = ["discord_length", "display_width", "escape_markdown", "graphemes", "trim_like_discord"]
+__all__ = ["discord_length", "display_width", "escape_markdown", "graphemes", "is_blank", "trim_like_discord"]
 
 _MARKUP = regex.compile(r"[\\*_~|`<>\[\]]|^[-+#]|(?<=^\d{1,9})[.)]", regex.MULTILINE)
+# Besides white space: joiners and variation selectors, Hangul fillers, the empty Braille cell.
+_BLANK = regex.compile(r"[\s\u200b-\u200d\ufe00-\ufe0f\u115f\u1160\u3164\uffa0\u2800]*")
 _GRAPHEME = regex.compile(r"\X")
 
 
@@ -21,6 +23,11 @@ def discord_length(text: str) -> int:
 def trim_like_discord(text: str) -> str:
     """Return *text* as Discord stores it: without white space at its ends."""
     return text.strip()
+
+
+def is_blank(text: str) -> bool:
+    """Return whether nobody sees anything of *text*."""
+    return _BLANK.fullmatch(text) is not None
 
 
 def escape_markdown(text: str) -> str:

@@ -207,7 +207,10 @@ class PlainPages:
             self._closed.append(self._open[:cut])
             self._open = self._open[cut:].lstrip()
 
-    def finish(self, footer: str = "") -> None:
+    def has_visible_text(self, *, interrupted: bool = False) -> bool:
+        return bool(self._closed or self._open.strip())
+
+    def finish(self, footer: str = "", *, interrupted: bool = False) -> None:
         text = self._open.strip()
         if footer:
             text = f"{text}\n{footer}".strip()
