@@ -85,15 +85,19 @@ async def look(channels: Channels, me: int, reply: UnfinishedReply, is_known: Is
     """
     found, is_complete = await _messages_since(channels, reply)
     screen = Screen(is_prompt_gone=await _is_prompt_gone(channels, reply, found))
-    own = {int(each["id"]): each for each in found if int(each["author"]["id"]) == me}
+    own = {int(each["id"]): each for each in found if int(each["author"]["id"]) == me}  # oldest first
     newest = max((int(each["id"]) for each in found), default=0)
     noted = {message.ordinal: message for message in reply.messages}
-    for ordinal in sorted({0, *noted}):
+    taken = {message.message_id for message in reply.messages}
+    # One more than was noted: a store that hung may have missed the latest.
+    for ordinal in range(max(noted, default=-1) + 2):
         message = noted.get(ordinal)
         if message is None or message.message_id is None:
-            stray = await _find_stray(own.values(), reply, ordinal, message, is_known)
+            free = [each for message_id, each in own.items() if message_id not in taken]
+            stray = await _find_stray(free, reply, ordinal, message, is_known)
             if stray is not None:
                 screen.messages[ordinal] = _seen(stray)
+                taken.add(int(stray["id"]))
         elif message.message_id in own:
             screen.messages[ordinal] = _seen(own[message.message_id])
         elif message.channel_id == reply.prompt.channel_id and found and (is_complete or message.message_id <= newest):
@@ -111,13 +115,11 @@ async def look(channels: Channels, me: int, reply: UnfinishedReply, is_known: Is
 
 
 async def _find_stray(
-    own: Iterable[Any], reply: UnfinishedReply, ordinal: int, noted: ReplyMessage | None, is_known: IsKnown
+    free: Iterable[Any], reply: UnfinishedReply, ordinal: int, noted: ReplyMessage | None, is_known: IsKnown
 ) -> dict[str, Any] | None:
     """Return the message of ours that must be the reply's *ordinal*-th, though nobody noted its id."""
-    taken = {message.message_id for message in reply.messages}
-    for message in own:
-        message_id = int(message["id"])
-        if message_id not in taken and _is_ours(message, reply, ordinal, noted) and not await is_known(message_id):
+    for message in free:
+        if _is_ours(message, reply, ordinal, noted) and not await is_known(int(message["id"])):
             return dict(message)
     return None
 
@@ -154,8 +156,8 @@ def _is_ours(message: dict[str, Any], reply: UnfinishedReply, ordinal: int, note
     about = reference or interaction
     if about is not None and str(about) != str(reply.prompt.message_id):
         return False
-    if about is not None and ordinal == 0:
-        return True
+    if about is not None and (ordinal == 0 or interaction):
+        return True  # a command's messages come one after the other
     return noted is not None and bool(noted.text) and message.get("content") == noted.text.strip()
 
 

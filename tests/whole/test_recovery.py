@@ -351,3 +351,18 @@ async def test_an_ask_that_was_cut_is_closed_below_its_question(asking: Stack):
     await left(stack, prompt, kind=PromptKind.ASK, text="Half of it")
     async with stack.running_bot():
         assert stack.texts() == [f"> What then?\nHalf of it\n{INTERRUPTED}"]
+
+
+async def test_a_followup_under_way_is_found_by_its_interaction_even_if_the_journal_missed_it(asking: Stack):
+    stack = asking
+    prompt = asked(stack)
+    token = stack.world.interactions.all[prompt["id"]].token
+    original = stack.replies()[0]
+    stack.world.interactions.edit(token, original["id"], {"content": "> What then?\nword0"})
+    stack.world.interactions.follow_up(token, {"content": f"word300 {CURSOR}"})
+    await left(stack, prompt, kind=PromptKind.ASK, text=LONG, notes=[note(prompt, 0, original, "x")])
+    async with stack.running_bot():
+        texts = stack.texts()
+        assert len(texts) == 2
+        assert texts[0].startswith("> What then?\nword0 word1")
+        assert texts[1].endswith(f"word399\n{INTERRUPTED}")
