@@ -84,7 +84,7 @@ class Messages:
         """
         state = self._state
         channel = state.channel(channel_id)
-        bits = state.require(user_id, channel)
+        bits = state.require(user_id, channel, Permission.ATTACH_FILES if uploads else Permission(0))
         message = self.visible(channel_id, message_id)
         if message["author"]["id"] != user_id:
             if set(body) - {"flags"}:
