@@ -13,6 +13,7 @@ from discord.ext import commands
 from bot.conversation.records import PromptKind, PromptRecord
 from bot.delivery.interaction_sink import InteractionSink
 from bot.delivery.interactions import say, writers_only
+from bot.delivery.permissions import may_react
 from bot.delivery.quote import QuotedSink, quote
 from bot.delivery.readable import option_text
 from bot.delivery.reply import DiscordReply
@@ -118,20 +119,14 @@ class Ask(commands.Cog):
                 ),
                 on_forbidden=lambda why: log.warning("An /ask in channel %s cannot be shown: %s", channel_id, why),
                 on_deleted=self.bot.note_deleted,
+                was_deleted=self.bot.was_deleted,
                 way_out=self.bot.way_out(interaction.guild_id, channel_id, interaction.user.id),
                 with_typing=False,
-                with_control=_may_react(interaction),
+                # reactions have no route over a token
+                with_control=may_react(interaction.app_permissions if interaction.guild_id else None),
             )
 
         return open_reply
-
-
-def _may_react(interaction: discord.Interaction) -> bool:
-    """Tell whether the ⏹️ can go under the answer: reactions have no route over a token."""
-    if interaction.guild_id is None:
-        return True
-    permissions = interaction.app_permissions
-    return permissions.view_channel and permissions.read_message_history and permissions.add_reactions
 
 
 def _record(interaction: discord.Interaction, text: str) -> PromptRecord:

@@ -12,7 +12,7 @@ import discord
 from discord.ext import commands
 
 from bot.conversation.records import PromptRecord
-from bot.delivery.permissions import may_write
+from bot.delivery.permissions import may_react, may_refer, may_write, permissions_in
 from bot.delivery.readable import is_addressed, prompt_text
 from bot.delivery.reply import DiscordReply
 from bot.delivery.sinks import ChannelSink
@@ -109,6 +109,8 @@ class Chat(commands.Cog):
         return self.bot.way_out(guild_id, message.channel.id, message.author.id, message.id)
 
     def _opener(self, message: discord.Message) -> Callable[[ReplyJournal], DiscordReply]:
+        permissions = permissions_in(message.channel, message.guild.me if message.guild else None)
+
         def open_reply(journal: ReplyJournal) -> DiscordReply:
             if self.bot.was_deleted(message.id):  # while it was written down: there is nothing to stop yet
                 asyncio.get_running_loop().call_soon(self.bot.note_deleted, message.id)
@@ -120,21 +122,26 @@ class Chat(commands.Cog):
                     journal,
                     on_posted,
                     channel_id=message.channel.id,
-                    reply_to=message.id,
+                    reply_to=message.id if may_refer(permissions) else None,
                     nonce_seed=str(message.id),
                 ),
                 on_forbidden=lambda why: self.bot.pauses.pause(message.channel.id, why),
                 on_deleted=self.bot.note_deleted,
+                was_deleted=self.bot.was_deleted,
+                with_control=may_react(permissions),
                 way_out=self._way_out(message),
             )
 
         return open_reply
 
     async def _say(self, message: discord.Message, sentence: str) -> None:
+        permissions = permissions_in(message.channel, message.guild.me if message.guild else None)
         backoff = Backoff()
         while True:
             try:
-                await self.bot.courier.post_notice(message.channel.id, sentence, reply_to=message.id)
+                await self.bot.courier.post_notice(
+                    message.channel.id, sentence, about=message.id, refer=may_refer(permissions)
+                )
             except DeliveryRetry as error:
                 if backoff.failures >= _TRIES:
                     log.warning("Could not answer message %s: %s", message.id, error)

@@ -51,6 +51,11 @@ class StopControl:
         self._ended = False
         self._changed = asyncio.Event()
 
+    @property
+    def is_usable(self) -> bool:
+        """Whether it was not refused so far."""
+        return self._usable
+
     def show(self, channel_id: int, message_id: int) -> None:
         """Want the control on that message."""
         if not self._ended:

@@ -127,25 +127,28 @@ class Courier:
         )
         return await self._message(route, payload, file)
 
-    async def post_notice(self, channel_id: int, text: str, *, reply_to: int) -> None:
-        """POST a sentence that answers a message, once however often it is tried; it pings nobody.
+    async def post_notice(self, channel_id: int, text: str, *, about: int, refer: bool = True) -> None:
+        """POST a sentence *about* a message, once however often it is tried; it pings nobody.
 
+        With *refer* it replies to that message, if Discord lets it.
         It comes outside any reply, so it waits for its share of the global rate by itself.
         """
-        reference = {"message_id": reply_to, "channel_id": channel_id, "fail_if_not_exists": False}
         payload: dict[str, Any] = {
             "content": text,
-            "nonce": str(reply_to),
+            "nonce": str(about),
             "enforce_nonce": True,
             "allowed_mentions": {"parse": [], "replied_user": False},
-            "message_reference": reference,
             "flags": _SUPPRESS_EMBEDS,
         }
+        if refer:
+            reference = {"message_id": about, "channel_id": channel_id, "fail_if_not_exists": False}
+            payload["message_reference"] = reference
         route = Route("POST", "/channels/{channel_id}/messages", channel_id=channel_id)
         try:
             await self._send(route, Marked(is_paced=False), payload)
         except DeliveryRejected:  # no permission to read the message that it replies to
-            del payload["message_reference"]
+            if payload.pop("message_reference", None) is None:
+                raise
             await self._send(route, Marked(is_paced=False), payload)
 
     async def messages_after(self, channel_id: int, message_id: int) -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ counter for the 50 requests per second of a bot (discord/http.py: Ratelimit,
 HTTPClient.request). A paced writer needs none of that, so:
 
 - `MarkedRoute` carries a mark in its ``major_parameters``: a bucket of its own;
-- `_no_wait` makes ``get_ratelimit`` answer with a limiter that never waits for
+- `_NoWait` makes ``get_ratelimit`` answer with a limiter that never waits for
   marked buckets, which leaves the EditBudget as the only clock;
 - `trace_config` sees every answer: it raises our own error out of a 429 or 5xx
   of a marked request, collects rate-limit headers, and makes every other

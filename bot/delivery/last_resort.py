@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from bot.delivery.answers import ARCHIVED, LOCKED
 from bot.delivery.courier import Courier
 from bot.errors import DeliveryError, DeliveryRetry
+from bot.streaming.sink import File
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,8 @@ class LastResort:
         self._question = question
         self._is_allowed = is_allowed
         self._is_spent = False
+        # two questions may have the same link: that of their channel
+        self._nonce_seed = secrets.token_hex(8)
 
     async def open(self, reason: DeliveryError, *, is_rest: bool) -> int | None:
         """Return the channel for the answer (*is_rest*: for what is missing of it), None if there is no way.
@@ -69,6 +73,28 @@ class LastResort:
         log.warning("Channel %s takes no more of an answer; the asker gets it directly", self._question.channel_id)
         return channel_id
 
+    async def hand_over(self, file: File) -> bool:
+        """Send who asked the whole answer that cannot be attached to its messages; return whether that worked.
+
+        The rest of an answer may still come this way after it.
+
+        Raises:
+            DeliveryRetry: Discord has trouble; the next try may work.
+        """
+        if self._is_spent or not self._is_allowed():
+            return False
+        question = self._question
+        text = f"I may not attach files in <#{question.channel_id}>, so here is my whole answer to {question.link}"
+        try:
+            channel_id = await self._courier.open_dm(question.author_id)
+            await self._courier.create_message(channel_id, self._payload("file", text), file)
+        except DeliveryRetry:
+            raise
+        except DeliveryError as error:
+            log.info("The file for channel %s cannot go to the asker either: %s", question.channel_id, error)
+            return False
+        return True
+
     async def explain(self) -> None:
         """Tell who asked that nothing can be written where they did; if that fails too, there is no way."""
         if self._is_spent or not self._is_allowed():
@@ -81,7 +107,7 @@ class LastResort:
         )
         try:
             channel_id = await self._courier.open_dm(question.author_id)
-            await self._courier.create_message(channel_id, self._payload(text))
+            await self._courier.create_message(channel_id, self._payload("why", text))
         except DeliveryError as error:
             log.info("Who asked in channel %s cannot be told why nothing comes: %s", question.channel_id, error)
 
@@ -89,10 +115,10 @@ class LastResort:
         what = "the rest of my answer" if is_rest else "my answer"
         question = self._question
         text = f"I cannot write in <#{question.channel_id}> any more: {why(reason)}. Here is {what} to {question.link}"
-        return self._payload(text)
+        return self._payload("dm", text)
 
-    def _payload(self, text: str) -> dict[str, object]:
-        nonce = f"dm-{self._question.link.rpartition('/')[2]}"[-25:]
+    def _payload(self, kind: str, text: str) -> dict[str, object]:
+        nonce = f"{kind}-{self._nonce_seed}"
         return {"content": text, "nonce": nonce, "enforce_nonce": True, "allowed_mentions": {"parse": []}, "flags": 4}
 
 

@@ -23,14 +23,36 @@ PERMISSIONS = discord.Permissions(
 _PAUSE_SECONDS = 600.0
 
 
-def may_write(channel: discord.abc.MessageableChannel, me: discord.Member | None) -> bool:
-    """Tell whether the bot may send messages to *channel*; DMs always, until Discord refuses."""
+def permissions_in(channel: discord.abc.MessageableChannel, me: discord.Member | None) -> discord.Permissions | None:
+    """Return what the bot may do in *channel*; None in a DM, and in a thread whose channel is not known."""
     if me is None or isinstance(channel, discord.DMChannel | discord.GroupChannel | discord.PartialMessageable):
+        return None
+    try:
+        return channel.permissions_for(me)
+    except discord.ClientException:  # the thread's channel is not in the cache
+        return None
+
+
+def may_write(channel: discord.abc.MessageableChannel, me: discord.Member | None) -> bool:
+    """Tell whether the bot may send messages to *channel*; where that is not known it may, until Discord refuses."""
+    permissions = permissions_in(channel, me)
+    if permissions is None:
         return True
-    permissions = channel.permissions_for(me)
     if isinstance(channel, discord.Thread):
         return permissions.view_channel and permissions.send_messages_in_threads
     return permissions.view_channel and permissions.send_messages
+
+
+def may_refer(permissions: discord.Permissions | None) -> bool:
+    """Tell whether messages may reply to others: Discord refuses that to who may not read them."""
+    return permissions is None or permissions.read_message_history
+
+
+def may_react(permissions: discord.Permissions | None) -> bool:
+    """Tell whether the ⏹️ may go under messages."""
+    if permissions is None:
+        return True
+    return permissions.view_channel and permissions.read_message_history and permissions.add_reactions
 
 
 class Pauses:

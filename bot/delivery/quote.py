@@ -36,6 +36,11 @@ class QuotedSink:
         """Ids of the messages so far."""
         return self._sink.message_ids
 
+    @property
+    def limit(self) -> int:
+        """Code points that a message has room for below the header."""
+        return self._sink.limit - len(self._header)
+
     def post_bucket(self) -> Bucket:
         """Return the inner sink's."""
         return self._sink.post_bucket()

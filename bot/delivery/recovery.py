@@ -23,9 +23,10 @@ from bot.conversation.store import Store
 from bot.delivery.closing import PAGE_LIMIT, ClosingJournal, final_pages, footer_of, header_of, open_sink
 from bot.delivery.control import STOP_EMOJI
 from bot.delivery.courier import Courier
+from bot.delivery.cursor import without_cursor
 from bot.delivery.last_resort import LastResort
 from bot.delivery.reply import DiscordReply
-from bot.delivery.screen import INTERRUPTED, Screen, Seen, letters, look, without_cursor
+from bot.delivery.screen import INTERRUPTED, Screen, Seen, letters, look
 from bot.delivery.steadfast import SteadfastSink
 from bot.errors import DeliveryError, DeliveryRetry, StoreError
 from bot.streaming.backoff import Backoff

@@ -11,11 +11,13 @@ from typing import Any
 from bot.delivery.answers import LOCKED, UNKNOWN_MESSAGE
 from bot.delivery.control import StopControl
 from bot.delivery.courier import Answer, Courier
+from bot.delivery.cursor import with_hint
 from bot.delivery.last_resort import LastResort
 from bot.delivery.sinks import MessagesSink
 from bot.delivery.steadfast import SteadfastSink
 from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRateLimited, DeliveryRetry, MessageGone
 from bot.streaming.sink import Bucket, File, Sent
+from bot.streaming.streamer import Pages
 
 log = logging.getLogger(__name__)
 
@@ -27,9 +29,12 @@ class DiscordReply:
     """One reply in one channel; made with a function that opens its sink.
 
     *on_forbidden* is told when Discord lets us post nothing there, *on_deleted*
-    which of the messages somebody deleted. *way_out* is where the rest goes when
-    the channel takes no more. Typing and control are tasks of this object;
-    `close` waits for both. They end by flag: a request to Discord is never cancelled.
+    which of the messages somebody deleted; *was_deleted* tells of a message
+    whether that was heard before its id was known. *way_out* is where the rest
+    goes when the channel takes no more. Without a control (*with_control*, or
+    Discord refuses it) a line under the growing text names the command instead.
+    Typing and control are tasks of this object; `close` waits for both. They end
+    by flag: a request to Discord is never cancelled.
     """
 
     def __init__(
@@ -40,6 +45,7 @@ class DiscordReply:
         *,
         on_forbidden: Callable[[str], None],
         on_deleted: Callable[[int], None] = lambda _: None,
+        was_deleted: Callable[[int], bool] = lambda _: False,
         way_out: LastResort | None = None,
         with_typing: bool = True,
         with_control: bool = True,
@@ -48,9 +54,11 @@ class DiscordReply:
         self._channel_id = channel_id
         self._on_forbidden = on_forbidden
         self._on_deleted = on_deleted
+        self._was_deleted = was_deleted
         self._with_typing = with_typing
+        self._with_control = with_control
         self._sink = SteadfastSink(open_sink(self._on_posted), courier, channel_id, way_out=way_out)
-        self._control = StopControl(courier, channel_id) if with_control else None
+        self._control = StopControl(courier, channel_id)
         self._newest: Answer | None = None
         self._offered = False
         self._has_trouble = False
@@ -62,6 +70,15 @@ class DiscordReply:
         """Ids of the reply's messages so far."""
         return self._sink.message_ids
 
+    @property
+    def has_control(self) -> bool:
+        """Whether ⏹️ can be used, as far as known."""
+        return self._with_control and self._control.is_usable
+
+    def watch(self, pages: Pages) -> None:
+        """Tell by *pages* which texts are final."""
+        self._sink.watch(pages)
+
     def post_bucket(self) -> Bucket:
         """Return the sink's."""
         return self._sink.post_bucket()
@@ -72,9 +89,11 @@ class DiscordReply:
 
     async def post(self, text: str) -> Sent:
         """Send the next message."""
+        shown = self._hinted(self._sink.messages, text)
         with self._noting_trouble():
             try:
-                return await self._sink.post(text)
+                sent = await self._sink.post(shown)
+                return Sent(text, sent.headers) if sent.text == shown else sent
             except DeliveryForbidden as error:
                 if error.code != LOCKED:
                     self._on_forbidden(str(error))
@@ -84,11 +103,17 @@ class DiscordReply:
         """Replace a message's text."""
         with self._noting_trouble():
             try:
-                return await self._sink.edit(ordinal, text, file)
+                sent = await self._sink.edit(ordinal, self._hinted(ordinal, text), file)
+                return Sent(text, sent.headers)
             except MessageGone as error:
                 if error.code == UNKNOWN_MESSAGE:
                     self._on_deleted(self.message_ids[ordinal])
                 raise
+
+    def _hinted(self, ordinal: int, text: str) -> str:
+        if self._offered and not self.has_control and self._sink.is_unfinished(ordinal, text):
+            return with_hint(text, self._sink.limit)
+        return text
 
     @contextmanager
     def _noting_trouble(self) -> Iterator[None]:
@@ -116,10 +141,12 @@ class DiscordReply:
         self._text_began.set()
 
     def offer_stop(self) -> None:
-        """Put the stop control on the newest message, now and as messages follow."""
-        if self._control is None or self._offered:
+        """Put the stop control on the newest message, now and as messages follow; or name the command from now on."""
+        if self._offered:
             return
         self._offered = True
+        if not self._with_control:
+            return
         self._spawn(self._control.run(), "stop-control")
         if self._newest is not None:
             self._control.show(self._newest.channel_id, self._newest.message_id)
@@ -130,16 +157,17 @@ class DiscordReply:
         """Take cursor and control away (and the reaction of who *clicked* it), end the typing."""
         self._text_began.set()
         await self._sink.settle()
-        if self._control is not None:
-            if clicked is not None and not self._offered:
-                self._spawn(self._control.run(), "stop-control")
-            self._control.end(clicked)
+        if clicked is not None and not (self._offered and self._with_control):
+            self._spawn(self._control.run(), "stop-control")
+        self._control.end(clicked)
         if self._tasks:
             await asyncio.wait(self._tasks)
 
     def _on_posted(self, answer: Answer) -> None:
         self._newest = answer
-        if self._control is not None and self._offered:
+        if self._was_deleted(answer.message_id):
+            self._on_deleted(answer.message_id)
+        elif self._offered:
             self._control.show(answer.channel_id, answer.message_id)
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> None:

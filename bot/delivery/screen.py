@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from bot.conversation.records import PromptKind, ReplyMessage, UnfinishedReply
 from bot.delivery.control import is_stop_emoji
+from bot.delivery.cursor import has_cursor, without_cursor
 
 _PAGE = 100
 _PAGES = 3  # a reply's messages stand close together; further away they are taken on trust
-_CURSOR = "▌"
 
 INTERRUPTED = "⏹️ interrupted by a restart"
 """How a reply ends that another process has to close."""
@@ -109,7 +109,7 @@ async def look(channels: Channels, me: int, reply: UnfinishedReply, is_known: Is
     screen.strays = [
         _seen(message)
         for message_id, message in own.items()
-        if message_id not in ours and _CURSOR in message.get("content", "") and not await is_known(message_id)
+        if message_id not in ours and has_cursor(message.get("content", "")) and not await is_known(message_id)
     ]
     return screen
 
@@ -171,12 +171,6 @@ def _seen(message: dict[str, Any]) -> Seen:
 def _trusted(message: ReplyMessage, *, is_last: bool) -> Seen:
     assert message.message_id is not None, "it has an id"
     return Seen(message.channel_id, message.message_id, message.text, is_certain=False, has_control=is_last)
-
-
-def without_cursor(text: str) -> str:
-    """Return a page as it was shown, without the mark that says that more is to come."""
-    before, _, after = text.rpartition(_CURSOR)
-    return before.rstrip(" ") + after if before or after != text else text
 
 
 def letters(text: str) -> int:

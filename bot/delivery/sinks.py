@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
 from bot.delivery.courier import Answer, Courier
-from bot.errors import DeliveryRejected, MessageGone
+from bot.errors import DeliveryRejected, DeliveryRetry, MessageGone
 from bot.streaming.sink import Bucket, File, Sent, Sink
 
 # No one is pinged, not even the one who is replied to; Discord does not keep
@@ -21,6 +21,7 @@ SUPPRESS_EMBEDS = 1 << 2
 _CANNOT_REPLY = 160002  # no READ_MESSAGE_HISTORY
 _REPLY_UNKNOWN = 50035
 _UNKNOWN_MESSAGE = 10008
+_PAGE_LIMIT = 2000
 
 
 class Journal(Protocol):
@@ -37,6 +38,11 @@ class MessagesSink(Sink, Protocol):
     @property
     def message_ids(self) -> Sequence[int]:
         """Ids of the messages so far."""
+        ...
+
+    @property
+    def limit(self) -> int:
+        """Code points that a message has room for."""
         ...
 
     def place(self, ordinal: int) -> tuple[int, int]:
@@ -70,6 +76,11 @@ class MessageList:
     def message_ids(self) -> Sequence[int]:
         """Ids of the reply's messages, in order."""
         return [answer.message_id for answer in self._messages]
+
+    @property
+    def limit(self) -> int:
+        """Code points that a message has room for."""
+        return _PAGE_LIMIT
 
     def _posted(self, answer: Answer) -> None:
         self._messages.append(answer)
@@ -183,6 +194,7 @@ class ChannelSink(MessageList):
         self._reply_to = None
 
     async def _create(self, payload: dict[str, Any], *, refer: bool) -> Answer:
+        """POST; if Discord refuses what it replies to, the next try goes without, in a turn of its own."""
         if not refer or self._reply_to is None:
             return await self._courier.create_message(self._channel_id, payload)
         reference = {"message_id": self._reply_to, "channel_id": self._channel_id, "fail_if_not_exists": False}
@@ -192,7 +204,7 @@ class ChannelSink(MessageList):
             if error.code not in (_CANNOT_REPLY, _REPLY_UNKNOWN, _UNKNOWN_MESSAGE):
                 raise
             self._reply_to = None
-            return await self._courier.create_message(self._channel_id, payload)
+            raise DeliveryRetry(error.status, error.code, error.detail) from error
 
     async def edit(self, ordinal: int, text: str, file: File | None = None) -> Sent:
         """Replace a message's text; see `bot.streaming.sink.Sink`."""

@@ -13,12 +13,13 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from bot.delivery import answers
 from bot.delivery.answers import ARCHIVED, UNKNOWN_MESSAGE
 from bot.delivery.courier import ClientClosed, Courier
+from bot.delivery.cursor import has_cursor, without_cursor
 from bot.delivery.last_resort import LastResort
-from bot.delivery.screen import without_cursor
 from bot.delivery.sinks import MessagesSink
 from bot.errors import (
     DeliveryError,
@@ -30,11 +31,10 @@ from bot.errors import (
 )
 from bot.streaming.backoff import Backoff
 from bot.streaming.sink import Bucket, File, Sent
+from bot.streaming.streamer import Pages
 
 log = logging.getLogger(__name__)
 
-PAGE_LIMIT = 2000
-_CURSOR = "▌"
 # How often a refusal that may be a hiccup is tried again with the newest text.
 _SECOND_TRIES = 2
 _CLOSING_TRIES = 4
@@ -63,11 +63,13 @@ class SteadfastSink:
         self._channel_id = channel_id
         self._way_out = way_out
         self._backoff = backoff or Backoff(cap=5.0)
+        self._pages: Pages | None = None
         self._shown: list[str] = []  # what each message shows
         self._withheld: set[int] = set()  # messages with words in place of a refused part
         self._gone: set[int] = set()
         self._tries: Counter[int] = Counter()
-        self._left: list[tuple[tuple[int, int], str]] = []  # messages that new ones stand in for
+        self._left: list[tuple[tuple[int, int], str]] = []  # what new messages stand in for: place, text so far
+        self._fileless: dict[int, str] = {}  # what is said where a file may not be
         self._moved_after: int | None = None  # how many messages the channel has, when we left it
         self._is_cut = False  # nothing more could be posted
 
@@ -75,6 +77,27 @@ class SteadfastSink:
     def message_ids(self) -> Sequence[int]:
         """Return the inner sink's."""
         return self._sink.message_ids
+
+    @property
+    def messages(self) -> int:
+        """How many messages were posted."""
+        return len(self._shown)
+
+    @property
+    def limit(self) -> int:
+        """Return the inner sink's."""
+        return self._sink.limit
+
+    def watch(self, pages: Pages) -> None:
+        """Tell by *pages* which texts are final; until then all are."""
+        self._pages = pages
+
+    def is_unfinished(self, ordinal: int, text: str) -> bool:
+        """Tell whether *text* is to grow in that message: it bears our mark, and is not one that ends with the like."""
+        if self._pages is None or not has_cursor(text):
+            return False
+        closed = self._pages.closed
+        return ordinal >= len(closed) or closed[ordinal] != text
 
     def post_bucket(self) -> Bucket:
         """Return the inner sink's."""
@@ -92,7 +115,7 @@ class SteadfastSink:
             shown = sent.text
         except (DeliveryRejected, MessageGone) as error:
             self._try_again(ordinal, error)
-            shown = _in_place_of(text, "", error)
+            shown = self._in_place_of(ordinal, text, "", error)
             sent = await self._somewhere(lambda: self._sink.post(shown))
             self._withhold(ordinal, error)
             sent = Sent(text, sent.headers)
@@ -102,7 +125,9 @@ class SteadfastSink:
 
     async def edit(self, ordinal: int, text: str, file: File | None = None) -> Sent:
         """Replace a message's text, or put words where a part of it is refused."""
-        if ordinal in self._withheld and _CURSOR in text:
+        if file is not None and ordinal in self._fileless:
+            return await self._put_fileless(ordinal, text)
+        if ordinal in self._withheld and self.is_unfinished(ordinal, text):
             return Sent(text)  # it only grew, so it would be refused again
         try:
             sent = await self._edit(ordinal, text, file)
@@ -130,10 +155,14 @@ class SteadfastSink:
                 continue
             is_last_here = ordinal == len(self._shown) - 1 and self._is_cut
             is_last_here = is_last_here or (self._moved_after is not None and ordinal == self._moved_after - 1)
-            if _CURSOR in text or is_last_here:
-                await self._close(self._sink.place(ordinal), text, f"-# ⚠️ {rest}")
+            if is_last_here or self.is_unfinished(ordinal, text):
+                closed = self._closed(self._bare(ordinal), f"-# ⚠️ {rest}")
+                if closed != text:
+                    await self._close(partial(self._sink.edit, ordinal, closed))
+        line = f"-# ⚠️ {rest if self._moved_after is not None else 'continued below'}"
         for place, text in self._left:
-            await self._close(place, text, f"-# ⚠️ {rest if self._moved_after is not None else 'continued below'}")
+            payload = {"content": self._closed(text, line), "allowed_mentions": {"parse": []}}
+            await self._close(partial(self._courier.edit_message, *place, payload))
 
     # ------------------------------------------------------------ what can be done about a refusal
 
@@ -149,9 +178,9 @@ class SteadfastSink:
                 return await self._without_file(ordinal, text, file, error)
             else:
                 self._try_again(ordinal, error)
-        place = self._sink.place(ordinal)
+        left = self._sink.place(ordinal), self._bare(ordinal)
         sent = await self._somewhere(lambda: self._sink.replace(ordinal, text, file))
-        self._left.append((place, self._shown[ordinal]))
+        self._left.append(left)
         return sent
 
     async def _somewhere(self, post: Callable[[], Awaitable[Sent]]) -> Sent:
@@ -195,8 +224,8 @@ class SteadfastSink:
     async def _put_words(self, ordinal: int, text: str, error: DeliveryRejected) -> Sent:
         """Keep what was accepted of a page, and say that the rest of it was refused."""
         self._withhold(ordinal, error)
-        for before in (self._shown[ordinal], ""):
-            words = _in_place_of(text, before, error)
+        for before in (self._bare(ordinal), ""):
+            words = self._in_place_of(ordinal, text, before, error)
             if words == self._shown[ordinal]:
                 break
             try:
@@ -216,24 +245,25 @@ class SteadfastSink:
         words = "the whole answer does not fit here, and the file with it was refused"
         if isinstance(error, DeliveryForbidden):
             words = "the whole answer does not fit here, and I may not attach files"
-            channel_id = await self._way_out.open(error, is_rest=True) if self._way_out is not None else None
-            if channel_id is not None:
-                await self._courier.create_message(channel_id, {"content": "", "allowed_mentions": {"parse": []}}, file)
+            if self._way_out is not None and await self._way_out.hand_over(file):
                 words += "; who asked has got it directly"
         log.warning("The file of an answer in channel %s was refused: %s", self._channel_id, error)
-        lines = [f"-# ⚠️ {words}", *text.splitlines()[1:]]
-        sent = await self._sink.edit(ordinal, "\n".join(lines))
-        self._shown[ordinal] = "\n".join(lines)
+        self._fileless[ordinal] = f"-# ⚠️ {words}"
+        return await self._put_fileless(ordinal, text)
+
+    async def _put_fileless(self, ordinal: int, text: str) -> Sent:
+        """Show *text*, but say what became of the file instead of pointing at it."""
+        lines = [line for line in text.splitlines() if not _points_at_file(line)]
+        words = "\n".join([self._fileless[ordinal], *lines])
+        sent = await self._sink.edit(ordinal, words)
+        self._shown[ordinal] = words
         return Sent(text, sent.headers)
 
-    async def _close(self, place: tuple[int, int], text: str, line: str) -> None:
-        payload = {"content": _closed(text, line), "allowed_mentions": {"parse": []}}
-        if payload["content"] == text:
-            return
+    async def _close(self, edit: Callable[[], Awaitable[object]]) -> None:
         self._backoff.reset()
         for _ in range(_CLOSING_TRIES):
             try:
-                await self._courier.edit_message(*place, payload)
+                await edit()
             except DeliveryRateLimited as error:
                 await asyncio.sleep(min(error.retry_after, _CLOSING_WAIT))
             except ClientClosed:
@@ -241,29 +271,36 @@ class SteadfastSink:
             except DeliveryRetry:
                 await asyncio.sleep(self._backoff.delay())
             except DeliveryError as error:
-                log.info("A message in channel %s could not be closed: %s", place[0], error)
+                log.info("A message in channel %s could not be closed: %s", self._channel_id, error)
                 return
             else:
                 return
 
+    # ------------------------------------------------------------ words
 
-def _closed(text: str, line: str) -> str:
-    """Return a page without its cursor and with our closing line, if there is room for that."""
-    kept = without_cursor(text).rstrip()
-    if _is_status(kept):
-        return line
-    return f"{kept}\n{line}" if len(kept) + 1 + len(line) <= PAGE_LIMIT else kept
+    def _bare(self, ordinal: int) -> str:
+        """Return what a message shows of the text: without the mark that says that more is to come."""
+        text = self._shown[ordinal]
+        return without_cursor(text) if self.is_unfinished(ordinal, text) else text
+
+    def _closed(self, text: str, line: str) -> str:
+        """Return a page with our closing line, if there is room for that."""
+        if _is_status(text):
+            return line
+        return f"{text}\n{line}" if len(text) + 1 + len(line) <= self.limit else text
+
+    def _in_place_of(self, ordinal: int, refused: str, before: str, error: DeliveryError) -> str:
+        """Return what is shown where Discord refused a page: what it took before, and words for the rest."""
+        lines = [] if not before or _is_status(before) else [before]
+        lines.append(f"-# ⚠️ {_reason(error)}")
+        if not self.is_unfinished(ordinal, refused):  # our own closing lines come last
+            lines += [line for line in refused.splitlines()[-2:] if line.startswith("-# ") and line not in lines]
+        words = "\n".join(lines)
+        return words if len(words) <= self.limit else "\n".join(lines[1:])
 
 
-def _in_place_of(refused: str, before: str, error: DeliveryError) -> str:
-    """Return what is shown where Discord refused a page: what it took before, and words for the rest."""
-    kept = without_cursor(before).rstrip()
-    lines = [] if not kept or _is_status(kept) else [kept]
-    lines.append(f"-# ⚠️ {_reason(error)}")
-    if _CURSOR not in refused:  # our own closing lines come last
-        lines += [line for line in refused.splitlines()[-2:] if line.startswith("-# ") and line not in lines]
-    words = "\n".join(lines)
-    return words if len(words) <= PAGE_LIMIT else "\n".join(lines[1:])
+def _points_at_file(line: str) -> bool:
+    return line.startswith("-# ") and line.endswith("in the attached file")
 
 
 def _is_status(text: str) -> bool:

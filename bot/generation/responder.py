@@ -142,12 +142,9 @@ class Responder:
     ) -> None:
         prompt = journal.prompt
         sink = open_sink(journal)
-        streamer = ReplyStreamer(
-            sink,
-            Splitter(limit=page_limit, mode=self._options.render_markdown),
-            self._budget,
-            max_messages=self._options.max_messages,
-        )
+        pages = Splitter(limit=page_limit, mode=self._options.render_markdown)
+        sink.watch(pages)
+        streamer = ReplyStreamer(sink, pages, self._budget, max_messages=self._options.max_messages)
         status = StatusTeller(streamer, sink, timing=self._options.timing)
         job = Job(RunningReply(prompt), journal, sink, streamer, status, model=model)
         try:

@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from bot.conversation.records import PromptRecord
 from bot.streaming.sink import Sink
+from bot.streaming.streamer import Pages
 
 T = TypeVar("T")
 
@@ -21,6 +22,15 @@ class ReplySink(Sink, Protocol):
         """Ids of the reply's messages so far."""
         ...
 
+    @property
+    def has_control(self) -> bool:
+        """Whether the stop control that `offer_stop` shows can be used there, as far as known."""
+        ...
+
+    def watch(self, pages: Pages) -> None:
+        """Tell by *pages* which texts are final: only others may still bear a cursor."""
+        ...
+
     def begin(self) -> None:
         """Show that something is being done, until there is text; returns at once."""
         ...
@@ -30,7 +40,7 @@ class ReplySink(Sink, Protocol):
         ...
 
     def offer_stop(self) -> None:
-        """Show the stop control on the newest message from now on; returns at once."""
+        """Show the stop control on the newest message from now on, or how else to stop; returns at once."""
         ...
 
     async def close(self, clicked: tuple[int, int] | None) -> None:

@@ -84,7 +84,8 @@ class StatusTeller:
 
     def _show(self) -> None:
         if self._is_due and not self._has_text:
-            self._streamer.status(f"-# {self._words} · asked <t:{self._since}:R> · ⏹️ or `/stop` ends it")
+            how = "⏹️ or `/stop`" if self._sink.has_control else "`/stop`"
+            self._streamer.status(f"-# {self._words} · asked <t:{self._since}:R> · {how} ends it")
 
 
 def in_line(ahead: int) -> str:

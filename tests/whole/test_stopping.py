@@ -186,3 +186,14 @@ async def test_without_send_messages_the_model_is_not_asked(stack: Stack, caplog
     await stack.idle()
     assert caplog.text.count("Cannot write in channel") == 1
     assert stack.ollama.chats == []
+
+
+async def test_a_message_that_is_deleted_before_its_id_is_known_stops_the_reply(stack: Stack):
+    stack.discord.inject(method="POST", route="/channels/*/messages", delay=0.2, after=True)
+    stack.ollama.enqueue([*say("Some text"), hang()])
+    stack.ask("Tell me a lot")
+    await stack.shows("Some text")
+    stack.world.delete(GRACE_ID, GENERAL_ID, stack.replies()[0]["id"])
+    await asyncio.wait_for(stack.ollama.chats[-1].closed.wait(), 1.0)
+    await stack.idle()
+    assert stack.texts() == []
