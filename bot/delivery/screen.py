@@ -153,7 +153,7 @@ async def _is_prompt_gone(channels: Channels, reply: UnfinishedReply, found: Ite
 def _is_ours(message: dict[str, Any], reply: UnfinishedReply, ordinal: int, noted: ReplyMessage | None) -> bool:
     reference = (message.get("message_reference") or {}).get("message_id")
     interaction = (message.get("interaction_metadata") or message.get("interaction") or {}).get("id")
-    about = reference or interaction
+    about = interaction or reference  # a followup refers to the message before it
     if about is not None and str(about) != str(reply.prompt.message_id):
         return False
     if about is not None and (ordinal == 0 or interaction):
