@@ -9,8 +9,8 @@ from bot.streaming.code import add_code_line, end_code, fence_closes, fence_star
 from bot.streaming.lexer import footnote
 from bot.streaming.markdown import render_inline
 from bot.streaming.pieces import PLAIN, Context, Fence, Piece, Rank, TableHead, closed
-from bot.streaming.table_block import render_table
-from bot.streaming.tables import is_delimiter_row, parse_aligns, split_row
+from bot.streaming.table_block import Row, Table, render_table
+from bot.streaming.tables import is_delimiter_row, is_row, parse_aligns, split_row
 
 __all__ = ["Block", "BlockReader"]
 
@@ -21,6 +21,8 @@ _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
 # A number needs white space after its point: "42." alone is an answer.
 _ITEM = re.compile(r"([ \t]{0,40})(?:([-*+])(?:[ \t]+|$)|(\d{1,9})([.)])[ \t]+)")
 _TASK = re.compile(r"\[([ xX])\][ \t]+")
+_HEAD = re.compile(r"[ \t]*\|(?!\|)")  # models begin them so; two bars are a spoiler
+_MAX_HEAD = 300  # characters of header and delimiter row that are held back
 _RULE = re.compile(r" {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})")
 _DEFINITION = re.compile(r" {0,3}\[\^([\w-]{1,30})\]:[ \t]*")
 _REPL = re.compile(r">>>(?: |$)")
@@ -122,6 +124,8 @@ class BlockReader:
         if table:
             head, rows = table
             return self._table(rows, replace(context, table=head), head, fresh=True)
+        if self._may_be_table(start, end):
+            return Block([], len(self.source), complete=False)
         lead_end, lead = self._lead(line)
         return self._paragraph(start + lead_end, context, lead)
 
@@ -210,9 +214,12 @@ class BlockReader:
 
     def _breaks(self, at: int, context: Context) -> bool:
         """Whether it is certain that the line at *at*, perhaps not whole, ends the paragraph before it."""
+        start = self._after_quote(at)[1]
+        if self._may_be_table(start, self._line_end(start)):
+            return False
         if self._known(at):
             return True
-        line = self.source[self._after_quote(at)[1] :]
+        line = self.source[start:]
         unsure = not line.strip() or self._is_half(line) or may_be_fence(line)
         return not unsure and not self._continues(at, context)
 
@@ -229,7 +236,7 @@ class BlockReader:
             return False
         if _DEFINITION.match(line):
             return False
-        return self._table_head(start, end, quoted=quoted) is None
+        return self._table_head(start, end, quoted=quoted) is None and not self._may_be_table(start, end)
 
     # Code
 
@@ -273,36 +280,51 @@ class BlockReader:
         next_quoted, second = self._after_quote(end + 1)
         stop = self._line_end(second)
         rule = self.source[second:stop]
-        if next_quoted != quoted or not is_delimiter_row(rule):
+        if next_quoted != quoted or not is_delimiter_row(rule) or _ITEM.match(rule):
             return None
-        header = self.source[start:end]
+        header = self.source[start:end].lstrip()
         cells = tuple(header[a:b] for a, b in split_row(header))
         aligns = parse_aligns(rule)
-        if len(cells) != len(aligns) and self._known(second):
+        if len(cells) < len(aligns) or (len(cells) > len(aligns) and self._known(second)):
             return None
-        return TableHead(cells, (aligns + ("l",) * len(cells))[: len(cells)]), min(stop + 1, len(self.source))
+        aligns = (aligns + ("l",) * len(cells))[: len(cells)]
+        return TableHead(cells, aligns, barred=header.startswith("|")), min(stop + 1, len(self.source))
+
+    def _may_be_table(self, start: int, end: int) -> bool:
+        """Whether the line from *start* to *end* may be a table's header once more is there."""
+        if self.raw or self.final or self.interrupted or len(self.source) - start > _MAX_HEAD:
+            return False
+        if not _HEAD.match(self.source, start, end):
+            return False
+        second = self._after_quote(min(end + 1, len(self.source)))[1]
+        return not self._known(second) and not self.source[second:].strip("|:- \t>")
 
     def _table(self, at: int, context: Context, head: TableHead, *, fresh: bool = False) -> Block:
-        rows: list[tuple[int, int, int]] = []
+        begin = at
+        rows: list[Row] = []
         ended = False
         while at < len(self.source):
             midline = context.midline and not rows
             quoted, start = (context.quoted, at) if midline else self._after_quote(at)
             end = self._line_end(start)
-            if quoted != context.quoted or not (midline or "|" in self.source[start:end]):
-                ended = self._known(at)
+            line = self.source[start:end]
+            if quoted != context.quoted or not (midline or is_row(line, barred=head.barred)):
+                ended = self._known(at) or self.interrupted or (head.barred and bool(line.strip()))
                 break
-            at = min(end + 1, len(self.source))
-            rows.append((start, end, at))
+            following = min(end + 1, len(self.source))
+            rows.append(Row(start, end, following, whole=self._known(at)))
+            at = following
         pieces = render_table(
-            self.source,
-            rows,
-            context,
-            head,
-            fresh=fresh,
-            final=self.final,
-            atom_cap=self.atom_cap,
-            known=[self._known(row[0]) for row in rows],
+            Table(
+                self.source,
+                begin,
+                rows,
+                context,
+                head,
+                fresh=fresh,
+                atom_cap=self.atom_cap,
+                interrupted=self.interrupted,
+            )
         )
         if not (ended or self.final):
             return Block(pieces, len(self.source), complete=False)

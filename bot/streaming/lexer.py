@@ -41,11 +41,11 @@ _LINK_PARTIAL = re.compile(_LABEL + r"\([^\n]{0,1000}")
 _LABEL_PARTIAL = re.compile(r"\[(?:[^\[\]\n]|\[[^\[\]\n]*\]){0,300}\]?")
 _FOOTNOTE = re.compile(r"\[\^([\w-]{1,30})\]")
 _MATH = re.compile(
-    r"\\\((?P<paren>.{1,1000}?)\\\)|\\\[(?P<bracket>.{1,1000}?)\\\]|\$\$(?P<double>[^$]{1,1000}?)\$\$"
+    r"\\\((?P<paren>(?!\\\)).{1,1000}?)\\\)|\\\[(?P<bracket>(?!\\\]).{1,1000}?)\\\]|\$\$(?P<double>[^$]{1,1000}?)\$\$"
     r"|(?<![\w$])\$(?![\s$])(?P<dollar>(?:[^$\n\\`]|\\[^\n]){1,300}?)(?<![\s\\])\$(?![\w$])",
     re.DOTALL,
 )
-_MATH_PARTIAL = re.compile(r"(?:\\\(|\\\[|\$\$)(.{0,600})", re.DOTALL)
+_MATH_PARTIAL = re.compile(r"(?:\\\((?!\\\))|\\\[(?!\\\])|\$\$)(.{0,600})", re.DOTALL)
 _MONEY = re.compile(r"\d[\d.,]*(?:\s|$|[kKmMbB]\b)")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
@@ -171,7 +171,7 @@ class Lexer:
             body = match[match.lastgroup or 0]
             if match.lastgroup == "dollar" and (_MONEY.match(body) or (not self.final and match.end() == self.end)):
                 return False
-            if "\n\n" in body or len(body) > self.atom_cap:
+            if not body.strip() or "\n\n" in body or len(body) > self.atom_cap:
                 return False
             return self._emit(Kind.ATOM, self._formula(body), match.end())
         partial = None if self.final else _MATH_PARTIAL.fullmatch(self.source, self.at, self.end)
@@ -305,7 +305,7 @@ class Lexer:
         if match and len(match[0]) <= self.atom_cap:
             text = match[0] if self.raw else self._shown_link(match[1].strip() or default, match[2])
             return self._emit(Kind.ATOM, text, match.end())
-        if match or self.final or self._goes_on_word():
+        if match or self.final or (self._goes_on_word() and not self.source.startswith("[^", self.at)):
             return False
         partial = _LINK_PARTIAL.fullmatch(self.source, self.at, self.end)
         if partial and len(partial[0]) <= self.atom_cap:
@@ -313,7 +313,8 @@ class Lexer:
         partial = _LABEL_PARTIAL.fullmatch(self.source, self.at, self.end)
         if partial and len(partial[0]) <= self.atom_cap:
             inner = partial[0][1:].removesuffix("]")
-            return self._emit(Kind.HELD, self._plain(inner) if len(inner) > 0 else "", self.end)
+            is_note = inner.startswith("^") and not self.raw
+            return self._emit(Kind.HELD, "" if is_note else self._plain(inner), self.end)
         return False
 
     def _shown_link(self, text: str, target: str) -> str:

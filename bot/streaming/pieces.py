@@ -69,12 +69,16 @@ class TableHead:
         aligns: "l", "r" or "c" for each column.
         column: the cell in which the page was cut, 0 for between rows.
         records: whether rows are written as "Header: value" lines.
+        widths: of the columns on the page before, so that they stay.
+        barred: whether the header begins with a bar, and so do the rows.
     """
 
     cells: tuple[str, ...]
     aligns: tuple[str, ...]
     column: int = 0
     records: bool = False
+    widths: tuple[int, ...] = ()
+    barred: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from bot.streaming.markdown import render_inline
 from bot.streaming.pieces import Context, Piece, Rank, TableHead
@@ -10,109 +10,136 @@ from bot.streaming.plain import plain_text
 from bot.streaming.tables import MAX_WIDTH, align_rows, split_row
 from bot.streaming.text import escape_markdown
 
-__all__ = ["render_table"]
+__all__ = ["Row", "Table", "render_table"]
 
 _MAX_TITLE = 60
+_FRAME = 24  # characters of fences, quote marks and line ends around header, rule and a row
 
 
-def render_table(
-    source: str,
-    rows: list[tuple[int, int, int]],
-    context: Context,
-    head: TableHead,
-    *,
-    fresh: bool,
-    final: bool,
-    atom_cap: int,
-    known: list[bool],
-) -> list[Piece]:
-    """Return the pieces of a table.
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of a table in the source.
 
-    *rows* are start, end and following offset of each row's line in *source*, *known*
-    whether each line is there as a whole. *fresh* says that the header belongs to this page.
+    Attributes:
+        start, end: its text.
+        following: where the next line starts.
+        whole: whether the line is there as a whole.
     """
-    cells = [
-        [plain_text(source[start + a : start + b]) for a, b in split_row(source[start:end])[: len(head.cells)]]
-        for start, end, _ in rows
+
+    start: int
+    end: int
+    following: int
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """What one page shows of a table.
+
+    Attributes:
+        source: the page's source.
+        begin: where the rows start in it.
+        rows: without header and delimiter row.
+        context: what is open where they start.
+        head: the header.
+        fresh: whether the header's own place is on this page.
+        atom_cap: how long what is never torn may be, a third of a page.
+        interrupted: whether nothing follows, although the text is not complete.
+    """
+
+    source: str
+    begin: int
+    rows: list[Row]
+    context: Context
+    head: TableHead
+    fresh: bool
+    atom_cap: int
+    interrupted: bool = False
+
+    @property
+    def prefix(self) -> str:
+        """What comes before each line."""
+        return "> " if self.context.quoted else ""
+
+    def cells(self, row: Row) -> list[tuple[int, int]]:
+        """Return where the cells of *row* start and end in the source."""
+        spans = split_row(self.source[row.start : row.end], whole=row.whole)
+        return [(row.start + start, row.start + end) for start, end in spans[: len(self.head.cells)]]
+
+    def plain(self, row: Row) -> list[str]:
+        """Return the cells of *row* without markup; the last of half a row may end in half a mark."""
+        spans = self.cells(row)
+        last = len(self.head.cells) if row.whole else len(spans) - 1
+        return [plain_text(self.source[start:end], final=i != last) for i, (start, end) in enumerate(spans)]
+
+
+def render_table(table: Table) -> list[Piece]:
+    """Return the pieces of *table*: aligned while that is narrow enough, else and from then on as records."""
+    if table.head.records:
+        return _records(table)
+    rows = [(row, cells) for row in table.rows if any(cells := table.plain(row)) or row.whole]
+    header = [plain_text(cell) for cell in table.head.cells]
+    if not any(header) and not any(cell for _, cells in rows for cell in cells):
+        return []
+    lines, widths = align_rows([header, *(cells for _, cells in rows)], table.head.aligns, table.head.widths)
+    rule = "─┼─".join("─" * width for width in widths)
+    # One column may hold many code points: those of an emoji sequence.
+    size = len(lines[0]) + len(rule) + max(map(len, lines))
+    if len(rule) > min(MAX_WIDTH, table.atom_cap) or size > 3 * table.atom_cap - _FRAME:
+        return _records(replace(table, head=replace(table.head, records=True)))
+    return _aligned(table, [row for row, _ in rows], lines, rule, tuple(widths))
+
+
+def _aligned(table: Table, rows: list[Row], lines: list[str], rule: str, widths: tuple[int, ...]) -> list[Piece]:
+    """Return the rows as lines of a code block; each page shows the header again."""
+    prefix = table.prefix
+    after = Context(quoted=table.context.quoted, table=replace(table.head, widths=widths))
+    top = f"{prefix}```\n{prefix}{lines[0]}\n{prefix}{rule}\n"
+    if not rows:
+        return [Piece(top, table.begin, Rank.NEVER, after)] if table.fresh else []
+    pieces = [
+        Piece(f"{prefix}{line}\n", row.following, Rank.LINE, after) for row, line in zip(rows, lines[1:], strict=True)
     ]
-    header = [plain_text(cell) for cell in head.cells]
-    lines, widths = align_rows([header, *cells] if fresh else cells, head.aligns)
-    if head.records or sum(widths) + 3 * (len(widths) - 1) > min(MAX_WIDTH, atom_cap):
-        return _records(source, rows, context, replace(head, records=True), final=final, atom_cap=atom_cap, known=known)
-    return _aligned(lines, widths, rows, context, head, fresh=fresh)
-
-
-def _aligned(
-    lines: list[str],
-    widths: list[int],
-    rows: list[tuple[int, int, int]],
-    context: Context,
-    head: TableHead,
-    *,
-    fresh: bool,
-) -> list[Piece]:
-    prefix = "> " if context.quoted else ""
-    after = Context(quoted=context.quoted, table=replace(head, records=False))
-    pieces: list[Piece] = []
-    opening = f"{prefix}```\n"
-    if fresh:
-        rule = "─┼─".join("─" * width for width in widths)
-        first = rows[0][0] if rows else 0
-        pieces.append(Piece(f"{opening}{prefix}{lines[0]}\n{prefix}{rule}\n", first, Rank.NEVER, after))
-        opening, lines = "", lines[1:]
-    for line, (_, _, end) in zip(lines, rows, strict=True):
-        pieces.append(Piece(f"{opening}{prefix}{line}\n", end, Rank.LINE, after))
-        opening = ""
+    pieces[0].text = top + pieces[0].text
     return pieces
 
 
-def _records(
-    source: str,
-    rows: list[tuple[int, int, int]],
-    context: Context,
-    head: TableHead,
-    *,
-    final: bool,
-    atom_cap: int,
-    known: list[bool],
-) -> list[Piece]:
+def _records(table: Table) -> list[Piece]:
+    context, head = table.context, table.head
     pieces: list[Piece] = []
-    for number, ((start, end, following), whole) in enumerate(zip(rows, known, strict=True)):
-        row: list[Piece] = []
-        spans = split_row(source[start:end])
-        for i, (a, b) in enumerate(spans[: len(head.cells)]):
+    for number, row in enumerate(table.rows):
+        shown: list[Piece] = []
+        spans = table.cells(row)
+        for i, span in enumerate(spans):
             column = i + (0 if number else head.column)
             if column >= len(head.cells):
                 break
-            done = whole or final or i + 1 < len(spans)
+            done = row.whole or i + 1 < len(spans)
             resumed = context if context.midline and not number and not i else None
-            row += _cell(source, start + a, start + b, resumed, context, head, column, done=done, atom_cap=atom_cap)
-        if row and (whole or final):
-            last = row[-1]
+            shown += _cell(table, span, resumed, column, done=done)
+        if shown and row.whole:
+            last = shown[-1]
             last.text = last.text.rstrip() + ("\n> \n" if context.quoted else "\n\n")
-            last.rank, last.end = Rank.LINE, following
+            last.rank, last.end = Rank.LINE, row.following
             last.after = Context(quoted=context.quoted, table=replace(head, column=0))
-        pieces += row
+        pieces += shown
     return pieces
 
 
-def _cell(
-    source: str,
-    start: int,
-    end: int,
-    resumed: Context | None,
-    context: Context,
-    head: TableHead,
-    column: int,
-    *,
-    done: bool,
-    atom_cap: int,
-) -> list[Piece]:
+def _cell(table: Table, span: tuple[int, int], resumed: Context | None, column: int, *, done: bool) -> list[Piece]:
     """Return the pieces of one cell of a record, its header before it unless the page was cut in it."""
+    context, head = table.context, table.head
     title = plain_text(head.cells[column])[:_MAX_TITLE].rstrip()
-    lead = "" if resumed or not title else f"**{escape_markdown(title)}:** "
-    base = replace(resumed, table=None) if resumed else Context(quoted=context.quoted)
-    pieces = render_inline(source, start, end, context=base, lead=lead, final=done, raw=False, atom_cap=atom_cap)
+    pieces = render_inline(
+        table.source,
+        *span,
+        context=replace(resumed, table=None) if resumed else Context(quoted=context.quoted),
+        lead="" if resumed or not title else f"**{escape_markdown(title)}:** ",
+        final=done,
+        interrupted=table.interrupted,
+        raw=False,
+        atom_cap=table.atom_cap,
+    )
     for piece in pieces:
         piece.after = replace(piece.after, table=replace(head, column=column))
     if pieces and done:

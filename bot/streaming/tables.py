@@ -6,24 +6,29 @@ import re
 
 from bot.streaming.text import display_width
 
-__all__ = ["MAX_WIDTH", "align_rows", "is_delimiter_row", "parse_aligns", "split_row"]
+__all__ = ["MAX_WIDTH", "align_rows", "is_delimiter_row", "is_row", "parse_aligns", "split_row"]
 
 MAX_WIDTH = 64  # columns of a code block that a narrow window still shows unwrapped
 
 _DELIMITER_ROW = re.compile(r"\s*+\|?\s*+:?-++:?\s*+(?:\|\s*+:?-++:?\s*+)*+\|?\s*+")
 # Not possessive: CPython 3.11 miscounts a group inside a possessive repeat.
 _CELL_END = re.compile(r"(?:\\.|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)|[^|\\])*")
+_HALF_CELL_END = re.compile(r"(?:\\.|(?<!`)(`+)(?!`)(?:[^\n]*?(?<!`)\1(?!`)|[^\n]*)|[^|\\])*")
 
 
-def split_row(line: str) -> list[tuple[int, int]]:
-    """Return start and end offsets of the cells of *line*, white space stripped."""
+def split_row(line: str, *, whole: bool = True) -> list[tuple[int, int]]:
+    """Return start and end offsets of the cells of *line*, white space stripped.
+
+    Inline code that is open in a line that is not there as a *whole* reaches to its end.
+    """
+    pattern = _CELL_END if whole else _HALF_CELL_END
     cells: list[tuple[int, int]] = []
     at = len(line) - len(line.lstrip())
     end = len(line.rstrip())
     if at < end and line[at] == "|":
         at += 1
     while at < end:
-        match = _CELL_END.match(line, at, end)
+        match = pattern.match(line, at, end)
         stop = match.end() if match else end
         cells.append(_stripped(line, at, stop))
         at = stop + 1
@@ -41,6 +46,11 @@ def is_delimiter_row(line: str) -> bool:
     return "-" in line and ("|" in line) and _DELIMITER_ROW.fullmatch(line) is not None
 
 
+def is_row(line: str, *, barred: bool) -> bool:
+    """Return whether *line* goes on with a table; one whose header begins with a bar has rows that do."""
+    return line.lstrip().startswith("|") if barred else "|" in line
+
+
 def parse_aligns(line: str) -> tuple[str, ...]:
     """Return "l", "r" or "c" for each column of the delimiter row *line*."""
     aligns = []
@@ -50,9 +60,14 @@ def parse_aligns(line: str) -> tuple[str, ...]:
     return tuple(aligns)
 
 
-def align_rows(rows: list[list[str]], aligns: tuple[str, ...]) -> tuple[list[str], list[int]]:
-    """Return *rows* of shown cells as lines with straight columns, and the columns' widths."""
-    widths = [max((display_width(row[i]) for row in rows if i < len(row)), default=0) for i in range(len(aligns))]
+def align_rows(
+    rows: list[list[str]], aligns: tuple[str, ...], least: tuple[int, ...] = ()
+) -> tuple[list[str], list[int]]:
+    """Return *rows* of shown cells as lines with straight columns, and the columns' widths, *least* at the least."""
+    widths = list(least) or [0] * len(aligns)
+    for row in rows:
+        for i, cell in enumerate(row):
+            widths[i] = max(widths[i], display_width(cell))
     return [_line(row, widths, aligns) for row in rows], widths
 
 

@@ -69,6 +69,118 @@ def test_what_is_open_is_closed_and_half_a_mark_is_held_back(source: str, shown:
     assert tail(source) == shown
 
 
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("It is **impor", "It is **impor**"),
+        ("It is **impor*", "It is **impor**"),
+        ("It is *", "It is"),
+        ("||secret|", "||secret||"),
+        ("a `code", "a `code`"),
+        ("a `", "a"),
+        ("see [Ollama](https://oll", "see Ollama"),
+        ("see [Oll", "see Oll"),
+        ("so[^1", "so"),
+        ("is $$x^2", "is x²"),
+        ("```py\nx = 1\n``", "```py\nx = 1\n```"),
+        ("> **quo", "> **quo**"),
+        ("- a\n- **b", "- a\n- **b**"),
+        ("- a\n- ", "- a"),
+        ("#### deep *b", "**deep *b***"),
+        ("hi <@1234", "hi"),
+        ("a<br", "a"),
+        ("a &am", "a"),
+        ("in R&D", "in R&D"),
+        ("if a <b and c", "if a <b and c"),
+        ("take x[0", "take x[0"),
+        ("The answer:\n42", "The answer:\n42"),
+        ("| a | b |", "| a | b"),
+        ("| a | b |\n|--|--|\n| 1 | **x", "```\na │ b\n──┼──\n1 │ x\n```"),
+        ("| a |\n|--|\n| 1 |\nand", "```\na\n─\n1\n```\nand"),
+        ("**a** b\n\n5 ** 2", "**a** b\n\n5 \\*\\* 2"),
+        ("**half a paragraph\n\nand **more", "\\*\\*half a paragraph\n\nand **more**"),
+    ],
+)
+def test_what_is_open_in_an_interrupted_text_is_closed(source: str, shown: str) -> None:
+    splitter = Splitter()
+    splitter.feed(source)
+    assert splitter.has_visible_text(interrupted=True)
+    splitter.finish(interrupted=True)
+    assert list(splitter.closed) == [shown]
+
+
+@pytest.mark.parametrize(
+    ("text", "interrupted", "visible"),
+    [
+        ("", False, False),
+        ("`", False, True),
+        ("`", True, False),
+        ("1.", False, True),
+        ("1.", True, False),
+        ("1. ", False, False),
+        ("\ud83d", False, True),
+        ("```\nx", True, True),
+        ("> <br>\n> ", False, False),
+    ],
+)
+def test_whether_anything_is_seen_is_known_before_the_end(text: str, interrupted: bool, visible: bool) -> None:
+    splitter = Splitter()
+    splitter.feed(text)
+    assert splitter.has_visible_text(interrupted=interrupted) is visible
+    splitter.finish("-# footer", interrupted=interrupted)
+    assert splitter.has_visible_text(interrupted=interrupted) is visible
+    assert len(splitter.closed) == 1
+
+
+def test_asking_whether_anything_is_seen_changes_nothing() -> None:
+    splitter = Splitter()
+    for part in ("**", "bo", "ld** `", "x` ["):
+        splitter.has_visible_text()
+        splitter.feed(part)
+    assert splitter.tail() == "**bold** `x` ▌"
+
+
+TABLE = "Routes:\n| Route | **Limit** |\n|---|--:|\n| a **b** | `x|y` |\n| [l](https://e.com/p) | 20 |\nThat is all."
+
+
+def test_a_growing_table_shows_neither_raw_rows_nor_half_marks_and_its_columns_never_shrink() -> None:
+    splitter = Splitter()
+    widths = [0]
+    for char in TABLE:
+        splitter.feed(char)
+        shown = splitter.tail()
+        assert not any(line.startswith("|") for line in shown.splitlines())
+        assert not any(mark in shown for mark in ("**", "[", "(", "`x"))
+        widths += [len(line.removesuffix(" ▌")) for line in shown.splitlines() if "┼" in line]
+    assert widths == sorted(widths)
+    assert shown == "Routes:\n```\nRoute │ Limit\n──────┼──────\na b   │   x|y\nl     │    20\n```\nThat is all. ▌"
+
+
+def test_a_line_that_might_have_been_a_header_is_shown_once_it_is_none() -> None:
+    assert tail("| a | b |\n") == ""
+    assert tail("| a | b |\nte") == "| a | b |\nte ▌"
+    assert tail("| a " + "long " * 80).startswith("| a long long")
+    assert tail("||secret") == "||secret|| ▌"
+    assert tail("text\n| a |\n-x") == "text\n| a |\n-x ▌"
+
+
+def test_a_table_on_the_next_page_has_its_header_and_its_columns_again() -> None:
+    rows = "".join(f"| {'wide cell' if i == 1 else i} | value {i} |\n" for i in range(20))
+    first, second, *_ = pages(f"| Name | Value |\n|---|---|\n{rows}")
+    top = "```\nName      │ Value\n──────────┼────────"
+    assert first.startswith(top)
+    assert second.startswith(top)
+    assert pages(f"> | Name | Value |\n> |---|---|\n> {rows}".replace("\n| ", "\n> | "))[1].startswith(
+        "> ```\n> Name      │ Value\n> "
+    )
+
+
+@pytest.mark.parametrize("cell", ["👩\u200d" * 400, "x" * 400, " " * 900 + "x", "`" * 300, "\\|" * 300])
+def test_no_cell_is_too_large_for_a_page(cell: str) -> None:
+    for table in (f"| a |\n|---|\n| {cell} |\n| b |", f"| {cell} |\n|---|\n| a |\n| b |"):
+        assert all(0 < len(page) <= 200 for page in pages(table))
+
+
 def test_raw_mode_repairs_the_same_way() -> None:
     assert tail("__under **bo", mode="raw") == "__under **bo**__ ▌"
     assert tail("```py\nx", mode="raw") == "```py\nx ▌\n```"
