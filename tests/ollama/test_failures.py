@@ -94,6 +94,14 @@ async def test_a_missing_model_is_named() -> None:
     assert "ollama pull nope" in failure.sentence()
 
 
+def test_a_models_name_cannot_leave_its_inline_code() -> None:
+    sentence = ModelMissing("http://127.0.0.1:11434", "x`\n@everyone `\u202ey" + "z" * 500).sentence()
+    assert sentence.count("`") == 6  # around the name, `/model use` and `ollama pull …`
+    assert "\n" not in sentence
+    assert "\u202e" not in sentence
+    assert len(sentence) < 350
+
+
 PAGE = "<!DOCTYPE html><html><head><title>Just a moment</title></head></html>"
 
 

@@ -221,3 +221,23 @@ async def test_a_thread_whose_channel_is_unknown_is_answered(stack: Stack):
     stack.bot.guilds[0]._channels.pop(int(GENERAL_ID))
     stack.ask("And again", channel=thread)
     assert await stack.answered(2, thread) == ["Hello from the scripted model."] * 2
+
+
+# /ask
+
+
+async def test_an_ask_keeps_its_question_where_the_rest_cannot_be_shown(stack: Stack):
+    more = asyncio.Event()
+    stack.ollama.enqueue([*say("The beginning."), hold(more), *say(f" {WORDS[:1100]}\n\n{WORDS[:1100]}")])
+    stack.world.run_command(ADA_ID, GENERAL_ID, ["ask"], {"prompt": "What is it?"})
+    await stack.shows("The beginning.")
+    refusal = {"message": "Cannot send messages", "code": 50013}
+    stack.discord.inject(method="POST", route="/webhooks/*/*", status=403, body=refusal, times=-1)
+    stack.discord.inject(method="POST", route="/channels/*/messages", status=403, body=refusal, times=-1)
+    more.set()
+    await stack.until(stack.ollama.chats[-1].closed.is_set)
+    await stack.idle()
+    [text] = stack.texts()
+    assert text.startswith("> What is it?\nThe beginning. word0")
+    assert text.endswith("\n-# ⚠️ the rest could not be shown")
+    assert CURSOR not in text
