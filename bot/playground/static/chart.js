@@ -3,8 +3,10 @@
 import { svg } from "./dom.js";
 
 const WIDTH = 300;
-const HEIGHT = 96;
-const TOP = 14;
+const HEIGHT = 100;
+const TOP = 8;
+const LABELS = 78; // what the lines' names take at the right, where no bar is drawn over them
+const LABEL_HEIGHT = 13;
 const SECONDS = 60;
 
 /** Draw into `host` (an SVG element). `channels`: [{name, seconds: [count …]}], `limit`: edits per second and channel. */
@@ -14,12 +16,13 @@ export function chart(host, channels, limit) {
   const y = (count) => HEIGHT - (count / highest) * (HEIGHT - TOP);
   host.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
   host.setAttribute("aria-label", `Edits per second: now ${totals.at(-1) ?? 0}, limit ${limit.per_second} per channel`);
-  host.replaceChildren(...bars(channels, y), ...line(y(limit.per_second), `${limit.per_second}/s sustained`, "limit"),
-    ...line(y(limit.burst), `${limit.burst} at once`, "burst"));
+  const [burst, sustained] = [y(limit.burst), y(limit.per_second)];
+  host.replaceChildren(...bars(channels, y), ...line(burst, `${limit.burst} at once`, "burst", burst),
+    ...line(sustained, `${limit.per_second}/s sustained`, "limit", Math.max(sustained, burst + LABEL_HEIGHT)));
 }
 
 function bars(channels, y) {
-  const width = WIDTH / SECONDS;
+  const width = (WIDTH - LABELS) / SECONDS;
   const nodes = [];
   for (let at = 0; at < SECONDS; at += 1) {
     let below = 0;
@@ -27,7 +30,7 @@ function bars(channels, y) {
       const count = channel.seconds[at] ?? 0;
       if (!count) return;
       const top = y(below + count);
-      nodes.push(svg("rect", { x: (at * width + 0.6).toFixed(1), y: top.toFixed(1), width: (width - 1.2).toFixed(1),
+      nodes.push(svg("rect", { x: (at * width + 0.4).toFixed(1), y: top.toFixed(1), width: (width - 0.8).toFixed(1),
         height: Math.max(0, y(below) - top - 0.8).toFixed(1), rx: 1.5, class: `series-${index % 4}` }));
       below += count;
     });
@@ -35,8 +38,8 @@ function bars(channels, y) {
   return nodes;
 }
 
-function line(at, text, kind) {
-  const label = svg("text", { x: 1, y: at - 3, class: `line-label ${kind}` });
+function line(at, text, kind, labelAt) {
+  const label = svg("text", { x: WIDTH - LABELS + 6, y: Math.min(labelAt + 4, HEIGHT - 2), class: `line-label ${kind}` });
   label.textContent = text;
-  return [svg("line", { x1: 0, x2: WIDTH, y1: at, y2: at, class: `line ${kind}` }), label];
+  return [svg("line", { x1: 0, x2: WIDTH - LABELS, y1: at, y2: at, class: `line ${kind}` }), label];
 }

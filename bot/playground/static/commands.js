@@ -20,6 +20,29 @@ function flatten(command, above) {
   return [{ path, description: command.description ?? "", options: command.options ?? [] }];
 }
 
+/** The commands that `typed` (without the slash) may mean: those that begin so, then by a word, then by any part. */
+export function suggested(commands, typed) {
+  const wanted = typed.toLowerCase();
+  const rank = ({ path }) => {
+    const name = path.join(" ");
+    if (name.startsWith(wanted)) return 0;
+    return name.includes(` ${wanted}`) || name.includes(`-${wanted}`) ? 1 : name.includes(wanted) ? 2 : 3;
+  };
+  return callable(commands).map((command) => ({ command, at: rank(command) })).filter(({ at }) => at < 3)
+    .sort((a, b) => a.at - b.at).map(({ command }) => command);
+}
+
+/** Why a line that looks like a command cannot be run, or "". */
+export function refusal(line, commands) {
+  const [, name] = /^\/([\p{L}\p{N}_-]+)(?:\s|$)/u.exec(line) ?? [];
+  if (!name) return "";
+  if (!commands.length) return `There is no command /${name}: no bot has registered any yet.`;
+  const below = callable(commands).map(({ path }) => path).filter(([first]) => first === name)
+    .map((path) => `/${path.join(" ")}`);
+  if (below.length) return `/${name} needs a second word: ${new Intl.ListFormat("en", { type: "disjunction" }).format(below)}.`;
+  return `There is no command /${name}. Nothing was sent.`;
+}
+
 /** Find the command that a line such as "/model use x" names; `rest` is what follows its name. */
 export function matchCommand(line, commands) {
   const found = callable(commands).filter(({ path }) => {

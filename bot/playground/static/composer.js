@@ -1,13 +1,13 @@
 // The composer: text field, mention and command suggestions, reply bar, length counter, running replies and their stop.
 
 import { avatar } from "./avatar.js";
-import { callable, CommandForm, matchCommand } from "./commands.js";
+import { CommandForm, matchCommand, refusal, suggested } from "./commands.js";
 import { Completion } from "./completion.js";
 import { h, icon, iconButton } from "./dom.js";
-import { failed } from "./toast.js";
+import { encoded, room, tooLong } from "./text.js";
+import { failed, toast } from "./toast.js";
 
-const LIMIT = 2000;
-const COUNT_FROM = 1800;
+const COUNT_BELOW = 200;
 const TYPING_EVERY_MS = 8000;
 const SEND_MESSAGES = 11;
 const SEND_IN_THREADS = 38;
@@ -82,7 +82,8 @@ export class Composer {
     const bot = this.#store.nameOf(this.#store.bot);
     this.#area.disabled = !allowed;
     this.#area.placeholder = !allowed ? "You do not have permission to send messages here."
-      : direct ? `Message @${bot}` : `Message #${channel.name} — mention @${bot} to ask`;
+      : direct ? `Message @${bot}`
+      : `Message ${this.#store.isThread(channel) ? `“${channel.name}”` : `#${channel.name}`} — mention @${bot} to ask`;
     this.#area.setAttribute("aria-label", direct ? `Message ${bot}` : `Message ${channel.name}`);
   }
 
@@ -98,14 +99,17 @@ export class Composer {
 
   #resize() {
     const area = this.#area;
+    // The box keeps its height while the field is measured: else the messages above would move for a moment.
+    this.#box.style.minHeight = `${this.#box.offsetHeight}px`;
     area.style.height = "auto";
     area.style.height = `${Math.min(area.scrollHeight, innerHeight * 0.4)}px`;
-    const length = [...this.#encoded()].length; // Discord counts code points
-    this.#counter.hidden = length < COUNT_FROM;
-    this.#counter.textContent = String(LIMIT - length);
-    this.#counter.classList.toggle("over", length > LIMIT);
-    this.#counter.setAttribute("aria-label", `${LIMIT - length} characters left`);
-    this.#send.disabled = length > LIMIT;
+    this.#box.style.minHeight = "";
+    const left = room(encoded(area.value, this.#store));
+    this.#counter.hidden = left > COUNT_BELOW;
+    this.#counter.textContent = left < 0 ? tooLong(left) : String(left);
+    this.#counter.classList.toggle("over", left < 0);
+    this.#counter.setAttribute("aria-label", left < 0 ? tooLong(left) : `${left} characters left`);
+    this.#send.disabled = left < 0;
   }
 
   #suggest() {
@@ -122,8 +126,7 @@ export class Composer {
   #suggestCommands(value) {
     const matched = matchCommand(value, this.#store.commands);
     if (matched && value.endsWith(" ")) { this.#openCommand(matched.command, matched.rest); return; }
-    const wanted = value.slice(1).toLowerCase();
-    const commands = callable(this.#store.commands).filter(({ path }) => path.join(" ").includes(wanted));
+    const commands = suggested(this.#store.commands, value.slice(1));
     this.#completion.show(commands.map((command) => ({ label: `/${command.path.join(" ")}`, detail: command.description,
       icon: avatar(this.#store.bot, "small"), run: () => this.#openCommand(command, "") })), { heading: "Burble" });
   }
@@ -147,21 +150,6 @@ export class Composer {
     this.#resize();
   }
 
-  /** The text with names turned into mentions, as Discord's client sends it. */
-  #encoded() {
-    let text = this.#area.value;
-    const names = [this.#store.bot, ...this.#store.people].filter(Boolean)
-      .map((person) => [`@${this.#store.nameOf(person)}`, `<@${person.id}>`])
-      .concat([...this.#store.channels.values()].filter((channel) => channel.name && channel.type !== 1)
-        .map((channel) => [`#${channel.name}`, `<#${channel.id}>`]))
-      .sort((a, b) => b[0].length - a[0].length);
-    for (const [name, mention] of names) {
-      const pattern = new RegExp(`(^|[^\\p{L}\\p{N}<])${escaped(name)}(?![\\p{L}\\p{N}_-])`, "giu");
-      text = text.replace(pattern, (_, before) => before + mention);
-    }
-    return text;
-  }
-
   #onKey(event) {
     if (this.#completion.key(event)) return;
     if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
@@ -176,10 +164,12 @@ export class Composer {
 
   async #submit() {
     const line = this.#area.value;
-    if (!line.trim() || this.#send.disabled || this.#area.disabled) return;
+    if (!line.trim() || this.#area.disabled) return;
     const matched = line.startsWith("/") && matchCommand(line.trim(), this.#store.commands);
     if (matched) { this.#submitLine(matched); return; }
-    const content = this.#encoded();
+    const content = encoded(line, this.#store);
+    const refused = room(content) < 0 ? `${tooLong(room(content))}. Nothing was sent.` : refusal(line, this.#store.commands);
+    if (refused) { toast(refused, "error"); return; }
     const reply = this.#reply;
     this.#clear();
     try {
@@ -248,8 +238,4 @@ export class Composer {
     this.#completion.close();
     this.#resize();
   }
-}
-
-function escaped(text) {
-  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
 }

@@ -5,18 +5,23 @@ export class Connection extends EventTarget {
   #waiting = new Map();
   #next = 1;
   #attempt = 0;
+  #stopped = false;
 
-  /** Open the socket; "open", "closed" and "event" (detail: {event, data}) are dispatched from now on. */
+  /**
+   * Open the socket; "open", "closed" (detail: {stopped}: by the playground's own end) and "event" (detail:
+   * {event, data}) are dispatched from now on.
+   */
   start() {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const socket = new WebSocket(`${scheme}://${location.host}/page/ws`);
     this.#socket = socket;
     socket.addEventListener("open", () => {
       this.#attempt = 0;
+      this.#stopped = false;
       this.dispatchEvent(new Event("open"));
     });
     socket.addEventListener("message", ({ data }) => this.#receive(JSON.parse(data)));
-    socket.addEventListener("close", () => this.#closed());
+    socket.addEventListener("close", ({ reason }) => this.#closed(reason));
   }
 
   /** Ask the playground to do something; resolves with its result, rejects with an Error that can be shown. */
@@ -42,10 +47,12 @@ export class Connection extends EventTarget {
     else waiting?.resolve(frame.ok);
   }
 
-  #closed() {
+  #closed(reason) {
+    // Until it runs again, attempts that fail tell no reason.
+    this.#stopped ||= reason === "stopped";
     for (const { reject } of this.#waiting.values()) reject(new Error("The connection to the playground was lost."));
     this.#waiting.clear();
-    this.dispatchEvent(new Event("closed"));
+    this.dispatchEvent(new CustomEvent("closed", { detail: { stopped: this.#stopped } }));
     setTimeout(() => this.start(), Math.min(250 * 2 ** this.#attempt++, 4000));
   }
 }

@@ -50,7 +50,12 @@ connection.addEventListener("open", async () => {
     failed(error);
   }
 });
-connection.addEventListener("closed", () => document.body.classList.add("disconnected"));
+connection.addEventListener("closed", ({ detail: { stopped } }) => {
+  document.body.classList.add("disconnected");
+  document.getElementById("connection-lost").textContent = stopped
+    ? "The playground was stopped. This page connects again once it runs." : "Connection lost. Trying again…";
+  store.setStatus({ bot: { ...store.status.bot, state: stopped ? "gone" : "lost", detail: "" } });
+});
 connection.addEventListener("event", ({ detail }) => store.apply(detail.event, detail.data));
 
 async function loadCommands() {

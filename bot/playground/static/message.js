@@ -4,12 +4,22 @@ import { avatar, colourOf } from "./avatar.js";
 import { componentRows } from "./components.js";
 import { h, icon, iconButton, patchChildren } from "./dom.js";
 import { emojiNode, reactionLabel } from "./emoji.js";
-import { renderContent } from "./render.js";
-import { EPHEMERAL, LOADING } from "./store.js";
+import { plainText } from "./plain.js";
+import { renderContent, withSigns } from "./render.js";
+import { isStop } from "./replies.js";
+import { EPHEMERAL, LOADING, STARTER } from "./store.js";
+import { decoded } from "./text.js";
 import { clockOf, stampOf } from "./timestamps.js";
 
 const REPLY = 19;
-const STOP = "⏹";
+const THREAD_CREATED = 18;
+const TALK = new Set([0, REPLY, 20, 23]);
+const PREVIEW = 160;
+
+/** Whether people talk in a message; others only tell what happened, and cannot be answered or edited. */
+export function isTalk(message) {
+  return TALK.has(message.type);
+}
 
 /** Build the element of a message; `compact` ones follow an earlier one of the same author. */
 export function messageElement(message, context, compact) {
@@ -19,7 +29,8 @@ export function messageElement(message, context, compact) {
 }
 
 /** Bring `node` up to date without replacing what did not change. */
-export function updateMessage(node, message, context, compact) {
+export function updateMessage(node, stored, context, compact) {
+  const message = shown(stored);
   const ephemeral = Boolean(message.flags & EPHEMERAL);
   node.classList.toggle("compact", compact);
   node.classList.toggle("ephemeral", ephemeral);
@@ -40,6 +51,13 @@ export function updateMessage(node, message, context, compact) {
       ]),
     context.editing === message.id ? h("span") : toolbar(message, context),
   ]);
+}
+
+/** What stands for a message: the first one of a thread shows the message that the thread began with. */
+function shown(message) {
+  const { id, type, channel_id: channelId, flags } = message;
+  const original = type === STARTER ? message.referenced_message : null;
+  return original ? { ...original, id, type, channel_id: channelId, flags, reactions: [], components: [] } : message;
 }
 
 function mentionsMe(message, store) {
@@ -68,7 +86,12 @@ function body(message, store) {
     return [h("p", { class: "thinking-line" }, h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")),
       `${store.nameOf(message.author)} is thinking…`)];
   }
-  if (!message.content && message.type === 18) return [h("p", { class: "system", text: "started a thread" })];
+  if (message.type === THREAD_CREATED) return [h("p", { class: "system" }, "started a thread: ",
+    h("a", { class: "mention", href: `#${message.message_reference?.channel_id}`, text: message.content,
+      data: { channel: message.message_reference?.channel_id ?? "" } }))];
+  if (message.type === STARTER && !message.content && !message.attachments?.length) {
+    return [h("p", { class: "system", text: "The message that this thread began with was deleted." })];
+  }
   const nodes = renderContent(message.content, store.names);
   if (message.edited_timestamp) {
     const mark = h("span", { class: "edited", title: `Edited ${stampOf(message.edited_timestamp)}`, text: "(edited)" });
@@ -91,7 +114,8 @@ function replyLine(message, context) {
     "aria-label": `In reply to ${context.store.nameOf(original.author)}, jump to that message`,
     on: { click: () => context.jump(original.id) } },
   avatar(original.author, "tiny"), h("b", { text: context.store.nameOf(original.author) }),
-  h("span", { class: "reply-text", text: plain(original.content, context.store) || "(no text)" }));
+  h("span", { class: "reply-text" },
+    withSigns(plainText(original.content, context.store.names).slice(0, PREVIEW) || "(no text)")));
 }
 
 function invocation(message, store) {
@@ -99,11 +123,6 @@ function invocation(message, store) {
   const name = given?.name ?? message.interaction?.name;
   const user = given?.user ?? store.person(given?.user_id);
   return name && user ? { name, user } : null;
-}
-
-function plain(content, store) {
-  return content.replace(/<@!?(\d+)>/g, (_, id) => `@${store.names.user(id) ?? "unknown"}`)
-    .replace(/\s+/g, " ").slice(0, 160);
 }
 
 function attachments(message) {
@@ -146,7 +165,7 @@ function reactions(message, context) {
 
 function reactionButton(message, reaction, context) {
   const mine = reaction.user_ids?.includes(context.store.me);
-  const stop = reaction.emoji.name?.startsWith(STOP);
+  const stop = isStop(reaction.emoji.name);
   const who = (reaction.user_ids ?? []).map((id) => context.store.nameOf(context.store.person(id))).join(", ");
   return h("button", { type: "button", class: `reaction${mine ? " mine" : ""}${stop ? " stop" : ""}`,
     "aria-pressed": String(Boolean(mine)), "aria-label": reactionLabel(reaction, stop),
@@ -161,20 +180,20 @@ function ephemeralNote(message, context) {
 }
 
 function toolbar(message, context) {
-  if (message.flags & (EPHEMERAL | LOADING)) return h("span", { class: "toolbar-none" });
+  if (message.flags & (EPHEMERAL | LOADING) || message.type === STARTER) return h("span", { class: "toolbar-none" });
   const own = message.author.id === context.store.me;
   const may = own || context.store.may(13);
   const tool = (name, label, action) => iconButton(name, label, null, { data: { action, key: action } });
   return h("div", { class: "toolbar", role: "toolbar", "aria-label": "Message actions", data: { key: "toolbar" } },
     tool("smile", "Add reaction", "react"),
-    tool("reply", "Reply", "reply"),
-    own ? tool("edit", "Edit", "edit") : null,
+    isTalk(message) ? tool("reply", "Reply", "reply") : null,
+    own && isTalk(message) ? tool("edit", "Edit", "edit") : null,
     may ? tool("trash", "Delete", "delete") : null,
     tool("more", "More", "more"));
 }
 
 function editor(message, context) {
-  const area = h("textarea", { class: "edit-area", value: message.content, rows: "3", "aria-label": "Edit message",
+  const area = h("textarea", { class: "edit-area", value: decoded(message.content, context.store), rows: "3", "aria-label": "Edit message",
     on: { keydown: (event) => {
       event.stopPropagation();
       if (event.key === "Escape") context.finishEdit(message, null);

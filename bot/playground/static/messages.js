@@ -1,17 +1,22 @@
 // The list of messages: keyed, patched in place, stuck to its end while the reader is there.
 
-import { h, icon } from "./dom.js";
+import { h } from "./dom.js";
 import { pickEmoji } from "./emoji.js";
-import { messageElement, updateMessage } from "./message.js";
+import { intro } from "./intro.js";
 import { openMenu } from "./menu.js";
+import { isTalk, messageElement, updateMessage } from "./message.js";
+import { plainText } from "./plain.js";
 import { activateContent } from "./render.js";
+import { askerOf, isRunning, isStop, mayStop } from "./replies.js";
+import { EPHEMERAL, STARTER } from "./store.js";
+import { cutAtWord, encoded, room, tooLong } from "./text.js";
 import { dayOf } from "./timestamps.js";
 import { announce, confirmed, failed, prompted, toast } from "./toast.js";
-import { EPHEMERAL } from "./store.js";
 
 const GROUP_MS = 7 * 60 * 1000;
 const NEAR_END = 60;
 const QUIET_MS = 2500;
+const THREAD_NAME = 40;
 
 export class MessageList {
   #store;
@@ -23,6 +28,7 @@ export class MessageList {
   #nodes = new Map();
   #stuck = true;
   #height = 0;
+  #view = 0;
   #quiet = new Map();
   #dirty = new Set();
   editing = null;
@@ -64,14 +70,15 @@ export class MessageList {
   #watchScroll() {
     this.#scroller.addEventListener("scroll", () => {
       const { scrollTop, clientHeight } = this.#scroller;
-      // Against the height as the reader last saw it: what has been added since did not move them.
-      this.#stuck = this.#height - scrollTop - clientHeight < NEAR_END;
+      // Against list and view as the reader last saw them: what has grown since did not move them.
+      this.#stuck = this.#height - scrollTop - Math.max(clientHeight, this.#view) < NEAR_END;
       this.#jumpButton.hidden = this.#stuck;
     }, { passive: true });
     // The list grows with each edit, the view shrinks with the composer: both keep the end in view.
     const keep = new ResizeObserver(() => {
       if (this.#stuck) this.toEnd();
       this.#height = this.#scroller.scrollHeight;
+      this.#view = this.#scroller.clientHeight;
     });
     keep.observe(this.#list);
     keep.observe(this.#scroller);
@@ -104,7 +111,7 @@ export class MessageList {
     for (const [id, node] of this.#nodes) {
       if (!known.has(id)) { node.remove(); this.#nodes.delete(id); }
     }
-    const nodes = [this.#intro()];
+    const nodes = [intro(this.#store.channel, this.#store)];
     messages.forEach((message, index) => {
       const before = messages[index - 1];
       if (newDay(before, message)) nodes.push(divider(message));
@@ -112,17 +119,6 @@ export class MessageList {
     });
     this.#list.replaceChildren(...nodes);
     if (this.#stuck) this.toEnd();
-  }
-
-  #intro() {
-    const channel = this.#store.channel;
-    const direct = channel?.type === 1;
-    const name = direct ? this.#store.nameOf(this.#store.bot) : channel?.name ?? "";
-    return h("li", { class: "intro" },
-      h("span", { class: "intro-icon" }, icon(direct ? "at" : this.#store.isThread(channel ?? {}) ? "thread" : "hash")),
-      h("h2", { text: direct ? name : `Welcome to #${name}` }),
-      h("p", { text: direct ? `This is your conversation with ${name}. Just write, no mention needed.`
-        : `This is the beginning of #${name}. Mention @${this.#store.nameOf(this.#store.bot)} to ask something.` }));
   }
 
   #node(message, before) {
@@ -181,7 +177,7 @@ export class MessageList {
     const message = node && this.#store.message(this.#store.current, node.dataset.id);
     if (!message) return;
     const reaction = event.target.closest("[data-react]");
-    if (reaction) this.#react(message, reaction.dataset.react, Boolean(reaction.dataset.mine));
+    if (reaction) this.#clickReaction(message, reaction.dataset);
     const tool = event.target.closest("[data-action]");
     if (tool) this.#act(tool.dataset.action, message, tool);
     const channel = event.target.closest("[data-channel]");
@@ -221,10 +217,22 @@ export class MessageList {
   }
 
   async #thread(message) {
-    const name = await prompted("Create a thread", "Name", message.content.slice(0, 40) || "Thread");
+    const bot = `@${this.#store.nameOf(this.#store.bot)} `;
+    const said = plainText(message.content, this.#store.names).replace(bot, "");
+    const name = await prompted("Create a thread", "Name", cutAtWord(said, THREAD_NAME) || "Thread");
     if (!name) return;
     const thread = await this.#do("thread", { name, message_id: message.id });
-    if (thread) this.#store.enter(thread.id);
+    if (!thread) return;
+    this.#store.enter(thread.id);
+    this.#composer.focus();
+  }
+
+  #clickReaction(message, { react, mine }) {
+    if (isStop(react) && isRunning(message, this.#store) && !mayStop(message, this.#store)) {
+      const asker = askerOf(message, this.#store);
+      toast(`Only ${asker ? this.#store.nameOf(asker) : "who asked"}, or who can manage messages here, can stop this reply.`);
+    }
+    this.#react(message, react, Boolean(mine));
   }
 
   async #delete(message) {
@@ -261,14 +269,17 @@ export class MessageList {
 
   /** Edit the speaker's newest message here, as the up arrow does in an empty composer. */
   editLast() {
-    const mine = this.#store.list(this.#store.current).filter((message) => message.author.id === this.#store.me);
+    const mine = this.#store.list(this.#store.current)
+      .filter((message) => message.author.id === this.#store.me && isTalk(message));
     if (mine.length) this.startEdit(mine.at(-1));
   }
 
   async #finishEdit(message, text) {
+    const content = encoded(text ?? "", this.#store);
+    if (room(content) < 0) { toast(`${tooLong(room(content))}. Nothing was saved.`, "error"); return; }
     this.editing = null;
-    if (text !== null && text.trim() && text !== message.content) {
-      await this.#do("edit", { message_id: message.id, content: text });
+    if (text !== null && text.trim() && content !== message.content) {
+      await this.#do("edit", { message_id: message.id, content });
     } else if (text !== null && !text.trim()) await this.#delete(message);
     this.#rebuild();
     this.#composer.focus();
@@ -301,9 +312,11 @@ export class MessageList {
     }
     if (event.target !== node) return;
     const message = this.#store.message(this.#store.current, node.dataset.id);
-    const own = message?.author.id === this.#store.me;
-    const keys = { r: "reply", "+": "react", e: own ? "edit" : null, Delete: own || this.#store.may(13) ? "delete" : null,
-      m: "more" };
+    if (!message || message.type === STARTER) return;
+    const own = message.author.id === this.#store.me;
+    const talk = isTalk(message);
+    const keys = { r: talk ? "reply" : null, "+": "react", e: own && talk ? "edit" : null,
+      Delete: own || this.#store.may(13) ? "delete" : null, m: "more" };
     if (event.key === "s") node.querySelector(".reaction.stop")?.click();
     else if (event.key === "Escape") this.#composer.focus();
     else if (keys[event.key] && !(message.flags & EPHEMERAL)) {
@@ -322,7 +335,7 @@ function divider(message) {
 }
 
 function isCompact(before, message) {
-  return Boolean(before) && before.author.id === message.author.id && message.type !== 19 &&
+  return Boolean(before) && before.author.id === message.author.id && message.type !== 19 && before.type !== STARTER &&
     !message.interaction_metadata && !message.interaction && !newDay(before, message) &&
     (before.flags & EPHEMERAL) === (message.flags & EPHEMERAL) &&
     new Date(message.timestamp) - new Date(before.timestamp) < GROUP_MS;

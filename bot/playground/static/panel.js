@@ -5,13 +5,15 @@ import { h, icon } from "./dom.js";
 import { failed } from "./toast.js";
 
 const STATES = { online: "Online", connecting: "Starting…", restarting: "Restarting…", crashed: "Crashed, starting again",
-  offline: "Offline", external: "Waiting for your bot", stopped: "Stopped" };
+  offline: "Offline", external: "Waiting for your bot", stopping: "Stopping…", stopped: "Stopped",
+  gone: "Playground stopped", lost: "Not reachable" };
+const STARTABLE = new Set(["online", "connecting", "crashed"]);
 
 export class Panel {
   #store;
   #ask;
   #nodes = Object.fromEntries(["chart", "legend", "edits", "requests", "refused", "lag", "lag-p95", "tokens", "bot-state",
-    "bot-detail", "restart", "model-source", "model-note", "speed", "speed-value", "speed-field", "limiter", "bot-log"]
+    "bot-detail", "restart", "model-source", "model-note", "speed", "speed-value", "speed-field", "limiter", "bot-log", "log"]
     .map((id) => [id, document.getElementById(id)]));
 
   constructor(store, ask) {
@@ -21,6 +23,7 @@ export class Panel {
     store.addEventListener("metrics", ({ detail }) => this.#metrics(detail));
     this.#nodes.restart.addEventListener("click", () => this.#do("restart"));
     this.#nodes.speed.addEventListener("input", () => this.#setSpeed());
+    this.#nodes.log.addEventListener("toggle", () => this.#showLog());
     this.#nodes.limiter.addEventListener("change", (event) => this.#do("limiter", { kind: event.target.value }));
   }
 
@@ -31,7 +34,7 @@ export class Panel {
     nodes["bot-state"].replaceChildren(h("i", { class: `presence ${state}`, "aria-hidden": "true" }), STATES[state] ?? state);
     nodes["bot-detail"].textContent = detail;
     nodes.restart.hidden = !managed;
-    nodes.restart.disabled = state === "restarting";
+    nodes.restart.disabled = !STARTABLE.has(state);
     patchLog(nodes["bot-log"], log);
     if (model) {
       nodes["model-source"].textContent = model.stand_in ? "Stand-in" : "Ollama";
@@ -43,6 +46,13 @@ export class Panel {
     for (const input of nodes.limiter.querySelectorAll("input")) input.checked = input.value === limiter?.kind;
   }
 
+  #showLog() {
+    const { log, "bot-log": lines } = this.#nodes;
+    if (!log.open) return;
+    lines.scrollTop = lines.scrollHeight;
+    log.scrollIntoView({ block: "nearest" });
+  }
+
   #setSpeed() {
     const speed = fromSlider(Number(this.#nodes.speed.value));
     this.#nodes["speed-value"].textContent = `${rounded(speed)} tokens/s`;
@@ -51,16 +61,14 @@ export class Panel {
 
   #metrics(metrics) {
     const nodes = this.#nodes;
-    const { names } = this.#store;
-    const channels = metrics.channels.map((channel) => ({ ...channel,
-      name: names.channel(channel.id) ?? (this.#store.channels.get(channel.id)?.type === 1 ? "DM" : "…") }));
+    const { channels, refused, refused_recent: refusedLately } = metrics;
     chart(nodes.chart, channels, metrics.limit);
     nodes.legend.replaceChildren(...channels.map((channel, index) => h("li", {},
       h("i", { class: `series-${index % 4}`, "aria-hidden": "true" }), `${channel.name}: ${channel.recent.toFixed(1)}/s`)));
     nodes.edits.textContent = `${metrics.edits_recent.toFixed(1)}`;
     nodes.requests.textContent = metrics.requests.toLocaleString("en");
-    nodes.refused.textContent = String(metrics.refused);
-    nodes.refused.closest(".tile").classList.toggle("bad", metrics.refused > 0);
+    nodes.refused.textContent = refused ? `${refusedLately} / ${refused}` : "0";
+    nodes.refused.closest(".tile").classList.toggle("bad", refusedLately > 0);
     nodes.lag.textContent = seconds(metrics.lag.mean);
     nodes["lag-p95"].textContent = seconds(metrics.lag.p95);
     nodes.tokens.textContent = metrics.tokens_recent ? `${Math.round(metrics.tokens_recent)}` : "–";

@@ -37,7 +37,7 @@ function codeBlock(node) {
 }
 
 const INLINES = {
-  text: (node) => text(node.text),
+  text: (node) => withSigns(node.text),
   strong: (node, names) => h("strong", {}, inlines(node.children, names)),
   em: (node, names) => h("em", {}, inlines(node.children, names)),
   u: (node, names) => h("u", {}, inlines(node.children, names)),
@@ -57,7 +57,7 @@ const INLINES = {
 };
 
 /** The stop sign is drawn, because it is what this is about and few fonts have it. */
-function text(value) {
+export function withSigns(value) {
   const parts = value.split(/⏹\ufe0f?/);
   return parts.flatMap((part, index) => [
     index ? h("span", { class: "stop-sign in-text", role: "img", "aria-label": "stop" }) : null,

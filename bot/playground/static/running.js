@@ -1,9 +1,11 @@
 // The line above the composer: who types, and which replies run here, each with its stop.
 
 import { h } from "./dom.js";
+import { askerOf, isRunning, mayStop, questionOf } from "./replies.js";
+import { cutAtWord } from "./text.js";
 import { failed } from "./toast.js";
 
-const STOP = "⏹";
+const WORDS = 28;
 
 export class RunningLine {
   #store;
@@ -20,13 +22,15 @@ export class RunningLine {
     setInterval(() => this.#renderTyping(), 1000);
     // The same key that stops a program in a terminal's neighbour, the browser: Ctrl+. (Cmd+. on a Mac).
     document.addEventListener("keydown", (event) => {
-      if (event.key === "." && (event.ctrlKey || event.metaKey)) this.#stops.querySelector("button")?.click();
+      if (event.key !== "." || !(event.ctrlKey || event.metaKey)) return;
+      (this.#stops.querySelector("[data-own='1']") ?? this.#stops.querySelector("button"))?.click();
     });
   }
 
   #render() {
     this.#renderTyping();
-    const running = this.#store.list(this.#store.current).filter((message) => this.#isRunning(message));
+    const running = this.#store.list(this.#store.current)
+      .filter((message) => isRunning(message, this.#store) && mayStop(message, this.#store));
     const known = new Map([...this.#stops.children].map((node) => [node.dataset.id, node]));
     for (const message of running) {
       if (!known.delete(message.id)) this.#stops.append(this.#button(message));
@@ -34,18 +38,17 @@ export class RunningLine {
     known.forEach((node) => node.remove());
   }
 
-  #isRunning(message) {
-    return message.author.id === this.#store.bot?.id && (message.reactions ?? []).some((reaction) =>
-      reaction.emoji.name?.startsWith(STOP) && reaction.user_ids?.includes(this.#store.bot.id));
-  }
-
   #button(message) {
-    const asker = message.referenced_message?.author;
+    const asker = askerOf(message, this.#store);
+    const question = questionOf(message, this.#store);
+    const short = cutAtWord(question, WORDS);
     const whose = asker ? ` to ${this.#store.nameOf(asker)}` : "";
-    return h("button", { type: "button", class: "stop-button", data: { id: message.id }, title: "Stop (Ctrl+.)",
+    return h("button", { type: "button", class: "stop-button", title: `Stop (Ctrl+.)${question ? `: ${question}` : ""}`,
+      data: { id: message.id, own: asker?.id === this.#store.me ? "1" : "" },
       on: { click: () => this.#ask("react", { channel_id: message.channel_id, message_id: message.id, emoji: "⏹️" })
         .catch(failed) } },
-    h("span", { class: "stop-sign", "aria-hidden": "true" }), `Stop the reply${whose}`);
+    h("span", { class: "stop-sign", "aria-hidden": "true" }), `Stop the reply${whose}`,
+    short ? h("i", { text: short === question ? short : `${short}…` }) : null);
   }
 
   #renderTyping() {

@@ -2,6 +2,8 @@
 
 export const EPHEMERAL = 64;
 export const LOADING = 128;
+export const STARTER = 21;
+const DIRECT = 1;
 const THREADS = new Set([10, 11, 12]);
 
 /** Order of snowflakes: longer is later, then by digits. */
@@ -34,10 +36,13 @@ export class Store extends EventTarget {
     this.people = snapshot.people;
     this.guild = snapshot.guild;
     this.commands = snapshot.commands;
+    const wasDirect = this.channel?.type === DIRECT;
     this.channels = new Map(snapshot.channels.map((channel) => [channel.id, channel]));
     this.messages.clear();
     this.typing.clear();
     this.setStatus(snapshot.status);
+    // Everybody has a conversation with the bot; another speaker goes on in their own.
+    if (wasDirect) this.current = snapshot.channels.find((channel) => channel.type === DIRECT)?.id;
     if (!this.channels.has(this.current)) this.current = snapshot.channels[0]?.id ?? null;
     this.#tell("loaded");
   }
@@ -173,6 +178,12 @@ export class Store extends EventTarget {
   }
 
   #updated(message) {
+    // A thread has the id of the message that it began with, and shows it.
+    for (const starter of this.messages.get(message.id)?.values() ?? []) {
+      if (starter.type !== STARTER) continue;
+      starter.referenced_message = message;
+      this.#tell("updated", { message: starter });
+    }
     const messages = this.messages.get(message.channel_id);
     const known = messages?.get(message.id);
     if (!messages) return;

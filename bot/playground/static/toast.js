@@ -48,6 +48,6 @@ export function prompted(title, label, value = "") {
           h("button", { type: "submit", class: "component-button primary", text: "Create" }))));
     document.body.append(dialog);
     dialog.showModal();
-    input.focus();
+    input.select();
   });
 }

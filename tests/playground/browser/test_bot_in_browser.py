@@ -62,6 +62,17 @@ async def test_a_model_is_chosen_with_the_slash_picker(view):
     await expect(view.replies.last).to_contain_text("I heard you", timeout=20_000)
 
 
+async def test_the_answer_to_a_command_counts_in_the_lag(view):
+    def counted():
+        return view.playground.backstage.metrics()["lag"]["characters"]
+
+    before = counted()
+    await view.write("/ask a question with several words")
+    await expect(view.replies.last).to_contain_text("every one of them arrived", timeout=20_000)
+    assert counted() - before > 100
+    await expect(view.page.locator("#legend")).to_contain_text(f"/ask in #{view.channel['name']}")
+
+
 async def test_help_is_for_oneself_alone(view):
     await view.write("/help")
     await expect(view.replies.last).to_contain_text("Only you can see this")
@@ -82,6 +93,7 @@ async def test_a_restart_in_the_middle_is_told_and_survived(view):
     await expect(view.page.get_by_role("button", name="Stop the reply")).to_be_visible()
     await view.page.get_by_role("button", name="Restart the bot").click()
     await expect(view.page.locator("#bot-state")).to_have_text("Restarting…")
+    await expect(view.page.locator("#bot-detail")).to_have_text("Waiting up to 8 s for running replies.")
     await expect(view.messages.last).to_contain_text("restart", timeout=20_000)
     await expect(view.page.locator("#bot-state")).to_have_text("Online", timeout=30_000)
     await expect(view.page.get_by_role("button", name="Stop the reply")).to_have_count(0)

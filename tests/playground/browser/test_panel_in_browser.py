@@ -1,0 +1,54 @@
+"""The side panel, and what the page says when the playground goes away."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+import pytest
+from playwright.async_api import expect
+
+from bot.playground.app import PlaygroundOptions, open_playground
+from bot.playground.rest import RequestRecord
+
+pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
+
+
+async def test_without_a_bot_the_panel_says_what_ones_own_needs(view):
+    await expect(view.page.locator("#bot-state")).to_have_text("Waiting for your bot")
+    await expect(view.page.locator("#model-note")).to_contain_text("OLLAMA_HOST=http://127.0.0.1:")
+
+
+async def test_an_open_log_is_in_view_and_does_not_wrap(view):
+    await view.page.set_viewport_size({"width": 1280, "height": 640})
+    await view.page.locator("#log summary").click()
+    log = view.page.locator("#bot-log")
+    await expect(log).to_be_in_viewport(ratio=0.95)
+    assert await log.evaluate("node => getComputedStyle(node).whiteSpace") == "pre"
+    assert (await log.bounding_box())["width"] > 450
+
+
+async def test_a_refusal_alarms_while_it_is_recent(view):
+    tile, figure = view.page.locator(".tile", has=view.page.locator("#refused")), view.page.locator("#refused")
+    await expect(figure).to_have_text("0")
+    discord = view.playground.discord
+    discord.log.append(RequestRecord(time.monotonic(), "PATCH", "/x", "/x", 429))
+    discord.rest._limiter.refused += 1
+    await expect(figure).to_have_text("1 / 1")
+    await expect(tile).to_have_class("tile bad")
+
+
+async def test_the_page_tells_a_stopped_playground_and_comes_back(browser, tmp_path):
+    options = PlaygroundOptions(port=0, data_dir=tmp_path, no_browser=True, no_bot=True, stand_in=True)
+    page = await (await browser.new_context()).new_page()
+    async with open_playground(options) as playground:
+        port = playground.discord.port
+        await page.goto(playground.url)
+        await expect(page.locator("#bot-state")).to_have_text("Waiting for your bot")
+        await expect(page.locator("#connection-lost")).to_be_hidden()
+    await expect(page.locator("#bot-state")).to_have_text("Playground stopped")
+    await expect(page.locator("#connection-lost")).to_contain_text("The playground was stopped.")
+    async with open_playground(dataclasses.replace(options, port=port)):
+        await expect(page.locator("#bot-state")).to_have_text("Waiting for your bot", timeout=10_000)
+        await expect(page.locator("#connection-lost")).to_be_hidden()
+    await page.context.close()
