@@ -15,7 +15,8 @@ from bot.streaming.text import discord_length, display_width, escape_markdown, g
         ("# big", r"\# big"),
         ("-# small", r"\-# small"),
         ("1. one", r"1\. one"),
-        ("<@123> `x` ||y|| ~~z~~ [a](b)", r"\<@123\> \`x\` \|\|y\|\| \~\~z\~\~ \[a\](b)"),
+        ("<@123> `x` ||y|| ~~z~~ [a](b)", "\\<@\u200b123\\> \\`x\\` \\|\\|y\\|\\| \\~\\~z\\~\\~ \\[a\\](b)"),
+        ("@everyone", "@\u200beveryone"),
         ("v1.2 a-b #1", "v1.2 a-b #1"),
     ],
 )
