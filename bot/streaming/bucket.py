@@ -38,7 +38,7 @@ _THRIFT = 0.8
 # A further message shows new text and costs no edit: it goes so long after the
 # request before, so that the last words of the full page can go first, and the
 # next edit so long after it.
-_OVERFLOW_GAP = 0.6
+_OVERFLOW_GAP = 0.7
 _OVERFLOW_WAIT = 0.4
 _AFTER_OVERFLOW = 0.5
 

@@ -14,6 +14,9 @@ from typing import Protocol
 from bot.streaming.bucket import Urgency
 from bot.streaming.sink import File
 
+# A growing page has a cursor and closing marks that the final one has not.
+_MARKS = 12
+
 
 class Pages(Protocol):
     """What is needed of a splitter (`bot.streaming.splitter.Splitter`)."""
@@ -154,6 +157,8 @@ class ReplyPlan:
             return self._wanted_overlong()
         edit = self._stale_page(len(closed)) or self._growing_page(len(closed))
         post = self._next_post(len(closed))
+        if edit is not None and post is not None and edit.urgency is Urgency.PAGE and self._would_shrink(edit.ordinal):
+            edit = None  # what moves to the next page must not vanish meanwhile
         return [step for step in (edit, post) if step is not None] or self._wanted_status()
 
     def compose(self, step: Step) -> Step | None:
@@ -186,6 +191,10 @@ class ReplyPlan:
         is_first = self._settled == 0 and self._status_shown
         urgency = Urgency.FIRST if is_first else Urgency.FINAL if self.is_ended else Urgency.PAGE
         return Step(self._settled, urgency)
+
+    def _would_shrink(self, ordinal: int) -> bool:
+        """Tell whether a message shows more than its final page: a page ends where its text lets it."""
+        return len(self._shown[ordinal]) > len(self._pages.closed[ordinal]) + _MARKS
 
     def _growing_page(self, ordinal: int) -> Step | None:
         """Return the edit that shows more of the open page, if it is on screen."""

@@ -16,7 +16,7 @@ class ReplyTrace:
     Attributes:
         emitted: when each token was.
         seen: when each token first was visible.
-        breaks: the first token of every message but the first.
+        breaks: the tokens that begin a further message if messages are filled to the last code point.
         complete_at: when the finished text stood there, without a cursor.
         edits: how many edits it took.
         base: the number of its first word.
@@ -28,6 +28,7 @@ class ReplyTrace:
     complete_at: float | None = None
     edits: int = 0
     base: int = 0
+    breaks: list[int] = field(default_factory=list)
 
     def show(self, message: object, text: str, at: float) -> None:
         """Note that *message* shows *text* since *at*."""
@@ -40,11 +41,6 @@ class ReplyTrace:
         self.pages[message] = (shown, is_growing(text))
         if not any(growing for _, growing in self.pages.values()):
             self.complete_at = at
-
-    @property
-    def breaks(self) -> list[int]:
-        """The first token of every message but the first."""
-        return [shown[0] for shown, _ in list(self.pages.values())[1:] if shown]
 
     @property
     def faults(self) -> int:

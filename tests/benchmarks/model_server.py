@@ -98,13 +98,12 @@ class ModelServer:
     async def _stream(self, asked: re.Match[str], field: str, writer: asyncio.StreamWriter) -> None:
         count, rate = int(asked["count"]), float(asked["rate"])
         tokens = make_tokens(count, int(asked["seed"]), is_markdown=asked["markdown"] == "1", base=int(asked["base"]))
-        at = self.emitted.setdefault(asked["id"], [])
         start = time.monotonic()
         for i, token in enumerate(tokens):
             if (wait := start + i / rate - time.monotonic()) > 0:
                 await asyncio.sleep(wait)
             _chunk(writer, _line(field, token))
-            at.append(time.monotonic())
+            self.emitted.setdefault(asked["id"], []).append(time.monotonic())
             self.backlog = max(self.backlog, writer.transport.get_write_buffer_size())
         end = {"done": True, "done_reason": "stop", "prompt_eval_count": 20, "eval_count": count, "total_duration": 1}
         _chunk(writer, _line(field, "", **end))

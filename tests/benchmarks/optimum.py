@@ -7,8 +7,8 @@ token visible*. The rules are those that bind the bot as well:
   on that page is an edit, and edits are rationed by the channel's limiter;
 - one request is under way at a time (each takes a round trip), and what it
   shows is visible half a round trip after it was sent;
-- a page that is full needs an edit that shows its last tokens before the next
-  page is posted;
+- messages are filled to the last of their 2000 code points, and one that is
+  full needs an edit that shows its last tokens before the next is posted;
 - the last request shows everything.
 
 Request times lie on a grid that holds every token's emission (every fourth's of

@@ -18,7 +18,7 @@ from bot.streaming.budget import EditBudget
 from bot.streaming.streamer import ReplyStreamer
 from tests.benchmarks.lags import ReplyTrace
 from tests.benchmarks.report import Outcome, head, line, row
-from tests.benchmarks.streams import SCENARIOS, Scenario, length, make_tokens
+from tests.benchmarks.streams import SCENARIOS, Scenario, length, make_tokens, page_breaks
 from tests.streaming.simulated import LimiterKind, PlainPages, SimulatedDiscord, SimulatedSink
 from tests.streaming.virtual_time import run
 
@@ -31,11 +31,10 @@ async def play_reply(
     """Stream *tokens* into a channel; return what was seen when."""
     loop = asyncio.get_running_loop()
     sink = SimulatedSink(discord, channel)
-    # pages end where their Markdown lets them: not at the same length in every reply
-    pages = PlainPages(random.Random(len(tokens)).randint(1600, 2000))
+    pages = PlainPages(rng=random.Random(len(tokens)))
     streamer = ReplyStreamer(sink, pages, budget, max_messages=1000)
     writer = asyncio.create_task(streamer.run())
-    trace = ReplyTrace()
+    trace = ReplyTrace(breaks=page_breaks(tokens))
     start = loop.time()
     for i, token in enumerate(tokens):
         await asyncio.sleep(start + i / rate - loop.time())

@@ -16,7 +16,7 @@ import psutil
 from tests.benchmarks.control import Server, running
 from tests.benchmarks.lags import ReplyTrace
 from tests.benchmarks.report import ROUND_TRIP, Outcome
-from tests.benchmarks.streams import Scenario, length, numbers
+from tests.benchmarks.streams import Scenario, length, make_tokens, numbers, page_breaks
 from tests.streaming.simulated import LimiterKind
 
 CHANNELS = 220
@@ -117,7 +117,7 @@ class Stage:
     async def _listen(self, scenario: Scenario, planned: list[Planned]) -> tuple[list[ReplyTrace], int, int]:
         """Collect what is emitted and seen until every reply is complete, or nothing came for too long."""
         loop = asyncio.get_running_loop()
-        traces = {p.name: ReplyTrace(base=p.base) for p in planned}
+        traces = {p.name: ReplyTrace(base=p.base, breaks=_breaks(p, scenario)) for p in planned}
         seen: list[list[Any]] = []
         done: set[str] = set()
         refused = backlog = 0
@@ -148,6 +148,10 @@ class Stage:
 
     async def _take(self) -> tuple[dict[str, Any], dict[str, Any]]:
         return await self.discord.do("take"), await self.model.do("take")
+
+
+def _breaks(planned: Planned, scenario: Scenario) -> list[int]:
+    return page_breaks(make_tokens(planned.count, planned.seed, is_markdown=scenario.is_markdown, base=planned.base))
 
 
 def _prompt(planned: Planned, scenario: Scenario) -> str:

@@ -69,6 +69,18 @@ def make_tokens(count: int, seed: int, *, is_markdown: bool = False, base: int =
     return tokens[:count]
 
 
+def page_breaks(tokens: list[str], limit: int = 2000) -> list[int]:
+    """Return the first token of each further message if messages are filled to the last code point."""
+    breaks: list[int] = []
+    size = 0
+    for i, token in enumerate(tokens):
+        size += len(token)
+        if size > limit:
+            breaks.append(i)
+            size = len(token)
+    return breaks
+
+
 def _paragraph(start: int, rng: random.Random) -> list[str]:
     made = [f"w{i} " for i in range(start, start + rng.randint(25, 70))]
     bold = rng.randrange(2, len(made) - 6)

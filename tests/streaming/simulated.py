@@ -187,10 +187,15 @@ class SimulatedSink:
 
 
 class PlainPages:
-    """Pages of words: what the streamer needs of a splitter, and nothing of Markdown."""
+    """Pages of words: what the streamer needs of a splitter, and nothing of Markdown.
 
-    def __init__(self, limit: int = 2000, cursor: str = "▌") -> None:
+    With *rng* a page ends somewhere in its last fifth, as at a paragraph: what
+    follows was on screen already and moves to the next page.
+    """
+
+    def __init__(self, limit: int = 2000, cursor: str = "▌", *, rng: random.Random | None = None) -> None:
         self._limit = limit
+        self._rng = rng
         self._cursor = cursor
         self._open = ""
         self._closed: list[str] = []
@@ -202,7 +207,7 @@ class PlainPages:
     def feed(self, text: str) -> None:
         self._open += text
         while len(self._open) > self._limit - len(self._cursor):
-            cut = self._open.rfind(" ", 0, self._limit)
+            cut = self._open.rfind(" ", 0, int(self._limit * (self._rng.uniform(0.8, 1.0) if self._rng else 1.0)))
             cut = cut if cut > 0 else self._limit
             self._closed.append(self._open[:cut])
             self._open = self._open[cut:].lstrip()

@@ -209,5 +209,5 @@ def test_a_full_page_goes_before_the_next_edit_would() -> None:
 
 def test_a_further_message_waits_for_no_token_of_an_edit() -> None:
     posts = BucketState(Limits())
-    assert posts.due(Urgency.OVERFLOW, 9, 10.0, shown_at=9.9, asked_at=10.0) <= 10.6
+    assert posts.due(Urgency.OVERFLOW, 9, 10.0, shown_at=9.9, asked_at=10.0) <= 10.61
     assert posts.due(Urgency.OVERFLOW, 9, 10.0, shown_at=2.0, asked_at=9.0) == 10.0
