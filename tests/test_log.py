@@ -48,9 +48,7 @@ def test_nothing_below_the_level_is_shown(stream: io.StringIO) -> None:
     assert "We are being rate limited." in stream.getvalue()
 
 
-@pytest.mark.parametrize(
-    "name", ["discord.gateway", "discord.http", "sqlalchemy.engine.Engine", "aiohttp.access"]
-)
+@pytest.mark.parametrize("name", ["discord.gateway", "discord.http", "sqlalchemy.engine.Engine", "aiohttp.access"])
 def test_debug_does_not_make_libraries_log_what_people_wrote(stream: io.StringIO, name: str) -> None:
     setup_logging("DEBUG", stream=stream)
     logging.getLogger("bot").debug("ours")
