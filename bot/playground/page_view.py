@@ -33,7 +33,6 @@ def snapshot(world: World, viewer: str) -> dict[str, Any]:
         "people": [{**person, "note": _standing(world, person["id"])} for person in world.people],
         "guild": {"id": guild["id"], "name": guild["name"], "roles": guild["roles"]},
         "channels": [channel for channel in shown if channel is not None],
-        "commands": [],
     }
 
 

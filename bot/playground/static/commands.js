@@ -7,9 +7,9 @@ const SUB = 1;
 const GROUP = 2;
 const TYPES = { 3: "text", 4: "whole number", 5: "true or false", 6: "person", 7: "channel", 8: "role", 10: "number" };
 
-/** Flatten registered commands to what one can call: {path, description, options}. */
+/** Flatten registered commands (null: not known yet) to what one can call: {path, description, options}. */
 export function callable(commands) {
-  return commands.filter((command) => (command.type ?? 1) === 1).flatMap((command) => flatten(command, []))
+  return (commands ?? []).filter((command) => (command.type ?? 1) === 1).flatMap((command) => flatten(command, []))
     .sort((a, b) => a.path.join(" ").localeCompare(b.path.join(" ")));
 }
 
@@ -36,6 +36,7 @@ export function suggested(commands, typed) {
 export function refusal(line, commands) {
   const [, name] = /^\/([\p{L}\p{N}_-]+)(?:\s|$)/u.exec(line) ?? [];
   if (!name) return "";
+  if (!commands) return "The commands are not loaded yet. Try again in a moment.";
   if (!commands.length) return `There is no command /${name}: no bot has registered any yet.`;
   const below = callable(commands).map(({ path }) => path).filter(([first]) => first === name)
     .map((path) => `/${path.join(" ")}`);

@@ -40,6 +40,9 @@ export class Composer {
     this.#area.addEventListener("blur", () => this.#completion.close());
     this.#form.addEventListener("submit", (event) => { event.preventDefault(); this.#submit(); });
     for (const type of ["entered", "loaded", "channels"]) store.addEventListener(type, () => this.#refresh());
+    store.addEventListener("known", () => {
+      if (document.activeElement === this.#area && this.#area.value.startsWith("/")) this.#suggest();
+    });
     store.addEventListener("removed", ({ detail }) => { if (detail.id === this.#reply?.id) this.replyTo(null); });
   }
 

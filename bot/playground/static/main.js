@@ -61,7 +61,7 @@ connection.addEventListener("event", ({ detail }) => store.apply(detail.event, d
 async function loadCommands() {
   const channelId = store.current;
   const commands = await ask("commands", { channel_id: channelId }).catch(() => []);
-  if (channelId === store.current) store.commands = commands;
+  if (channelId === store.current) store.setCommands(commands);
 }
 for (const type of ["loaded", "entered", "commands"]) store.addEventListener(type, loadCommands);
 

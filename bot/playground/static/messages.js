@@ -205,11 +205,11 @@ export class MessageList {
       { label: "Copy message ID", run: () => navigator.clipboard.writeText(message.id) },
     ];
     if (store.channel?.type === 0) items.push({ label: "Create thread", run: () => this.#thread(message) });
-    for (const command of store.commands.filter((candidate) => candidate.type === 3)) {
+    for (const command of (store.commands ?? []).filter((candidate) => candidate.type === 3)) {
       items.push({ label: `Apps · ${command.name}`, run: () => this.#do("menu",
         { name: command.name, target_id: message.id }) });
     }
-    for (const command of store.commands.filter((candidate) => candidate.type === 2)) {
+    for (const command of (store.commands ?? []).filter((candidate) => candidate.type === 2)) {
       items.push({ label: `Apps · ${command.name} (user)`, run: () => this.#do("menu",
         { name: command.name, target_id: message.author.id }) });
     }

@@ -17,7 +17,7 @@ export class Store extends EventTarget {
   people = [];
   guild = null;
   channels = new Map();
-  commands = [];
+  commands = null; // until they are known
   status = {};
   current = null;
   messages = new Map();
@@ -35,7 +35,6 @@ export class Store extends EventTarget {
     this.bot = snapshot.bot;
     this.people = snapshot.people;
     this.guild = snapshot.guild;
-    this.commands = snapshot.commands;
     const wasDirect = this.channel?.type === DIRECT;
     this.channels = new Map(snapshot.channels.map((channel) => [channel.id, channel]));
     this.messages.clear();
@@ -45,6 +44,12 @@ export class Store extends EventTarget {
     if (wasDirect) this.current = snapshot.channels.find((channel) => channel.type === DIRECT)?.id;
     if (!this.channels.has(this.current)) this.current = snapshot.channels[0]?.id ?? null;
     this.#tell("loaded");
+  }
+
+  /** Take the commands that the speaker can use here. */
+  setCommands(commands) {
+    this.commands = commands;
+    this.#tell("known");
   }
 
   setStatus(status) {

@@ -41,6 +41,14 @@ async def expect_commands(view):
     await view.composer.fill("")
 
 
+async def test_commands_that_come_while_one_types_are_offered(view):
+    await view.composer.press_sequentially("/st")
+    view.playground.world.command_rules.overwrite("", COMMANDS)
+    await expect(view.page.get_by_role("option", name="/stop")).to_be_visible()
+    view.playground.world.command_rules.overwrite("", [])
+    await expect(view.page.get_by_role("option")).to_have_count(0)
+
+
 @pytest.mark.parametrize(
     ("line", "told"),
     [
