@@ -258,14 +258,17 @@ def _reaction(method: str, channel_id: int, message_id: int, emoji: str, user: i
 
 
 def _form(payload: dict[str, Any], file: File) -> list[dict[str, Any]]:
-    """Build the multipart body that uploads *file* beside *payload*."""
-    payload = payload | {"attachments": [{"id": 0, "filename": file.name}]}
-    return [
-        {"name": "payload_json", "value": orjson.dumps(payload).decode()},
+    """Build the multipart body that uploads *file*, and what goes with it, beside *payload*."""
+    files = (file, *file.beside)
+    payload = payload | {"attachments": [{"id": number, "filename": each.name} for number, each in enumerate(files)]}
+    parts: list[dict[str, Any]] = [{"name": "payload_json", "value": orjson.dumps(payload).decode()}]
+    parts += [
         {
-            "name": "files[0]",
-            "value": io.BytesIO(file.data),
-            "filename": file.name,
+            "name": f"files[{number}]",
+            "value": io.BytesIO(each.data),
+            "filename": each.name,
             "content_type": "application/octet-stream",
-        },
+        }
+        for number, each in enumerate(files)
     ]
+    return parts

@@ -45,11 +45,14 @@ def long_code(text: str, threshold: int = LONG_CODE) -> list[File]:
     """Return the code blocks of *text* that are too long to copy from messages, named by their language."""
     blocks = [(language, code) for language, code in code_blocks(text) if len(code) > threshold][:_MAX_FILES]
     return [
-        File(f"code{'' if len(blocks) == 1 else f'-{number}'}.{_EXTENSIONS.get(language, 'txt')}", f"{code}\n".encode())
+        File(
+            f"code{'' if len(blocks) == 1 else f'-{number}'}.{_EXTENSIONS.get(language, 'txt')}",
+            f"{code}\n".encode(errors="replace"),
+        )
         for number, (language, code) in enumerate(blocks, 1)
     ]
 
 
 def whole_answer(text: str) -> File:
-    """Return all of *text* as a Markdown file."""
-    return File("answer.md", f"{text}\n".encode())
+    """Return all of *text* as a Markdown file, and beside it the code that is too long to copy from messages."""
+    return File("answer.md", f"{text}\n".encode(errors="replace"), beside=tuple(long_code(text)))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from bot.streaming.bucket import Urgency
+from bot.streaming.files import whole_answer
 from bot.streaming.sink import File
 
 # A growing page has a cursor and closing marks that the final one has not.
@@ -233,13 +234,10 @@ class ReplyPlan:
         elif ordinal == full:
             steps.append(Step(full, Urgency.OVERFLOW, is_post=True, text=self._overlong_line()))
         elif not steps and self.is_ended and not self._attached and full not in self._gone:
-            steps.append(Step(full, Urgency.FINAL, text=self._overlong_line(), file=self._whole()))
+            steps.append(Step(full, Urgency.FINAL, text=self._overlong_line(), file=whole_answer(self.text)))
         elif not steps and not self.is_ended and not self._shows(full, self._overlong_line()):
             steps.append(Step(full, Urgency.STATUS, text=self._overlong_line()))
         return steps
-
-    def _whole(self) -> File:
-        return File("reply.md", self.text.encode())
 
     def _overlong_line(self) -> str:
         if self.is_ended:

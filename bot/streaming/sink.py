@@ -57,10 +57,17 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """A file to attach: name with extension, content in bytes."""
+    """A file to attach.
+
+    Attributes:
+        name: with its extension.
+        data: its content.
+        beside: further files that go with it.
+    """
 
     name: str
     data: bytes
+    beside: tuple[File, ...] = ()
 
 
 class Sink(Protocol):

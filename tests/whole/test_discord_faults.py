@@ -407,7 +407,7 @@ async def test_a_file_that_may_not_be_attached_goes_to_who_asked(tmp_path: Path)
         [text] = await stack.answered()
         assert "I may not attach files; who asked has got it directly" in text
         dm = stack.world.messages(stack.world.open_dm(LINUS_ID)["id"], LINUS_ID)
-        assert [file["filename"] for message in dm for file in message["attachments"]] == ["reply.md"]
+        assert [file["filename"] for message in dm for file in message["attachments"]] == ["answer.md"]
 
 
 async def test_a_file_that_is_too_large_is_named(tmp_path: Path):

@@ -173,7 +173,7 @@ async def test_without_attach_files_the_file_goes_to_who_asked_in_true_words(tmp
         [message] = direct(stack)
         assert "cannot write" not in message["content"]
         assert f"I may not attach files in <#{GENERAL_ID}>" in message["content"]
-        assert [file["filename"] for file in message["attachments"]] == ["reply.md"]
+        assert [file["filename"] for file in message["attachments"]] == ["answer.md"]
         assert "The file of an answer in channel" in caplog.text
         assert "takes no more" not in caplog.text
 

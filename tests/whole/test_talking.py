@@ -307,3 +307,18 @@ async def test_without_the_content_intent_mentions_and_pinging_replies_are_answe
         await stack.answered(2)
         assert len(stack.ollama.chats) == 2
         assert "loud reply" in stack.ollama.chats[1].json["messages"][-1]["content"]
+
+
+async def test_past_the_messages_the_whole_answer_and_its_long_code_come_as_files(tmp_path: Path):
+    code = "".join(f"print({number})  # a line of a long program\n" for number in range(200))
+    answer = f"Here it is:\n```python\n{code}```\n{'And so on. ' * 100}"
+    async with running(tmp_path, max_messages=2) as stack:
+        stack.ollama.enqueue([token(answer), done()])
+        stack.ask("A long program, please")
+        texts = await stack.answered(2)
+        assert len(texts) == 2
+        assert "in the attached file" in texts[1]
+        await stack.until(lambda: stack.replies()[1]["attachments"])
+        files = stack.replies()[1]["attachments"]
+        assert [file["filename"] for file in files] == ["answer.md", "code.py"]
+        assert [file["size"] for file in files] == [len(answer) + 1, len(code)]
