@@ -107,7 +107,7 @@ class Lexer:
 
     # Each handler returns whether it took something.
 
-    def _emit(self, kind: Kind, text: str, end: int) -> bool:
+    def _emit(self, kind: int, text: str, end: int) -> bool:
         self.tokens.append(Token(kind, text, end))
         self.at = end
         return True

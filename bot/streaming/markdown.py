@@ -57,49 +57,70 @@ def render_inline(
 
 def _match(tokens: list[Token], base: tuple[str, ...], *, final: bool, raw: bool) -> None:
     """Decide for every delimiter run which marks open, which close and which are text."""
-    stack: list[tuple[str, Action | None]] = [(mark, None) for mark in base]
+    stack = _OpenMarks(raw=raw)
+    for mark in base:
+        stack.push(mark, None)
     for token in tokens:
-        if token.kind is Kind.DELIMITER:
-            _match_run(token, stack, raw=raw)
+        if token.kind == Kind.DELIMITER:
+            token.actions = _match_run(token, stack)
     if final:
-        for _, action in stack:
+        stack.close(0)
+
+
+class _OpenMarks:
+    """The marks that are open, innermost last."""
+
+    def __init__(self, *, raw: bool) -> None:
+        self.raw = raw
+        self._stack: list[tuple[str, Action | None]] = []
+        self._depths: dict[str, list[int]] = {}  # of each mark, so that a hostile text finds no long way down
+
+    def push(self, mark: str, action: Action | None) -> None:
+        """Open *mark*; *action* is what it becomes, unless it was open before the text."""
+        self._depths.setdefault(mark, []).append(len(self._stack))
+        self._stack.append((mark, action))
+
+    def find(self, char: str, left: int) -> int:
+        """Return the depth of the innermost mark that *left* of *char* can close, or -1."""
+        sizes = (1, 2) if left == 3 else (left,)
+        marks = [shown for size in sizes if (shown := self.shown(char * size))[0] == char or size == left]
+        return max([self._depths[mark][-1] for mark in marks if self._depths.get(mark)], default=-1)
+
+    def shown(self, mark: str) -> str:
+        """Return the mark that Discord has for *mark*."""
+        return "**" if mark == "__" and not self.raw else mark
+
+    def close(self, depth: int, *, keep: int = 0) -> str:
+        """Forget the marks from *depth* on; all but the first *keep* of them were text. Return the first."""
+        marks = self._stack[depth:]
+        for mark, _ in marks:
+            self._depths[mark].pop()
+        for _, action in marks[keep:]:
             if action is not None:
                 action.kind = "text"
+        del self._stack[depth:]
+        return marks[0][0] if marks else ""
 
 
-def _match_run(token: Token, stack: list[tuple[str, Action | None]], *, raw: bool) -> None:
+def _match_run(token: Token, stack: _OpenMarks) -> list[Action]:
+    """Return what the marks of a delimiter run do."""
     char, left = token.text[0], len(token.text)
     if not token.can_open and not token.can_close:
-        token.actions.append(Action("text", token.text))
-        return
-    while left and token.can_close:
-        depth = next((i for i in range(len(stack) - 1, -1, -1) if _closes(stack[i][0], char, left, raw=raw)), -1)
-        if depth < 0:
-            break
-        for _, action in stack[depth + 1 :]:
-            if action is not None:
-                action.kind = "text"
-        mark = stack[depth][0]
-        del stack[depth:]
-        token.actions.append(Action("close", mark))
+        return [Action("text", token.text)]
+    actions: list[Action] = []
+    while left and token.can_close and (depth := stack.find(char, left)) >= 0:
+        mark = stack.close(depth, keep=1)
+        actions.append(Action("close", mark))
         left -= len(mark)
     while left:
-        size = 2 if left >= 2 else 1
-        action = Action("open" if token.can_open else "text", _shown(char * size, raw=raw))
-        if action.kind == "open":
-            stack.append((action.mark, action))
+        mark = char * min(left, 2)
+        if token.can_open:
+            actions.append(Action("open", stack.shown(mark)))
+            stack.push(actions[-1].mark, actions[-1])
         else:
-            action.mark = char * size
-        token.actions.append(action)
-        left -= size
-
-
-def _shown(mark: str, *, raw: bool) -> str:
-    return "**" if mark == "__" and not raw else mark
-
-
-def _closes(mark: str, char: str, left: int, *, raw: bool) -> bool:
-    return (len(mark) == left or (left == 3 and mark[0] == char)) and mark == _shown(char * len(mark), raw=raw)
+            actions.append(Action("text", mark))
+        left -= len(mark)
+    return actions
 
 
 class _Emitter:
@@ -120,18 +141,18 @@ class _Emitter:
     def take(self, token: Token) -> None:
         """Render *token*."""
         kind = token.kind
-        if kind in {Kind.TEXT, Kind.ATOM, Kind.HELD}:
-            self._show(token)
-        elif kind is Kind.SPACE:
+        if kind == Kind.SPACE:
             self._space(token)
-        elif kind is Kind.NEWLINE:
+        elif kind == Kind.NEWLINE:
             self._newline(token)
-        elif kind is Kind.DELIMITER:
+        elif kind == Kind.DELIMITER:
             self._marks(token)
-        elif kind is Kind.OPEN:
+        elif kind == Kind.OPEN:
             self.open(token.text)
-        else:
+        elif kind == Kind.CLOSE:
             self._close(token.text, token.end)
+        else:
+            self._show(token)
 
     def open(self, mark: str) -> None:
         """Open *mark* before the next text."""
@@ -169,17 +190,17 @@ class _Emitter:
             return
         guard = ""
         if self.line_start and not token.code and (not self.waiting or self.fragile):
-            guard, text = self._guard(text, atom=token.kind is not Kind.TEXT)
+            guard, text = self._guard(text, atom=token.kind != Kind.TEXT)
         self.line_start = self.fragile = False
         opened = self.prefix + "".join(self.waiting) + guard
         self.prefix = ""
         self.waiting.clear()
         if opened.endswith("`") and text.startswith("`"):
             opened += " "
-        rank = Rank.NEVER if token.kind is Kind.HELD else Rank.GRAPHEME
+        rank = Rank.NEVER if token.kind == Kind.HELD else Rank.GRAPHEME
         context = self._context(midline=True)
         piece = Piece(opened + text, token.end, rank, context)
-        if token.kind is Kind.TEXT:
+        if token.kind == Kind.TEXT:
             piece.run = Run(len(opened), len(piece.text), token.end, context)
         self.pieces.append(piece)
 

@@ -8,7 +8,7 @@ from bot.streaming.text import is_blank
 
 __all__ = ["Page", "choose_cut", "show", "size", "words"]
 
-_EXPANSION = 4  # rendered characters that one more of the source can add, at most
+_EXPANSION = 2  # rendered characters that one more of the source adds at most, but for oddities
 
 
 class Page:

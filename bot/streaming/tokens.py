@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from enum import IntEnum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
 
 __all__ = ["Action", "Kind", "Token"]
 
 
-class Kind(IntEnum):
-    """What a token is."""
+class Kind:
+    """What a token is; plain numbers, for an enum's members take longer to look up than all else about a token."""
 
-    TEXT = 0  # shown exactly as in the source; a page may be cut inside it
-    SPACE = 1
-    NEWLINE = 2
-    DELIMITER = 3  # a run of emphasis marks
-    ATOM = 4  # never torn: a link, a mention, a formula
-    HELD = 5  # the same, but not complete yet: no cut after it
-    OPEN = 6  # opens inline code
-    CLOSE = 7
+    TEXT: Final = 0  # shown exactly as in the source; a page may be cut inside it
+    SPACE: Final = 1
+    NEWLINE: Final = 2
+    DELIMITER: Final = 3  # a run of emphasis marks
+    ATOM: Final = 4  # never torn: a link, a mention, a formula
+    HELD: Final = 5  # the same, but not complete yet: no cut after it
+    OPEN: Final = 6  # opens inline code
+    CLOSE: Final = 7
 
 
 @dataclass(slots=True)
@@ -34,7 +35,7 @@ class Token:
     """A stretch of source and how it is shown.
 
     Attributes:
-        kind: what it is.
+        kind: what it is, one of `Kind`.
         text: what is shown; for delimiters and code the mark.
         end: offset in the source after it.
         code: whether it is the content of inline code.
@@ -42,10 +43,10 @@ class Token:
         actions: for delimiters, filled by the matching.
     """
 
-    kind: Kind
+    kind: int
     text: str
     end: int
     code: bool = False
     can_open: bool = False
     can_close: bool = False
-    actions: list[Action] = field(default_factory=list)
+    actions: Sequence[Action] = ()
