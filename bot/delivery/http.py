@@ -19,8 +19,9 @@ aiohttp's ``timeout=``. A test fails when one of these seams moves.
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import Self
 
@@ -70,6 +71,7 @@ class Marked:
 
     headers: RateHeaders | None = None
     is_paced: bool = True
+    sent_at: float | None = None
 
 
 def trace_config(budget: EditBudget, invalid: InvalidRequests) -> aiohttp.TraceConfig:
@@ -81,6 +83,8 @@ def trace_config(budget: EditBudget, invalid: InvalidRequests) -> aiohttp.TraceC
         is_paced = isinstance(marked, Marked) and marked.is_paced
         if not is_paced and _counts_globally(params.url.path):
             await budget.others_turn()
+        if isinstance(marked, Marked):
+            marked.sent_at = asyncio.get_running_loop().time()
 
     async def end(_: aiohttp.ClientSession, ctx: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
         marked, response = ctx.trace_request_ctx, params.response
@@ -98,7 +102,8 @@ def trace_config(budget: EditBudget, invalid: InvalidRequests) -> aiohttp.TraceC
 
 
 async def _end_marked(marked: Marked, response: aiohttp.ClientResponse, budget: EditBudget) -> None:
-    marked.headers = parse_rate_headers(response.headers)
+    headers = parse_rate_headers(response.headers)
+    marked.headers = replace(headers, sent_at=marked.sent_at) if headers else None
     if response.status != 429 and response.status < 500:
         return
     # Reading the body gives the connection back; after the raise nobody would.

@@ -34,11 +34,14 @@ class RateHeaders:
         limit: requests per window, or the size of the leaky bucket.
         remaining: requests left now.
         reset_after: seconds until the window ends, or until the leaky bucket is full.
+        sent_at: when the request really went (the loop's time), if that is known better
+            than by when it was asked for.
     """
 
     limit: int
     remaining: int
     reset_after: float
+    sent_at: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

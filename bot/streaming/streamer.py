@@ -202,6 +202,9 @@ class ReplyStreamer:
             # what is on screen already may still get its final text
             self._refusal = error
             self._plan.note_full()
+        except BaseException:
+            self._budget.lost(bucket.key)
+            raise
         else:
             self._note(step, sent, bucket, sent_at)
 
@@ -214,7 +217,8 @@ class ReplyStreamer:
         if sent.headers is None:
             self._budget.lost(bucket.key)
         else:
-            self._budget.observe(bucket.key, sent.headers, sent_at=sent_at, received_at=self._budget.now())
+            went_at = sent_at if sent.headers.sent_at is None else sent.headers.sent_at
+            self._budget.observe(bucket.key, sent.headers, sent_at=went_at, received_at=self._budget.now())
 
     def _check_patience(self, error: DeliveryError) -> None:
         if self._plan.is_ended and self._budget.now() - self._ended_at > self._give_up_after:

@@ -115,6 +115,7 @@ class Stack:
         budget = EditBudget(prior=Limits(5, 5.0 * SCALE), rate=GlobalRate(48, 1.0 * SCALE))
         timing = StatusTiming(status_after=0.05, control_after=0.05)
         async with app.open_services(self.settings, budget=budget, timing=timing, retry=RETRY) as services:
+            services.line.reactions.gap *= SCALE
             content = self.world.state.message_content
             bot = OllamaBot(services, message_content=content, guild_ready_timeout=0.02)
             token = self.settings.discord_token

@@ -1,0 +1,31 @@
+"""Reactions of one channel are spaced, those of others are not held up."""
+
+from __future__ import annotations
+
+import asyncio
+
+from bot.delivery.courier import ReactionPace
+
+
+async def test_reactions_of_a_channel_are_spaced_and_those_of_another_go_at_once():
+    loop = asyncio.get_running_loop()
+    pace = ReactionPace(gap=0.02)
+    began_at = loop.time()
+    went: list[tuple[int, float]] = []
+
+    async def react(channel_id: int) -> None:
+        await pace.turn(channel_id)
+        went.append((channel_id, loop.time() - began_at))
+
+    await asyncio.gather(*(react(1) for _ in range(3)), react(2))
+    first, second, third = [at for channel, at in went if channel == 1]
+    assert second - first >= 0.019
+    assert third - second >= 0.019
+    assert [channel for channel, _ in went[:2]] in ([1, 2], [2, 1])
+
+
+async def test_channels_whose_turn_has_passed_are_forgotten():
+    pace = ReactionPace(gap=0.0)
+    for channel_id in range(2000):
+        await pace.turn(channel_id)
+    assert len(pace._next) < 300
