@@ -55,7 +55,7 @@ class ReplyQueue:
             raise QueueFull
         reply = RunningReply(prompt)
         entry = _Entry(reply, on_move=lambda: on_move(reply))
-        self._waiting.append(entry)
+        self._waiting.insert(self._place(prompt), entry)
         self._empty.clear()
         self._advance()
         return reply
@@ -73,6 +73,17 @@ class ReplyQueue:
         self._advance()
         if not self._running and not self._waiting:
             self._empty.set()
+
+    def _place(self, prompt: PromptRecord) -> int:
+        """Return where in the line *prompt* belongs: before what was asked later in its channel.
+
+        Taking a prompt in takes a moment of the store's, so two that were asked
+        one right after the other may come here in the other order.
+        """
+        for place, entry in enumerate(self._waiting):
+            if self._holds_up(prompt, entry.reply.prompt) and prompt.message_id < entry.reply.prompt.message_id:
+                return place
+        return len(self._waiting)
 
     async def turn(self, reply: RunningReply) -> None:
         """Wait until *reply* may run."""

@@ -176,7 +176,9 @@ async def test_what_failed_is_stored_once_the_store_works(
 async def test_a_stuck_store_is_waited_for_once(
     store: Store, journals: Journals, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    journals.health.patience = 5.0  # a slow machine is no stuck store
     journal, other = await begun(journals, 10), await begun(journals, 11)
+    journals.health.patience = 0.05
     release = asyncio.Event()
     usual = store.write_down
     calls = []

@@ -35,6 +35,16 @@ def test_a_channels_chat_runs_one_at_a_time_in_order() -> None:
     assert [queue.ahead(reply) for reply in (second, third)] == [0, 1]
 
 
+def test_who_asked_first_comes_first_even_if_taken_in_later() -> None:
+    queue = ReplyQueue(16)
+    enter(queue)
+    earlier, later, elsewhere = prompt(), prompt(), prompt(channel=2, kind=PromptKind.ASK)
+    second = queue.enter(later, lambda _: None)
+    queue.enter(elsewhere, lambda _: None)
+    first = queue.enter(earlier, lambda _: None)
+    assert [queue.ahead(reply) for reply in (first, second)] == [1, 2]
+
+
 def test_channels_run_side_by_side_up_to_the_number() -> None:
     queue = ReplyQueue(2)
     replies = [enter(queue, channel) for channel in range(3)]
