@@ -39,7 +39,7 @@ _JITTER_FADES = 0.99  # with each answer
 # worth at once would leave the rest of the second to nobody.
 _BURST = 12
 # What each urgency leaves of the global limit to the more urgent ones.
-_LEAVES = {Urgency.FIRST: 0, Urgency.FINAL: 0, Urgency.OVERFLOW: 0, Urgency.PAGE: 2, Urgency.EDIT: 4, Urgency.STATUS: 8}
+_LEAVES = {Urgency.FIRST: 0, Urgency.FINAL: 0, Urgency.OVERFLOW: 0, Urgency.PAGE: 1, Urgency.EDIT: 2, Urgency.STATUS: 8}
 # What typing indicators, reactions and commands leave; but one of them goes at
 # least every so many seconds.
 _OTHERS_LEAVE = 12
@@ -85,7 +85,7 @@ class GlobalRate:
         self.limit = limit
         self.blocked_until = float("-inf")
         self._spent: deque[float] = deque()
-        self._nominal = period
+        self.nominal = period
         self._quickest = float("inf")
         self._jitter = 0.0
         self.period = period * (1 + _LEAST_JITTER)
@@ -106,8 +106,8 @@ class GlobalRate:
         """Learn from how long a request took, there and back."""
         self._quickest = min(self._quickest, seconds)
         self._jitter = max(self._jitter * _JITTER_FADES, seconds - self._quickest)
-        share = min(max(self._jitter / self._nominal, _LEAST_JITTER), _MOST_JITTER)
-        self.period = self._nominal * (1 + share)
+        share = min(max(self._jitter / self.nominal, _LEAST_JITTER), _MOST_JITTER)
+        self.period = self.nominal * (1 + share)
 
     def spend(self, now: float) -> None:
         """Count a request that goes at *now*."""
@@ -137,6 +137,7 @@ class EditBudget:
         self._prior = prior or Limits()
         self._priors: dict[Hashable, Limits] = {}  # by family of buckets
         self.rate = rate or GlobalRate()
+        self._departures = GlobalRate(self.rate.limit + 1, self.rate.nominal)
         self._clock = clock
         self._call_at = call_at
         self._buckets: dict[Hashable, BucketState] = {}
@@ -196,6 +197,16 @@ class EditBudget:
         self._others.append(turn)
         self._dispatch()
         await turn
+
+    async def departure(self) -> None:
+        """Wait, on the way out, until one more request may really leave.
+
+        A turn is granted before the journal is written. A disk that stalls lets
+        turns pile up; without this they would leave together when it is back.
+        """
+        while (free := self._departures.free_at(self.now())) > self.now():
+            await asyncio.sleep(free - self.now())
+        self._departures.spend(self.now())
 
     def observe(self, key: Hashable, headers: RateHeaders, *, sent_at: float, received_at: float) -> None:
         """Learn from the headers of a request's answer."""

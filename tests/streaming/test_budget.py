@@ -180,6 +180,32 @@ async def test_requests_that_travel_unevenly_stretch_the_second_and_it_recovers(
 
 
 @in_virtual_time
+async def test_turns_that_were_held_up_do_not_leave_together() -> None:
+    budget = EditBudget(prior=FIXED)
+    left: list[float] = []
+
+    async def send(channel: int) -> None:
+        await budget.request(Lane(), edit(channel), Urgency.FIRST).granted
+        await asyncio.sleep(max(0.0, 3.0 - now()))  # the disk is back after three seconds
+        await budget.departure()
+        left.append(now())
+
+    await asyncio.gather(*(send(i) for i in range(200)))
+    assert len([at for at in left if at <= 4.0]) <= 50
+    assert all(after - at > 1.0 for at, after in zip(left, left[50:], strict=False))
+
+
+@in_virtual_time
+async def test_a_request_in_its_turn_leaves_at_once() -> None:
+    budget = EditBudget(prior=FIXED)
+    for channel in range(300):
+        at = await budget.request(Lane(), edit(channel), Urgency.FIRST).granted
+        await asyncio.sleep(0.004)
+        await budget.departure()
+        assert now() - at == pytest.approx(0.004)
+
+
+@in_virtual_time
 async def test_endings_and_first_texts_do_not_wait_for_the_edits_of_others() -> None:
     budget = EditBudget(prior=FIXED)
     crowd = [asyncio.create_task(keep_editing(budget, Lane(), edit(i), 12.0)) for i in range(150)]
