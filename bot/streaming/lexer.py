@@ -284,9 +284,13 @@ class Lexer:
         return self._emit(Kind.ATOM, _MARKUP.sub(r"\\\g<0>", char), end)
 
     def _bang(self) -> bool:
-        if self.source[self.at + 1 : min(self.at + 2, self.end)] != "[" or self.raw:
-            return False
         start = self.at
+        if start + 1 == self.end and not (self.final or self.interrupted or self.raw):
+            # "Hi!" is no image
+            is_word = start > self.begin and self.source[start - 1].isalnum()
+            return not is_word and self._hold()
+        if self.source[start + 1 : min(start + 2, self.end)] != "[" or self.raw:
+            return False
         self.at += 1
         if self._link(default="image"):
             return True

@@ -10,8 +10,12 @@ from bot.streaming.pieces import PLAIN
 
 __all__ = ["plain_text"]
 
-_LINK = re.compile(r"\[([^\[\]]*)\]\([^()]*\)")
-_MARKS = re.compile(r"\\(?P<kept>[!-/:-@\[-`{-~])|\*\*|\*|~~|\|\||`+|(?<!\w)_+|_+(?!\w)")
+_SHOWN = re.compile(
+    r"\\(?P<escaped>[!-/:-@\[-`{-~])"
+    r"|(?P<ticks>`+)(?P<code>.*?)(?:(?<!`)(?P=ticks)(?!`)|$)"
+    r"|\[(?P<label>(?:\\.|[^\[\]\\])*)\]\((?:[^()]|\([^()]*\))*\)"
+    r"|\*\*|\*|~~|\|\||(?<!\w)_+|_+(?!\w)"
+)
 _MARKUP = re.compile(r"[\\`*_~|<\[&$]")
 
 
@@ -23,5 +27,10 @@ def plain_text(source: str, *, final: bool = True) -> str:
         return source
     pieces = render_inline(source, 0, len(source), context=PLAIN, final=final, raw=False, atom_cap=400)
     text = "".join(piece.text for piece in pieces).strip().replace("\n", " ")
-    text = _MARKS.sub(lambda match: match["kept"] or "", _LINK.sub(r"\1", text))
-    return text.replace("```", "'''")
+    return _SHOWN.sub(_without_marks, text).replace("```", "'''")
+
+
+def _without_marks(match: re.Match[str]) -> str:
+    if match["ticks"]:
+        return match["code"].strip().replace(r"\|", "|")  # a bar in a table's cell, even in code
+    return match["escaped"] or _SHOWN.sub(_without_marks, match["label"] or "")

@@ -8,11 +8,12 @@ from bot.streaming.markdown import render_inline
 from bot.streaming.pieces import Context, Piece, Rank, TableHead
 from bot.streaming.plain import plain_text
 from bot.streaming.tables import MAX_WIDTH, align_rows, split_row
-from bot.streaming.text import escape_markdown
+from bot.streaming.text import display_width, escape_markdown
 
 __all__ = ["Row", "Table", "render_table"]
 
 _MAX_TITLE = 60
+_STICKS_OUT = 16  # columns that a growing cell may take beyond the widest table: half a formula is long
 _FRAME = 24  # characters of fences, quote marks and line ends around header, rule and a row
 
 
@@ -81,11 +82,14 @@ def render_table(table: Table) -> list[Piece]:
     header = [plain_text(cell) for cell in table.head.cells]
     if not any(header) and not any(cell for _, cells in rows for cell in cells):
         return []
-    lines, widths = align_rows([header, *(cells for _, cells in rows)], table.head.aligns, table.head.widths)
+    growing = bool(rows) and not rows[-1][0].whole
+    texts = [header, *(cells for _, cells in rows)]
+    lines, widths = align_rows(texts, table.head.aligns, table.head.widths, growing=growing)
     rule = "─┼─".join("─" * width for width in widths)
+    most = min(MAX_WIDTH, table.atom_cap)
     # One column may hold many code points: those of an emoji sequence.
     size = len(lines[0]) + len(rule) + max(map(len, lines))
-    if len(rule) > min(MAX_WIDTH, table.atom_cap) or size > 3 * table.atom_cap - _FRAME:
+    if len(rule) > most or display_width(lines[-1]) > most + _STICKS_OUT or size > 3 * table.atom_cap - _FRAME:
         return _records(replace(table, head=replace(table.head, records=True)))
     return _aligned(table, [row for row, _ in rows], lines, rule, tuple(widths))
 

@@ -13,24 +13,26 @@ MAX_WIDTH = 64  # columns of a code block that a narrow window still shows unwra
 _DELIMITER_ROW = re.compile(r"\s*+\|?\s*+:?-++:?\s*+(?:\|\s*+:?-++:?\s*+)*+\|?\s*+")
 # Not possessive: CPython 3.11 miscounts a group inside a possessive repeat.
 _CELL_END = re.compile(r"(?:\\.|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)|[^|\\])*")
-_HALF_CELL_END = re.compile(r"(?:\\.|(?<!`)(`+)(?!`)(?:[^\n]*?(?<!`)\1(?!`)|[^\n]*)|[^|\\])*")
+_CLOSED = re.compile(r"\\.|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)")
 
 
 def split_row(line: str, *, whole: bool = True) -> list[tuple[int, int]]:
     """Return start and end offsets of the cells of *line*, white space stripped.
 
-    Inline code that is open in a line that is not there as a *whole* reaches to its end.
+    In a line that is not there as a *whole*, inline code may be open that hides the bars after it:
+    then what follows the first of them is left out.
     """
-    pattern = _CELL_END if whole else _HALF_CELL_END
     cells: list[tuple[int, int]] = []
     at = len(line) - len(line.lstrip())
     end = len(line.rstrip())
     if at < end and line[at] == "|":
         at += 1
     while at < end:
-        match = pattern.match(line, at, end)
+        match = _CELL_END.match(line, at, end)
         stop = match.end() if match else end
         cells.append(_stripped(line, at, stop))
+        if not whole and "`" in _CLOSED.sub("", line[at:stop]):
+            break
         at = stop + 1
     return cells
 
@@ -61,11 +63,15 @@ def parse_aligns(line: str) -> tuple[str, ...]:
 
 
 def align_rows(
-    rows: list[list[str]], aligns: tuple[str, ...], least: tuple[int, ...] = ()
+    rows: list[list[str]], aligns: tuple[str, ...], least: tuple[int, ...] = (), *, growing: bool = False
 ) -> tuple[list[str], list[int]]:
-    """Return *rows* of shown cells as lines with straight columns, and the columns' widths, *least* at the least."""
+    """Return *rows* of shown cells as lines with straight columns, and the columns' widths, *least* at the least.
+
+    If the last cell is still *growing*, it sticks out: columns widen once for a cell, not with each of its words.
+    """
     widths = list(least) or [0] * len(aligns)
-    for row in rows:
+    done = [*rows[:-1], rows[-1][:-1]] if growing else rows
+    for row in done:
         for i, cell in enumerate(row):
             widths[i] = max(widths[i], display_width(cell))
     return [_line(row, widths, aligns) for row in rows], widths

@@ -65,71 +65,97 @@ ATOMS = [
     "\\(a+b\\)",
 ]
 
-word = st.one_of(
-    st.sampled_from(WORDS),
-    st.sampled_from(WORDS[:20]),
-    st.sampled_from(ATOMS),
-    st.text("abcdefgh", min_size=1, max_size=12),
-)
-plain = st.lists(word, min_size=1, max_size=14).map(" ".join)
-tidy_word = st.text("abcdefghäß日", min_size=1, max_size=10)
-tidy = st.lists(tidy_word, min_size=1, max_size=9).map(" ".join)
+LETTERS = [
+    *["ab", "cde", "fgh", "abcdef", "habe", "g", "cafe", "bedded", "aaaaaaaaaaaa", "hhhh"],
+    *["bab", "decade", "fa", "deed", "eggs"],
+]
+POOL = WORDS + WORDS[:20] + ATOMS + LETTERS
+TIDY = [word + end for word in (*LETTERS, "häß", "日", "ß日a", "ä", "日日") for end in ("", "b", "日")]
 MARKS = ["**", "*", "_", "~~", "||", "***", "`"]
+_FIRST = 0x100
 
 
-@st.composite
-def inline(draw: st.DrawFn) -> str:
-    parts = draw(
-        st.lists(
-            st.one_of(
-                plain,
-                st.tuples(st.sampled_from(MARKS), tidy).map(lambda p: p[0] + p[1] + p[0]),
-                st.tuples(st.sampled_from(MARKS), plain).map(lambda p: p[0] + p[1] + p[0]),
-            ),
-            min_size=1,
-            max_size=6,
-        )
+def numbers(choices: int, min_size: int, max_size: int) -> st.SearchStrategy[list[int]]:
+    """Numbers below *choices*, drawn as one text: one draw for each would take longer than all that is tested."""
+    alphabet = st.characters(min_codepoint=_FIRST, max_codepoint=_FIRST + choices - 1)
+    return st.text(alphabet, min_size=min_size, max_size=max_size).map(
+        lambda text: [ord(char) - _FIRST for char in text]
     )
-    return " ".join(parts)
+
+
+def amounts(choices: int, most: int) -> st.SearchStrategy[list[int]]:
+    """Few numbers below *choices*, or many; long texts are rare unless they are asked for."""
+    return st.one_of(
+        numbers(choices, 1, most // 4), numbers(choices, most // 3, most), numbers(choices, most // 3, most)
+    )
+
+
+def picks(choices: list[str], min_size: int, max_size: int) -> st.SearchStrategy[list[str]]:
+    """Some of *choices*."""
+    return numbers(len(choices), min_size, max_size).map(lambda drawn: [choices[i] for i in drawn])
+
+
+plain = picks(POOL, 1, 14).map(" ".join)
+tidy = picks(TIDY, 1, 9).map(" ".join)
+WRAPS = [(mark, words) for mark in MARKS for words in (POOL, TIDY)] + [("", POOL)] * len(MARKS)
+
+
+def spread(parts: list[tuple[str, list[str]]], drawn: list[int]) -> list[str]:
+    """Return the drawn words in parts, each with its mark around it."""
+    size = -(-len(drawn) // len(parts))
+    texts = []
+    for i, (mark, pool) in enumerate(parts):
+        words = [pool[number % len(pool)] for number in drawn[i * size : (i + 1) * size]]
+        texts.append(f"{mark}{' '.join(words)}{mark}" if words else "")
+    return texts
+
+
+def inlines(parts: int, words: int) -> st.SearchStrategy[list[str]]:
+    """Texts with and without marks around them."""
+    wraps = amounts(len(WRAPS), parts).map(lambda drawn: [WRAPS[i] for i in drawn])
+    return st.tuples(wraps, amounts(len(POOL), words)).map(lambda drawn: spread(*drawn))
+
+
+inline = inlines(8, 50).map(" ".join)
+CODE = [*POOL, *["\n"] * 20, *["\n\n", "\n    return x", "\n  ``", "\n  ```", "\n\t", "a b\tc " * 40] * 2]
 
 
 @st.composite
 def fence(draw: st.DrawFn) -> str:
-    mark = draw(st.sampled_from(["```", "````", "~~~", "`````"]))
-    language = draw(st.sampled_from(["", "python", "c++", "js title=x"]))
-    lines = draw(
-        st.lists(
-            st.one_of(
-                st.just(""),
-                plain,
-                st.just("    return x"),
-                st.just("  ```" if len(mark) > 3 else "  ``"),
-                st.text("abc \t", max_size=400),
-            ),
-            max_size=25,
+    mark, language, indent, close = draw(
+        st.tuples(
+            st.sampled_from(["```", "````", "~~~", "`````"]),
+            st.sampled_from(["", "python", "c++", "js title=x"]),
+            st.sampled_from(["", "", "  "]),
+            st.sampled_from([True, True, False]),
         )
     )
-    indent = draw(st.sampled_from(["", "", "  "]))
-    end = draw(st.sampled_from([f"\n{indent}{mark}", f"\n{indent}{mark}", ""]))
-    return "\n".join(f"{indent}{line}" for line in [mark + language, *lines]) + end
+    code = " ".join(draw(st.just([]) | picks(CODE, 1, 20) | picks(CODE, 40, 120)))
+    if len(mark) == 3:
+        code = code.replace("```", "``")
+    lines = [mark + language, *code.split("\n"), *[mark] * close]
+    return "\n".join(indent + line for line in lines)
 
 
 @st.composite
-def table(draw: st.DrawFn) -> str:
+def table(draw: st.DrawFn, *, words: int = 80) -> str:
     columns = draw(st.integers(1, 4))
-    cell = st.one_of(tidy_word, plain, inline()).map(lambda text: text.replace("|", "\\|").replace("\n", " "))
-    rows = draw(st.lists(st.lists(cell, min_size=columns, max_size=columns), min_size=1, max_size=12))
-    lines = ["| " + " | ".join(row) + " |" for row in rows]
-    return "\n".join([lines[0], "|" + "---|" * columns, *lines[1:]])
+    cells = draw(inlines(columns * 12, words))
+    cells = [cell.replace("|", "\\|") for cell in cells]
+    rows = ["| " + " | ".join(cells[i : i + columns]) + " |" for i in range(0, len(cells), columns)]
+    return "\n".join([rows[0], "|" + "---|" * columns, *rows[1:]])
 
 
-items = st.lists(
-    st.tuples(st.sampled_from(["- ", "* ", "1. ", "  - ", "- [ ] ", "- [x] ", "2) "]), inline()).map("".join),
-    min_size=1,
-    max_size=9,
-).map("\n".join)
-headings = st.tuples(st.sampled_from(["# ", "## ", "### ", "#### ", "###### "]), inline()).map("".join)
-quotes = st.lists(inline(), min_size=1, max_size=5).map(lambda lines: "\n".join(f"> {line}" for line in lines))
+def led(leads: list[str], text: st.SearchStrategy[list[str]]) -> st.SearchStrategy[str]:
+    """Lines, each with one of *leads* before it."""
+    return st.tuples(text, numbers(len(leads), 1, 6)).map(
+        lambda drawn: "\n".join(leads[drawn[1][i % len(drawn[1])]] + line for i, line in enumerate(drawn[0]))
+    )
+
+
+items = led(["- ", "* ", "1. ", "  - ", "- [ ] ", "- [x] ", "2) "], inlines(12, 80))
+headings = led(["# ", "## ", "### ", "#### ", "###### "], inline.map(lambda text: [text]))
+quotes = led(["> "], inlines(8, 60))
 quoted_fence = fence().map(lambda text: "\n".join(f"> {line}" for line in text.split("\n")))
 odd = st.sampled_from(
     [
@@ -139,8 +165,8 @@ odd = st.sampled_from(
         "$$\nx = \\frac{1}{2}\n$$",
         "[^1]: note",
         "\\[ a \\]",
-        "x" * 2500,
-        "👨‍👩‍👧‍👦" * 400,
+        "x" * 1000,
+        "👨‍👩‍👧‍👦" * 130,
         "* " * 50,
         "*" * 70,
         "`" * 70,
@@ -149,49 +175,57 @@ odd = st.sampled_from(
         "a" + "\u0301" * 30,
         ">>> print(1)",
         "\u202eevil",
-        " " * 900 + "x",
+        " " * 500 + "x",
+        "| a |",
+        "| a | b |\n|--",
+        "- |",
+        "|---|",
     ]
 )
-paragraph = st.lists(inline(), min_size=1, max_size=4).map("\n".join)
+paragraph = inlines(16, 120).map("\n".join)
 block = st.one_of(
-    paragraph,
-    fence(),
-    table(),
-    items,
-    headings,
-    quotes,
-    quoted_fence,
-    odd,
-    st.lists(inline(), min_size=4, max_size=12).map(" ".join),
+    paragraph, fence(), table(), items, headings, quotes, quoted_fence, odd, inlines(24, 160).map(" ".join)
 )
+GAPS = ["\n\n", "\n\n", "\n", "\n\n\n", "\r\n"]
 
 
-@st.composite
-def documents(draw: st.DrawFn) -> str:
-    blocks = draw(st.lists(block, min_size=1, max_size=12))
-    separators = draw(
-        st.lists(st.sampled_from(["\n\n", "\n\n", "\n", "\n\n\n", "\r\n"]), min_size=len(blocks), max_size=len(blocks))
-    )
-    return "".join(text + gap for text, gap in zip(blocks, separators, strict=True))
+def documents() -> st.SearchStrategy[str]:
+    """Whatever a model may write, and what none would."""
+    parts = st.tuples(block, st.sampled_from(GAPS)).map("".join)
+    return st.one_of(st.lists(parts, min_size=1, max_size=3), st.lists(parts, min_size=4, max_size=9)).map("".join)
 
 
-tidy_mark = st.sampled_from(["**", "*", "~~", "||", "`"])
-tidy_inline = st.lists(
-    st.one_of(tidy, st.tuples(tidy_mark, tidy).map(lambda p: p[0] + p[1] + p[0]), st.sampled_from(ATOMS[:9])),
-    min_size=1,
-    max_size=12,
-).map(" ".join)
-tidy_code = st.lists(st.one_of(st.just(""), tidy, tidy.map(lambda line: "    " + line)), min_size=1, max_size=30).map(
-    lambda lines: "```python\nfirst\n" + "\n".join(lines) + "\nlast\n```"
+TIDY_WRAPS = [("", TIDY)] * 6 + [(mark, TIDY) for mark in ("**", "*", "~~", "||", "`")] + [("", ATOMS[:9])] * 3
+
+
+def tidy_inlines(parts: int, words: int) -> st.SearchStrategy[list[str]]:
+    """Texts without anything that may be read in two ways."""
+    wraps = amounts(len(TIDY_WRAPS), parts).map(lambda drawn: [TIDY_WRAPS[i] for i in drawn])
+    return st.tuples(wraps, amounts(len(TIDY), words)).map(lambda drawn: [t for t in spread(*drawn) if t])
+
+
+tidy_inline = tidy_inlines(16, 80).map(" ".join)
+
+
+def tidy_lines(words: list[str]) -> str:
+    """Return code of lines that fit on a page, every third of them indented, some empty."""
+    lines = [" ".join(words[i : i + 7]) for i in range(0, len(words), 7)]
+    return "\n".join("\n" * (i % 5 == 4) + "    " * (i % 3 == 1) + line for i, line in enumerate(lines))
+
+
+tidy_code = (picks(TIDY, 1, 20) | picks(TIDY, 60, 200)).map(
+    lambda words: f"```python\nfirst\n{tidy_lines(words)}\nlast\n```"
 )
 tidy_block = st.one_of(
     tidy_inline,
     tidy_inline.map(lambda t: "## " + t),
     tidy_inline.map(lambda t: "> " + t),
-    st.lists(tidy_inline, min_size=1, max_size=6).map(lambda lines: "\n".join("- " + line for line in lines)),
+    tidy_inlines(16, 80).map(lambda lines: "\n".join("- " + line for line in lines)),
     tidy_code,
 )
-tidy_documents = st.lists(tidy_block, min_size=1, max_size=14).map("\n\n".join)
+tidy_documents = st.one_of(
+    st.lists(tidy_block, min_size=1, max_size=3), st.lists(tidy_block, min_size=4, max_size=9)
+).map("\n\n".join)
 
 
 # A reader of Discord's Markdown, written from its grammar, not from our renderer.
