@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from bot.streaming.code import add_code_line, end_code, fence_closes, fence_start, may_be_fence
-from bot.streaming.lexer import footnote
+from bot.streaming.links import footnote
 from bot.streaming.markdown import render_inline
 from bot.streaming.pieces import PLAIN, Context, Fence, Piece, Rank, TableHead, closed
 from bot.streaming.table_block import Row, Table, render_table

@@ -7,12 +7,23 @@ import re
 from collections.abc import Callable
 from typing import ClassVar
 
-from bot.streaming.latex import to_unicode
+from bot.streaming.formulas import formula_at, show_formula
 from bot.streaming.latex_symbols import SUBSCRIPTS, SUPERSCRIPTS
+from bot.streaming.links import (
+    FOOTNOTE,
+    LABEL_PARTIAL,
+    LINK,
+    LINK_PARTIAL,
+    URL,
+    footnote,
+    plain_label,
+    shown_link,
+    trimmed,
+)
 from bot.streaming.sanitize import Sanitizer
 from bot.streaming.tokens import Kind, Token
 
-__all__ = ["Lexer", "footnote"]
+__all__ = ["Lexer"]
 
 # Words with single spaces between them are one token: pages are cut inside it only where one must end.
 _PLAIN_RAW = re.compile(r"[^\s\\`*_~|<\[!&]+(?: [^\s\\`*_~|<\[!&]+)*")
@@ -20,8 +31,6 @@ _PLAIN = re.compile(r"[^\s\\`*_~|<\[!&$]+(?: [^\s\\`*_~|<\[!&$]+)*")
 _SPACE = re.compile(r"[^\S\n]+")
 _NEWLINE = re.compile(r"\\?\n[ \t]*")
 _NEWLINE_QUOTED = re.compile(r"\\?\n(?: {0,3}>[ \t]?)*[ \t]*")
-_URL = re.compile(r"https?://[^\s<>`]{1,2000}")
-_URL_TAIL = "*_~|].,;:!?'\""
 _TICKS = re.compile(r"`{1,60}")
 _RUN = re.compile(r"\*{1,60}|_{1,60}|~{1,60}|\|{1,60}")
 _ANGLE = re.compile(
@@ -35,23 +44,9 @@ _SHIFTED = re.compile(r"<(su[bp])>([^<>\n*]{1,20})</\1>")
 _SHIFTS = {"sub": SUBSCRIPTS, "sup": SUPERSCRIPTS}
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _ENTITY_PARTIAL = re.compile(r"&#?\w{0,8}")
-_LABEL = r"\[((?:[^\[\]\\\n]|\\.|\[[^\[\]\n]*\])*+)\]"
-_LINK = re.compile(_LABEL + r"\(\s*<?((?:[^\s()<>]|\([^\s()<>]*\))*+)>?(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)")
-_LINK_PARTIAL = re.compile(_LABEL + r"\([^\n]{0,1000}")
-_LABEL_PARTIAL = re.compile(r"\[(?:[^\[\]\n]|\[[^\[\]\n]*\]){0,300}\]?")
-_FOOTNOTE = re.compile(r"\[\^([\w-]{1,30})\]")
-_MATH = re.compile(
-    r"\\\((?P<paren>(?!\\\)).{1,1000}?)\\\)|\\\[(?P<bracket>(?!\\\]).{1,1000}?)\\\]|\$\$(?P<double>[^$]{1,1000}?)\$\$"
-    r"|(?<![\w$])\$(?![\s$])(?P<dollar>(?:[^$\n\\`]|\\[^\n]){1,300}?)(?<![\s\\])\$(?![\w$])",
-    re.DOTALL,
-)
-_MATH_PARTIAL = re.compile(r"(?:\\\((?!\\\))|\\\[(?!\\\])|\$\$)(.{0,600})", re.DOTALL)
-_MONEY = re.compile(r"\d[\d.,]*(?:\s|$|[kKmMbB]\b)")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
-_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 _MARKUP = re.compile(r"[\\`*_~|<>\[\]#-]")
 _CODE_CAP = 300
-_LINKS = ("http://", "https://", "mailto:", "discord://")
 
 
 class Lexer:
@@ -130,7 +125,7 @@ class Lexer:
             self._text(self.source[self.at], self.at + 1)
 
     def _words(self, text: str, end: int) -> None:
-        url = _URL.search(self.source, self.at, self.end) if "http" in text else None
+        url = URL.search(self.source, self.at, self.end) if "http" in text else None
         if not url or url.start() >= end:
             self._text(text, end)
             return
@@ -143,7 +138,7 @@ class Lexer:
         self._url(url[0], url.start())
 
     def _url(self, url: str, start: int) -> None:
-        url = _without_tail(url)
+        url = trimmed(url)
         end = start + len(url)
         if len(url) > self.atom_cap:
             self._text(url, end)
@@ -166,28 +161,11 @@ class Lexer:
         return self._emit(Kind.HELD, "\\", self.at + 1)
 
     def _math(self) -> bool:
-        match = _MATH.match(self.source, self.at, self.end)
-        if match:
-            body = match[match.lastgroup or 0]
-            if match.lastgroup == "dollar" and (_MONEY.match(body) or (not self.final and match.end() == self.end)):
-                return False
-            if not body.strip() or "\n\n" in body or len(body) > self.atom_cap:
-                return False
-            return self._emit(Kind.ATOM, self._formula(body), match.end())
-        partial = None if self.final else _MATH_PARTIAL.fullmatch(self.source, self.at, self.end)
-        if partial and "\n\n" not in partial[1] and len(partial[1]) < self.atom_cap:
-            body = partial[1].rstrip("\\$ ")
-            return self._emit(Kind.HELD, self._formula(body) if body.strip() else "", self.end)
-        return False
-
-    def _formula(self, tex: str) -> str:
-        """Return readable Unicode for *tex*, or inline code where there is none."""
-        readable = to_unicode(tex)
-        if readable is not None:
-            escaped = re.sub(r"([\\`*_~|<\[\]]|^[>#])", r"\\\1", readable, flags=re.MULTILINE)
-            return escaped.replace("\n", "\n> ") if self.quoted else escaped
-        source = re.sub(r"\s+", " ", tex.strip())
-        return f"`` {source} ``" if "`" in source else f"`{source}`"
+        formula = formula_at(self.source, self.at, self.end, final=self.final, cap=self.atom_cap)
+        if formula is None:
+            return False
+        kind = Kind.ATOM if formula.complete else Kind.HELD
+        return self._emit(kind, show_formula(formula.tex, quoted=self.quoted), formula.end)
 
     def _ticks(self) -> bool:
         match = _TICKS.match(self.source, self.at, self.end)
@@ -299,38 +277,30 @@ class Lexer:
 
     def _bracket(self) -> bool:
         if not self.raw:
-            match = _FOOTNOTE.match(self.source, self.at, self.end)
+            match = FOOTNOTE.match(self.source, self.at, self.end)
             if match:
                 return self._emit(Kind.ATOM, footnote(match[1]), match.end())
         return self._link()
 
     def _link(self, default: str = "") -> bool:
-        match = _LINK.match(self.source, self.at, self.end)
+        match = LINK.match(self.source, self.at, self.end)
         if match and len(match[0]) <= self.atom_cap:
-            text = match[0] if self.raw else self._shown_link(match[1].strip() or default, match[2])
+            text = match[0] if self.raw else shown_link(match[1].strip() or default, match[2])
             return self._emit(Kind.ATOM, text, match.end())
         if match or self.final or (self._goes_on_word() and not self.source.startswith("[^", self.at)):
             return False
-        partial = _LINK_PARTIAL.fullmatch(self.source, self.at, self.end)
+        partial = LINK_PARTIAL.fullmatch(self.source, self.at, self.end)
         if partial and len(partial[0]) <= self.atom_cap:
-            return self._emit(Kind.HELD, self._plain(partial[1]) or default, self.end)
-        partial = _LABEL_PARTIAL.fullmatch(self.source, self.at, self.end)
+            return self._emit(Kind.HELD, self._label(partial[1]) or default, self.end)
+        partial = LABEL_PARTIAL.fullmatch(self.source, self.at, self.end)
         if partial and len(partial[0]) <= self.atom_cap:
             inner = partial[0][1:].removesuffix("]")
             is_note = inner.startswith("^") and not self.raw
-            return self._emit(Kind.HELD, "" if is_note else self._plain(inner), self.end)
+            return self._emit(Kind.HELD, "" if is_note else self._label(inner), self.end)
         return False
 
-    def _shown_link(self, text: str, target: str) -> str:
-        if not target.startswith(_LINKS):
-            label = self._plain(text)
-            return label if not target or target.startswith("#") else f"{label} ({self._plain(target)})"
-        return f"[{text}]({target})"
-
-    def _plain(self, text: str) -> str:
-        """Return *text* so that no mark in it opens anything."""
-        text = text.strip()
-        return text if self.raw else re.sub(r"([\\`*_~|<\[\]])", r"\\\1", re.sub(r"[*`]", "", text))
+    def _label(self, text: str) -> str:
+        return text.strip() if self.raw else plain_label(text)
 
     _HANDLERS: ClassVar[dict[str, Callable[[Lexer], bool]]] = {
         "\\": _backslash,
@@ -347,18 +317,6 @@ class Lexer:
     }
 
 
-def _without_tail(url: str) -> str:
-    """Return *url* without the marks and punctuation of the sentence after it."""
-    surplus = url.count(")") - url.count("(")
-    while url:
-        if url[-1] == ")" and surplus > 0:
-            surplus -= 1
-        elif url[-1] not in _URL_TAIL:
-            break
-        url = url[:-1]
-    return url
-
-
 def _flanks(inner: str, outer: str, length: int) -> bool:
     """Whether a mark between these two characters can have its text on the side of *inner*.
 
@@ -368,12 +326,3 @@ def _flanks(inner: str, outer: str, length: int) -> bool:
     if inner.isspace():
         return False
     return length > 1 or inner.isalnum() or not outer.isalnum() or not outer.isascii()
-
-
-def footnote(label: str) -> str:
-    """Return how the footnote *label* is referred to: ¹ for numbers, [label] for words."""
-    return (
-        label.translate(_SUPERSCRIPT)
-        if label.isdigit() and len(label) < 4
-        else rf"\[{label.replace('_', chr(92) + '_')}\]"
-    )

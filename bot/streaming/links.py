@@ -1,0 +1,60 @@
+"""Links, addresses and footnotes: how they look in a text, and how Discord shows them."""
+
+from __future__ import annotations
+
+import re
+
+__all__ = [
+    "FOOTNOTE",
+    "LABEL_PARTIAL",
+    "LINK",
+    "LINK_PARTIAL",
+    "URL",
+    "footnote",
+    "plain_label",
+    "shown_link",
+    "trimmed",
+]
+
+URL = re.compile(r"https?://[^\s<>`]{1,2000}")
+_LABEL = r"\[((?:[^\[\]\\\n]|\\.|\[[^\[\]\n]*\])*+)\]"
+LINK = re.compile(_LABEL + r"\(\s*<?((?:[^\s()<>]|\([^\s()<>]*\))*+)>?(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)")
+LINK_PARTIAL = re.compile(_LABEL + r"\([^\n]{0,1000}")
+LABEL_PARTIAL = re.compile(r"\[(?:[^\[\]\n]|\[[^\[\]\n]*\]){0,300}\]?")
+FOOTNOTE = re.compile(r"\[\^([\w-]{1,30})\]")
+
+_URL_TAIL = "*_~|].,;:!?'\""
+_TARGETS = ("http://", "https://", "mailto:", "discord://")
+_SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def trimmed(url: str) -> str:
+    """Return *url* without the marks and punctuation of the sentence after it."""
+    surplus = url.count(")") - url.count("(")
+    while url:
+        if url[-1] == ")" and surplus > 0:
+            surplus -= 1
+        elif url[-1] not in _URL_TAIL:
+            break
+        url = url[:-1]
+    return url
+
+
+def shown_link(text: str, target: str) -> str:
+    """Return a link that Discord takes, or *text* and *target* in words where it takes none."""
+    if target.startswith(_TARGETS):
+        return f"[{text}]({target})"
+    label = plain_label(text)
+    return label if not target or target.startswith("#") else f"{label} ({plain_label(target)})"
+
+
+def plain_label(text: str) -> str:
+    """Return *text* so that no mark in it opens anything."""
+    return re.sub(r"([\\`*_~|<\[\]])", r"\\\1", re.sub(r"[*`]", "", text.strip()))
+
+
+def footnote(label: str) -> str:
+    """Return how the footnote *label* is referred to: ¹ for numbers, [label] for words."""
+    if label.isdigit() and len(label) < 4:
+        return label.translate(_SUPERSCRIPT)
+    return r"\[" + label.replace("_", r"\_") + r"\]"
