@@ -204,9 +204,11 @@ class EditBudget:
         A turn is granted before the journal is written. A disk that stalls lets
         turns pile up; without this they would leave together when it is back.
         """
-        while (free := self._departures.free_at(self.now())) > self.now():
-            await asyncio.sleep(free - self.now())
-        self._departures.spend(self.now())
+        now = self.now()
+        while (free := self._departures.free_at(now)) > now:
+            await asyncio.sleep(free - now)
+            now = self.now()
+        self._departures.spend(now)
 
     def observe(self, key: Hashable, headers: RateHeaders, *, sent_at: float, received_at: float) -> None:
         """Learn from the headers of a request's answer."""
