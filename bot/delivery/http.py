@@ -84,6 +84,10 @@ def trace_config(budget: EditBudget, invalid: InvalidRequests) -> aiohttp.TraceC
         if not is_paced and _counts_globally(params.url.path):
             await budget.others_turn()
         if isinstance(marked, Marked):
+            # its turn was granted before the journal was written: what a slow disk
+            # held up must not leave all at once
+            if _counts_globally(params.url.path):
+                await budget.departure()
             marked.sent_at = asyncio.get_running_loop().time()
 
     async def end(_: aiohttp.ClientSession, ctx: SimpleNamespace, params: aiohttp.TraceRequestEndParams) -> None:
