@@ -292,6 +292,14 @@ def test_a_limit_too_small_for_marks_is_refused() -> None:
         "```\n" + "👩\u200d" * 9000,
         "```\n" + " " * 9000 + "x",
         "````\n" + "x ```" * 3000,
+        "*a " * 6000,
+        "**a* " * 4000,
+        "||a " * 5000,
+        "`a ``b " * 3000,
+        "[a " * 6000,
+        "\\( a" * 5000,
+        "| *a " * 4000,
+        "| a | b |\n" * 2000,
     ],
 )
 def test_no_text_takes_long(text: str) -> None:
