@@ -98,6 +98,9 @@ class Responder:
             resumes=options.resumes,
         )
         self._tasks: set[asyncio.Task[None]] = set()
+        self._taking_in = 0  # prompts that are on their way into the store
+        self._all_taken_in = asyncio.Event()
+        self._all_taken_in.set()
 
     async def respond(
         self,
@@ -115,7 +118,7 @@ class Responder:
         A prompt that was taken in before (a redelivered event) changes nothing.
         A database that cannot be used costs the memory, not the answer.
         """
-        journal = await self._journals.begin(prompt, model=model or "")
+        journal = await self._take_in(prompt, model or "")
         if journal is None:
             log.info("Prompt %s was delivered again; ignored", prompt.message_id)
             return
@@ -125,6 +128,16 @@ class Responder:
             journal.end(ReplyEnd(ReplyState.FAILED, "", at=time.time()))
             await journal.close(is_shown=True)
             raise
+
+    async def _take_in(self, prompt: PromptRecord, model: str) -> ReplyJournal | None:
+        self._taking_in += 1
+        self._all_taken_in.clear()
+        try:
+            return await self._journals.begin(prompt, model=model)
+        finally:
+            self._taking_in -= 1
+            if not self._taking_in:
+                self._all_taken_in.set()
 
     async def respond_again(
         self,
@@ -172,6 +185,8 @@ class Responder:
         except TimeoutError:
             self.queue.stop_all(StopCause(": the bot is restarting"))
             await self.queue.drained()
+        # whoever is being taken in right now gets a sentence, too
+        await self._all_taken_in.wait()
         if self._tasks:
             await asyncio.wait(self._tasks)
         await self._journals.drain(_DRAIN_SECONDS)

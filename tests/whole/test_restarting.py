@@ -62,6 +62,23 @@ async def test_a_prompt_that_comes_while_stopping_gets_a_sentence(tmp_path: Path
         assert "restarting" in text
 
 
+async def test_a_prompt_that_is_being_taken_in_while_stopping_gets_a_sentence(tmp_path: Path):
+    async with servers(tmp_path) as stack, stack.running_bot():
+        taking_in = asyncio.Event()
+        begin = stack.services.responder._journals.begin
+
+        async def slowly(*args: object, **options: object) -> object:
+            taking_in.set()
+            await asyncio.sleep(0.03)
+            return await begin(*args, **options)
+
+        stack.services.responder._journals.begin = slowly
+        stack.ask("Just in time?")
+        await taking_in.wait()
+        await stack.services.responder.shutdown(0.05)
+        assert "restarting" in stack.texts()[0]
+
+
 async def test_a_reply_that_was_running_at_a_crash_is_closed_by_the_next_start(tmp_path: Path):
     async with servers(tmp_path) as stack:
         async with stack.running_bot() as bot:
