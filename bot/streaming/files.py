@@ -55,4 +55,4 @@ def long_code(text: str, threshold: int = LONG_CODE) -> list[File]:
 
 def whole_answer(text: str) -> File:
     """Return all of *text* as a Markdown file, and beside it the code that is too long to copy from messages."""
-    return File("answer.md", f"{text}\n".encode(errors="replace"), beside=tuple(long_code(text)))
+    return File("answer.md", text.encode(errors="replace"), beside=tuple(long_code(text)))

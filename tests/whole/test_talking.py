@@ -321,4 +321,4 @@ async def test_past_the_messages_the_whole_answer_and_its_long_code_come_as_file
         await stack.until(lambda: stack.replies()[1]["attachments"])
         files = stack.replies()[1]["attachments"]
         assert [file["filename"] for file in files] == ["answer.md", "code.py"]
-        assert [file["size"] for file in files] == [len(answer) + 1, len(code)]
+        assert [file["size"] for file in files] == [len(answer), len(code)]
