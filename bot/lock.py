@@ -23,7 +23,7 @@ else:
 
 log = logging.getLogger(__name__)
 
-# Windows keeps others from reading what is locked: lock a byte behind the number.
+# Windows keeps others from reading what is locked: lock a byte behind what is written.
 _LOCKED_BYTE = 1 << 20
 
 
@@ -56,13 +56,23 @@ def claim(database: Path | None) -> Iterator[None]:
         os.close(file)
 
 
+def lock_file(file: int) -> None:
+    """Lock the open *file* (a descriptor) for as long as this process keeps it open.
+
+    Raises:
+        BlockingIOError, PermissionError: another process holds it.
+        OSError: the file system knows no locks.
+    """
+    if sys.platform == "win32":
+        os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _lock(file: int, database: Path) -> None:
     try:
-        if sys.platform == "win32":
-            os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(file)
     except (BlockingIOError, PermissionError):
         raise StoreError(
             f"Another bot{_holder(file)} is using {database} already. "

@@ -9,15 +9,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import sys
 from typing import TYPE_CHECKING
 
+from bot.lock import lock_file
 from bot.playground.errors import PlaygroundError
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,8 +23,6 @@ __all__ = ["Claim", "claimed"]
 _log = logging.getLogger(__name__)
 
 _NAME = "playground.lock"
-# Windows keeps others from reading what is locked: lock a byte behind the address.
-_LOCKED_BYTE = 1 << 20
 
 
 class Claim:
@@ -71,11 +64,7 @@ def claimed(data_dir: Path) -> Iterator[Claim]:
 
 def _lock(file: int, data_dir: Path) -> None:
     try:
-        if sys.platform == "win32":
-            os.lseek(file, _LOCKED_BYTE, os.SEEK_SET)
-            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-        else:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock_file(file)
     except (BlockingIOError, PermissionError):
         raise PlaygroundError(
             f"{data_dir} is already in use by the playground{_holder(file)}. "
