@@ -7,7 +7,7 @@ The tree::
     ├── StoreError                    the database cannot be used
     ├── PromptTooLong                 the prompt alone does not fit the window
     ├── QueueFull                     too many prompts wait in that channel
-    ├── ShuttingDown                  the bot is about to restart
+    ├── ShuttingDown                  the bot is being stopped
     ├── OllamaError                   anything between us and the model
     │   ├── OllamaUnreachable         no connection: refused, reset, no route
     │   │   ├── OllamaNameError       its host name does not resolve
@@ -104,11 +104,11 @@ class QueueFull(BurbleError):
 
 
 class ShuttingDown(BurbleError):
-    """No new prompt is taken: the bot is about to restart."""
+    """No new prompt is taken: the bot is being stopped."""
 
     def sentence(self) -> str:
         """Ask for patience."""
-        return "I am restarting. Please ask again in a moment."
+        return "I am shutting down. Please ask again once I am back."
 
 
 class OllamaError(BurbleError):

@@ -183,7 +183,7 @@ class Responder:
             async with asyncio.timeout(grace):
                 await self.queue.drained()
         except TimeoutError:
-            self.queue.stop_all(StopCause(": the bot is restarting"))
+            self.queue.stop_all(StopCause(": the bot was shut down"))
             await self.queue.drained()
         # whoever is being taken in right now gets a sentence, too
         await self._all_taken_in.wait()
@@ -196,7 +196,7 @@ class Responder:
         if refusal is None:
             job.sink.begin()
         writer = self._own(self._write(job), f"reply-writer-{job.journal.label}")
-        ending = Ending(ReplyState.INTERRUPTED, "⏹️ stopped: the bot is restarting")
+        ending = Ending(ReplyState.INTERRUPTED, "⏹️ stopped: the bot was shut down")
         try:
             ending = endings.failed(refusal) if refusal else await self._end(job)
             if job.is_resumed:

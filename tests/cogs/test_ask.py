@@ -364,12 +364,12 @@ async def test_who_may_not_write_there_cannot_make_the_bot_write(stack: Stack):
     assert stack.ollama.chats == []
 
 
-async def test_a_restart_closes_an_ask_in_words_and_keeps_its_quote(stack: Stack):
+async def test_a_shutdown_closes_an_ask_in_words_and_keeps_its_quote(stack: Stack):
     stack.ollama.enqueue([*say("Half of it"), hang()])
     ask(stack)
     await stack.shows("Half of it")
     await stack.services.responder.shutdown(0.0)
-    text = await stack.shows("restarting")
+    text = await stack.shows("shut down")
     assert text.startswith(f"{QUOTE}\nHalf of it")
 
 
@@ -377,7 +377,7 @@ async def test_while_shutting_down_a_new_ask_is_refused_in_words(stack: Stack):
     stack.services.queue.close()
     ask(stack)
     [text] = await finished(stack)
-    assert "I am restarting" in text
+    assert "I am shutting down" in text
 
 
 async def test_suggestions_come_with_ollama_down(stack: Stack):

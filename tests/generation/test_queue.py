@@ -135,11 +135,11 @@ def test_stop_all_reaches_those_who_run_and_those_who_wait() -> None:
     queue = ReplyQueue(1)
     replies = [enter(queue) for _ in range(3)]
     replies[0].stop(StopCause(" by Ada"))
-    queue.stop_all(StopCause(": the bot is restarting"))
+    queue.stop_all(StopCause(": the bot was shut down"))
     assert [reply.cause and reply.cause.words for reply in replies] == [
         " by Ada",
-        ": the bot is restarting",
-        ": the bot is restarting",
+        ": the bot was shut down",
+        ": the bot was shut down",
     ]
 
 

@@ -86,7 +86,7 @@ async def test_sigterm_closes_a_running_reply_in_words_and_in_time(tmp_path: Pat
         before = time.monotonic()
         assert await bot.exit_code() == 0
         assert time.monotonic() - before < 0.2 + 2.0 + 0.5  # grace, 2 s, and the interpreter's own end
-        assert stack.texts()[0].splitlines() == ["As far as it came", "-# ⏹️ stopped: the bot is restarting"]
+        assert stack.texts()[0].splitlines() == ["As far as it came", "-# ⏹️ stopped: the bot was shut down"]
 
 
 async def test_a_second_ctrl_c_ends_at_once(tmp_path: Path):

@@ -1,4 +1,4 @@
-"""A restart: the conversation goes on, nothing is answered twice, nothing stays frozen."""
+"""A stop and a start: the conversation goes on, nothing is answered twice, nothing stays frozen."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ async def test_running_replies_get_their_grace_and_then_closing_words(tmp_path: 
         await stack.services.responder.shutdown(0.05)
         texts = stack.texts()
         assert texts[0].splitlines()[0] == "As far as it came"
-        assert "stopped: the bot is restarting" in texts[0]
-        assert "stopped: the bot is restarting" in texts[1]
+        assert "stopped: the bot was shut down" in texts[0]
+        assert "stopped: the bot was shut down" in texts[1]
         assert "▌" not in "".join(texts)
         owner = await stack.services.store.reply_by_message(int(stack.replies()[0]["id"]))
         assert owner is not None
@@ -59,7 +59,7 @@ async def test_a_prompt_that_comes_while_stopping_gets_a_sentence(tmp_path: Path
         await stack.services.responder.shutdown(0.05)
         stack.ask("Too late?")
         [text] = await stack.answered(1)
-        assert "restarting" in text
+        assert "shutting down" in text
 
 
 async def test_a_prompt_that_is_being_taken_in_while_stopping_gets_a_sentence(tmp_path: Path):
@@ -76,7 +76,7 @@ async def test_a_prompt_that_is_being_taken_in_while_stopping_gets_a_sentence(tm
         stack.ask("Just in time?")
         await taking_in.wait()
         await stack.services.responder.shutdown(0.05)
-        assert "restarting" in stack.texts()[0]
+        assert "shutting down" in stack.texts()[0]
 
 
 async def test_a_reply_that_was_running_at_a_crash_is_closed_by_the_next_start(tmp_path: Path):
