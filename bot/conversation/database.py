@@ -28,10 +28,12 @@ from sqlalchemy import (
     select,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
+from bot.conversation.commits import GroupCommit
 from bot.conversation.schema import HEAD, REVISIONS, metadata
+from bot.conversation.trouble import REMEDIES, DamagedDatabase, problem
 from bot.errors import StoreError
 
 if TYPE_CHECKING:
@@ -60,24 +62,6 @@ _version = Table(
     PrimaryKeyConstraint("version_num", name="alembic_version_pkc"),
 )
 
-_REMEDIES = {
-    "SQLITE_BUSY": "is locked by another process. Close the second bot or database tool that uses it and try again",
-    "SQLITE_CANTOPEN": "cannot be opened. Check that its directory exists and that the bot may write there",
-    "SQLITE_CORRUPT": "is damaged. Move it aside and restore a backup, or start without it to begin a new one",
-    "SQLITE_FULL": "cannot grow: the disk is full. Free some space",
-    "SQLITE_IOERR": "cannot be read or written: the disk reports an error. Check the disk and its free space",
-    "SQLITE_NOTADB": "is not an SQLite database. Move it aside, or point DATABASE_URL or DATA_DIR elsewhere",
-    "SQLITE_PERM": "may not be opened by the bot. Check its owner and permissions",
-    "SQLITE_READONLY": "is read-only. Give the user that runs the bot the right to write it and its directory",
-}
-
-
-_DAMAGED = {"SQLITE_CORRUPT", "SQLITE_NOTADB"}
-
-
-class DamagedDatabase(StoreError):
-    """The file is no database (any more)."""
-
 
 class Database:
     """An engine, the threads that it works in, and the words for what goes wrong with it.
@@ -86,7 +70,7 @@ class Database:
     asyncio layer over aiosqlite (measured: 0.3 against 1.9 ms a write), which
     changes threads for every cursor, execute and commit. SQLite gets one
     thread: calls queue up for its one writer in order instead of meeting its
-    lock.
+    lock, and what waits is stored together.
 
     Attributes:
         dialect: ``sqlite`` or ``postgresql``.
@@ -98,6 +82,7 @@ class Database:
         self.name = url.database or ":memory:" if _is_sqlite(url) else url.render_as_string(hide_password=True)
         self._engine = _create_engine(url)
         self._threads = ThreadPoolExecutor(1 if _is_sqlite(url) else _POOL_SIZE, thread_name_prefix="store")
+        self._commits = GroupCommit(self._engine, self._threads) if _is_sqlite(url) else None
         self._claim: Connection | None = None
         self._closed = False
 
@@ -119,23 +104,30 @@ class Database:
                 f"Another bot is using the database {self.name} already. Stop that one first, or give this one its own."
             )
 
-    async def run(self, work: Callable[[Connection], T]) -> T:
+    async def run(self, work: Callable[[Connection], T], *, is_read: bool = False) -> T:
         """Do *work* in one transaction, to its end even if the caller is cancelled; return its result.
+
+        The transaction may be shared with other calls (see `GroupCommit`), but
+        not their errors; work that only reads says so (*is_read*).
 
         Raises:
             StoreError: it failed, and nothing of it was stored.
         """
         if self._closed:
             raise StoreError(f"The database {self.name} is closed: the bot is stopping.")
-        loop = asyncio.get_running_loop()
         try:
+            if self._commits is not None:
+                return await asyncio.shield(self._commits.submit(work, is_read=is_read))
+            loop = asyncio.get_running_loop()
             return await asyncio.shield(loop.run_in_executor(self._threads, self._transact, work))
         except (SQLAlchemyError, OSError, OverflowError) as error:
-            raise self._problem(error) from error
+            raise problem(self.name, error) from error
 
     async def close(self) -> None:
         """Finish what was begun and close every connection."""
         self._closed = True
+        if self._commits is not None:
+            await self._commits.drained()
         await asyncio.to_thread(self._threads.shutdown)
         if self._claim is not None:
             await asyncio.to_thread(self._claim.close)
@@ -144,15 +136,6 @@ class Database:
     def _transact(self, work: Callable[[Connection], T]) -> T:
         with self._engine.begin() as connection:
             return work(connection)
-
-    def _problem(self, error: BaseException) -> StoreError:
-        cause = error.orig if isinstance(error, DBAPIError) and error.orig else error
-        code = str(getattr(cause, "sqlite_errorname", ""))
-        for start, remedy in _REMEDIES.items():
-            if code.startswith(start):
-                kind = DamagedDatabase if start in _DAMAGED else StoreError
-                return kind(f"The database {self.name} {remedy}.")
-        return StoreError(f"The database {self.name} cannot be used: {_first_line(cause)}.")
 
 
 @asynccontextmanager
@@ -271,7 +254,7 @@ def _enforce_references(connection: Connection) -> None:
 def _check_integrity(connection: Connection, name: str) -> None:
     verdict = connection.exec_driver_sql("PRAGMA quick_check(1)").scalar()
     if verdict != "ok":
-        raise DamagedDatabase(f"The database {name} {_REMEDIES['SQLITE_CORRUPT']}.")
+        raise DamagedDatabase(f"The database {name} {REMEDIES['SQLITE_CORRUPT']}.")
 
 
 def _parse(url: str) -> URL:
@@ -342,7 +325,3 @@ def _prepare_file(url: URL) -> None:
             f"The database {path} cannot be created: {error.strerror}. "
             "Check DATA_DIR or DATABASE_URL and the rights of the user that runs the bot."
         ) from error
-
-
-def _first_line(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

@@ -289,7 +289,7 @@ class Store:
         )
 
     async def _read(self, statement: Select[*tuple[Any, ...]]) -> Sequence[Any]:
-        return await self._database.run(lambda connection: connection.execute(statement).all())
+        return await self._database.run(lambda connection: connection.execute(statement).all(), is_read=True)
 
     async def _write(self, statement: UpdateBase, values: dict[str, Any] | None = None) -> int:
         """Run one statement; return how many rows it changed."""
