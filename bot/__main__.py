@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _take_sigterm_for_ctrl_c()
         if options.command in {"backup", "restore"}:
             return _copy_database(options)
-        return asyncio.run(_playground(options) if options.command == "playground" else _bot())
+        return asyncio.run(_playground(options) if options.command == "playground" else _bot(options))
     except KeyboardInterrupt:
         return EXIT_CLEAN
     except SettingsError as error:
@@ -83,7 +83,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
 
 
-def _bot() -> Coroutine[Any, Any, int]:
+def _bot(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
     """Check the settings and return the running bot, to be awaited."""
     from bot.config import load_settings  # noqa: PLC0415 - see the module's docstring
 
@@ -91,7 +91,7 @@ def _bot() -> Coroutine[Any, Any, int]:
     setup_logging(settings.log_level, secrets=settings.secrets)
     from bot.app import serve  # noqa: PLC0415
 
-    return serve(settings)
+    return serve(settings, stop_with_input=getattr(options, "stop_with_input", False))
 
 
 def _copy_database(options: argparse.Namespace) -> int:
@@ -152,10 +152,15 @@ def _build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"burble {_version()}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", title="commands")
-    commands.add_parser(
+    running = commands.add_parser(
         "run",
         help="run the bot (also without any command)",
         description="Connect to Discord with DISCORD_TOKEN and answer until stopped with Ctrl-C or SIGTERM.",
+    )
+    running.add_argument(
+        "--stop-with-input",
+        action="store_true",
+        help="stop at the end of standard input as well, for a program that starts the bot and may be killed",
     )
     _add_playground(commands)
     _add_copies(commands)

@@ -6,8 +6,6 @@ import asyncio
 import contextlib
 import hashlib
 import logging
-import os
-import signal
 import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
@@ -35,12 +33,11 @@ from bot.generation.retry import DEFAULT_RETRY, RetryPolicy
 from bot.generation.status import DISCORD_TIMING, StatusTiming
 from bot.lock import claim
 from bot.ollama.client import OllamaClient, Timeouts
+from bot.stopping import EXIT_OK, EXIT_SETTINGS, Stop, listening
 from bot.streaming.backoff import Backoff
 from bot.streaming.budget import EditBudget
 
 log = logging.getLogger(__name__)
-
-EXIT_OK, EXIT_FAILED, EXIT_SETTINGS = 0, 1, 2
 
 # After the grace the closing words get this long, the connections half a second
 # more: the process is gone at most 2 s after the grace.
@@ -53,44 +50,26 @@ _STEADY_SECONDS = 300.0
 T = TypeVar("T")
 
 
-async def serve(settings: Settings) -> int:
+async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
     """Run the bot until SIGTERM, Ctrl-C or a failure that trying again cannot mend; return the exit code.
+
+    With *stop_with_input* the end of standard input stops it as well, at once.
 
     Raises:
         StoreError: the database cannot be used.
     """
-    stopping = asyncio.Event()
-    watchdog = _Watchdog(settings.shutdown_grace_seconds + _LAST_WORDS_SECONDS + _CLOSE_SECONDS + 0.2)
-    _listen_for_signals(stopping, watchdog)
+    stop = Stop(settings.shutdown_grace_seconds)
+    margin = _LAST_WORDS_SECONDS + _CLOSE_SECONDS + 0.2
     endpoint.use_api(settings.discord_api_url)
-    try:
+    with listening(stop, margin=margin, with_input=stop_with_input):
         async with open_services(settings) as services:
             # beside the start: an Ollama that hangs holds nobody up
             report = asyncio.create_task(_report_ollama(services), name="report-ollama")
             try:
-                return await Supervisor(services, stopping).run()
+                return await Supervisor(services, stop).run()
             finally:
                 report.cancel()
                 await asyncio.wait((report,))
-    finally:
-        watchdog.stand_down()
-
-
-class _Watchdog:
-    """Ends the process so many *seconds* after it was told to stop, whatever hangs on the way out."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._timer: asyncio.TimerHandle | None = None
-
-    def arm(self) -> None:
-        """Begin to count."""
-        self._timer = asyncio.get_running_loop().call_later(self._seconds, os._exit, EXIT_OK)
-
-    def stand_down(self) -> None:
-        """Everything ended by itself."""
-        if self._timer is not None:
-            self._timer.cancel()
 
 
 @contextlib.asynccontextmanager
@@ -143,24 +122,6 @@ async def open_services(
                 )
 
 
-def _listen_for_signals(stopping: asyncio.Event, watchdog: _Watchdog) -> None:
-    """Make the first SIGTERM or Ctrl-C set *stopping*, and the second end the process at once."""
-
-    def on_signal() -> None:
-        if stopping.is_set():
-            log.warning("Stopped at once")
-            os._exit(EXIT_FAILED)
-        stopping.set()
-        watchdog.arm()
-
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        try:
-            loop.add_signal_handler(number, on_signal)
-        except NotImplementedError:  # Windows
-            signal.signal(number, lambda *_: loop.call_soon_threadsafe(on_signal))
-
-
 async def _report_ollama(services: Services) -> None:
     try:
         version = await services.ollama.version()
@@ -178,7 +139,7 @@ class _Stopping(Exception):
 class Supervisor:
     """Keeps a bot connected: retries what may pass, ends on what will not."""
 
-    def __init__(self, services: Services, stopping: asyncio.Event) -> None:
+    def __init__(self, services: Services, stopping: Stop) -> None:
         self._services = services
         self._stopping = stopping
         token = services.settings.discord_token
@@ -271,7 +232,7 @@ class Supervisor:
                 running.exception()
 
     async def _wind_down(self, bot: OllamaBot) -> None:
-        grace = self._services.settings.shutdown_grace_seconds
+        grace = self._stopping.grace
         waiting = len(list(bot.queue))
         log.info("Stopping%s", f": {waiting} running or waiting, {grace:g} s grace" if waiting else "")
         ending = asyncio.create_task(bot.responder.shutdown(grace), name="shutdown")

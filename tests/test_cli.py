@@ -87,7 +87,7 @@ def burble(*arguments: str, cwd: Path, **environ: str) -> subprocess.CompletedPr
 def test_run_is_the_default_and_gets_the_settings(install_bot: Callable[[Serve], None], argv: list[str]) -> None:
     seen: list[Settings] = []
 
-    async def serve(settings: Settings) -> int:
+    async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
         seen.append(settings)
         return 0
 
@@ -98,7 +98,7 @@ def test_run_is_the_default_and_gets_the_settings(install_bot: Callable[[Serve],
 
 
 def test_the_bots_exit_code_is_the_commands(install_bot: Callable[[Serve], None]) -> None:
-    async def serve(settings: Settings) -> int:
+    async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
         return 2
 
     install_bot(serve)
@@ -122,7 +122,7 @@ def test_every_way_to_end_has_its_code_and_sentence(
     code: int,
     told: str,
 ) -> None:
-    async def serve(settings: Settings) -> int:
+    async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
         raise error
 
     install_bot(serve)
@@ -135,7 +135,7 @@ def test_every_way_to_end_has_its_code_and_sentence(
 def test_an_unexpected_error_leaves_its_traceback_in_the_log(
     install_bot: Callable[[Serve], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def serve(settings: Settings) -> int:
+    async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
         raise RuntimeError("the ceiling fell down")
 
     install_bot(serve)
@@ -148,7 +148,7 @@ def test_an_unexpected_error_leaves_its_traceback_in_the_log(
 def test_bad_settings_are_told_at_once_and_nothing_starts(
     install_bot: Callable[[Serve], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def serve(settings: Settings) -> int:
+    async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
         pytest.fail("started with bad settings")
 
     install_bot(serve)
@@ -162,7 +162,7 @@ def test_bad_settings_are_told_at_once_and_nothing_starts(
 
 
 def test_sigterm_before_the_bot_listens_is_a_clean_stop(install_bot: Callable[[Serve], None]) -> None:
-    async def serve(settings: Settings) -> int:
+    async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
         os.kill(os.getpid(), signal.SIGTERM)
         await asyncio.sleep(5)
         return 1
@@ -296,7 +296,7 @@ def test_help_loads_neither_the_bot_nor_the_settings() -> None:
 def test_the_log_is_set_up_with_the_level_and_the_secrets(
     install_bot: Callable[[Serve], None], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def serve(settings: Settings) -> int:
+    async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
         logging.getLogger("bot").debug("using %s", TOKEN)
         return 0
 

@@ -68,7 +68,7 @@ class PlaygroundOptions:
     speed: float = 40.0
     limiter: Kind = "fixed"
     ollama_host: str | None = None
-    bot_command: Sequence[str] = (sys.executable, "-m", "bot", "run")
+    bot_command: Sequence[str] = (sys.executable, "-m", "bot", "run", "--stop-with-input")
     bot_env: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -127,7 +127,8 @@ class BotProcess:
         self._process = process = await asyncio.create_subprocess_exec(
             *self._command,
             env=dict(self._env),
-            stdin=asyncio.subprocess.DEVNULL,
+            # nothing comes this way; its end tells the bot that we were killed
+            stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
             # Ctrl-C in the terminal is for us; the bot gets its SIGTERM from here.

@@ -14,6 +14,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bot.errors import StoreError
+from bot.lock import claim
 from bot.playground.app import PlaygroundOptions, open_playground
 from bot.playground.errors import PlaygroundError
 from bot.playground.standin import StandIn
@@ -254,3 +256,28 @@ async def test_a_signal_ends_the_playground_cleanly(tmp_path, number):
         rest = (await process.stdout.read()).decode()
         assert await process.wait() == 0
     assert "DISCORD_TOKEN=" in rest
+
+
+async def test_a_playground_that_is_killed_takes_its_bot_along(tmp_path):
+    command = [sys.executable, "-m", "bot", "playground", "--no-browser", "--stand-in", "--port", "0"]
+    process = await asyncio.create_subprocess_exec(
+        *command, "--data-dir", str(tmp_path), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(20):
+        async for line in process.stderr:
+            if b"Ready as" in line:
+                break
+    process.kill()
+    assert await process.wait() == -signal.SIGKILL
+    database = tmp_path / "bot" / "burble.db"
+    assert not is_free(database)
+    await until(lambda: is_free(database))
+    assert not database.with_name("burble.db-wal").exists()  # it closed what it had open
+
+
+def is_free(database):
+    try:
+        with claim(database):
+            return True
+    except StoreError:
+        return False

@@ -42,7 +42,7 @@ class Process:
 
 
 @contextlib.asynccontextmanager
-async def started(stack: Stack, tmp_path: Path, **changes: str) -> AsyncIterator[Process]:
+async def started(stack: Stack, tmp_path: Path, *options: str, **changes: str) -> AsyncIterator[Process]:
     environment = {
         "PATH": os.environ["PATH"],
         "DISCORD_TOKEN": stack.discord.token,
@@ -53,8 +53,9 @@ async def started(stack: Stack, tmp_path: Path, **changes: str) -> AsyncIterator
         "BURBLE_ENV_FILE": "",
         "SHUTDOWN_GRACE_SECONDS": "0.2",
     } | changes
+    pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "run", env=environment, stderr=asyncio.subprocess.PIPE
+        sys.executable, "-m", "bot", "run", *options, env=environment, stdin=pipe, stderr=pipe
     )
     try:
         yield Process(process)
@@ -99,6 +100,31 @@ async def test_a_second_ctrl_c_ends_at_once(tmp_path: Path):
         await bot.logged("Stopping: 1 running or waiting, 60 s grace")
         bot.process.send_signal(signal.SIGINT)
         assert await bot.exit_code(2.0) == 1
+
+
+async def test_the_end_of_input_stops_who_was_told_to_heed_it_and_waits_for_nobody(tmp_path: Path):
+    async with (
+        servers(tmp_path) as stack,
+        started(stack, tmp_path, "--stop-with-input", SHUTDOWN_GRACE_SECONDS="60") as bot,
+    ):
+        await bot.logged("Invite: ")
+        stack.ollama.enqueue([*say("As far as it came"), hang()])
+        stack.ask("Go")
+        await stack.shows("As far as it came")
+        assert bot.process.stdin is not None
+        bot.process.stdin.write(b"this is not the end\n")
+        bot.process.stdin.close()
+        assert await bot.exit_code() == 0
+        assert stack.texts()[0].splitlines() == ["As far as it came", "-# ⏹️ stopped: the bot was shut down"]
+
+
+async def test_the_end_of_input_means_nothing_to_others(tmp_path: Path):
+    async with servers(tmp_path) as stack, started(stack, tmp_path) as bot:
+        assert bot.process.stdin is not None
+        bot.process.stdin.close()
+        await bot.logged("Invite: ")
+        stack.ask("Hello")
+        await stack.shows("Hello from the scripted model.")
 
 
 async def test_a_refused_token_exits_with_2(tmp_path: Path):

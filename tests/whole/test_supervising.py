@@ -14,6 +14,7 @@ import discord
 from bot import app
 from bot.delivery import endpoint
 from bot.delivery.endpoint import Application
+from bot.stopping import EXIT_OK, Stop
 from tests.scripted_ollama import hold, say
 from tests.whole.stack import servers
 from tests.whole.test_process import started
@@ -26,7 +27,7 @@ async def test_a_refused_intent_is_done_without(tmp_path: Path, monkeypatch, cap
     monkeypatch.setattr(endpoint, "ask_application", claims_the_intent)
     async with servers(tmp_path, message_content=False) as stack:
         endpoint.use_api(stack.discord.api_url)
-        stopping = asyncio.Event()
+        stopping = Stop(0.2)
         async with app.open_services(stack.settings) as services:
             running = asyncio.create_task(app.Supervisor(services, stopping).run())
             await stack.until(lambda: "going on without it" in caplog.text)
@@ -34,13 +35,13 @@ async def test_a_refused_intent_is_done_without(tmp_path: Path, monkeypatch, cap
             stack.ask("Hello")
             await stack.shows("Hello from the scripted model.")
             stopping.set()
-            assert await running == app.EXIT_OK
+            assert await running == EXIT_OK
 
 
 async def test_a_reply_goes_on_after_the_bot_was_built_anew(tmp_path: Path):
     async with servers(tmp_path) as stack:
         endpoint.use_api(stack.discord.api_url)
-        stopping, go = asyncio.Event(), asyncio.Event()
+        stopping, go = Stop(0.2), asyncio.Event()
         async with app.open_services(stack.settings) as services:
             running = asyncio.create_task(app.Supervisor(services, stopping).run())
             await stack.until(lambda: stack.world.bot_online)
@@ -54,7 +55,7 @@ async def test_a_reply_goes_on_after_the_bot_was_built_anew(tmp_path: Path):
             await stack.shows("Half of it and the rest.")
             await stack.until(lambda: stack.texts() == ["Half of it and the rest."])
             stopping.set()
-            assert await running == app.EXIT_OK
+            assert await running == EXIT_OK
 
 
 @contextlib.asynccontextmanager
@@ -104,7 +105,7 @@ async def test_a_gateway_that_always_fails_is_tried_less_and_less_often(tmp_path
 
     async with servers(tmp_path) as stack:
         endpoint.use_api(stack.discord.api_url)
-        stopping = asyncio.Event()
+        stopping = Stop(0.2)
         async with app.open_services(stack.settings) as services:
             supervisor = app.Supervisor(services, stopping)
 
@@ -118,5 +119,5 @@ async def test_a_gateway_that_always_fails_is_tried_less_and_less_often(tmp_path
 
             monkeypatch.setattr(supervisor, "_run_bot", fail)
             monkeypatch.setattr(supervisor, "_wait", wait)
-            assert await supervisor.run() == app.EXIT_OK
+            assert await supervisor.run() == EXIT_OK
     assert sum(waits) > 3600  # so less than 1000 a day
