@@ -28,7 +28,9 @@ def history(channel_id: int, before: int | None, limit: int) -> Select[*tuple[An
     ).scalar_subquery()
     reset_at = select(channel.c.reset_at).where(channel.c.id == channel_id).scalar_subquery()
     found = (
-        select(prompt.c.message_id, prompt.c.author_name, prompt.c.text, reply.c.text.label("reply"))
+        select(
+            prompt.c.message_id, prompt.c.author_id, prompt.c.author_name, prompt.c.text, reply.c.text.label("reply")
+        )
         .join_from(prompt, reply, reply.c.id == newest)
         .where(
             prompt.c.channel_id == channel_id,

@@ -70,12 +70,14 @@ class Turn:
         text: the prompt.
         reply: the answer's text, whole or as far as it came.
         message_id: the prompt's message.
+        author_id: who asked.
     """
 
     author_name: str
     text: str
     reply: str
     message_id: int = 0
+    author_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)

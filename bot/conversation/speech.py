@@ -6,36 +6,46 @@ of names and texts without harm, and then only we can write a speaker's label:
 a line ``Grace: …`` or ``[Grace] …`` inside a message stays Ada's. With a colon
 as the mark we would have to change every ``key: value`` that somebody pastes.
 
+Two people of the same name are told apart by a number, so that nobody speaks as
+another by taking over a nickname.
+
 What chat templates use as control tokens (``<|im_start|>``, ``[INST]``,
-``<start_of_turn>`` …) gets a space inside: llama.cpp reads such tokens in the
-rendered prompt wherever they stand, also in a user's text.
+``<start_of_turn>``, ``</think>`` …) gets a space inside: llama.cpp reads such
+tokens in the rendered prompt wherever they stand, also in a user's text, and
+templates cut a model's own half of the conversation at ``</think>``. With the
+space they are ordinary characters that a model still understands, code about
+templates included. Roles that a template writes in plain words (``### Human:``)
+are no tokens, and are left alone as any heading is.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
-__all__ = ["NAME_LENGTH", "clean_name", "neutralise", "speak"]
+import regex
+
+__all__ = ["NAME_LENGTH", "clean_name", "distinct_names", "neutralise", "speak"]
 
 NAME_LENGTH = 32
 """Code points of a name that reach the model; Discord's names have at most as many."""
 
 _ANONYMOUS = "Someone"
 
-# Controls, zero width and bidi marks, surrogates, private use.
-_INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co"})
+# Controls, zero width and bidi marks, fillers that take room and show nothing, surrogates, private use.
+_INVISIBLE = regex.compile(r"[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Default_Ignorable_Code_Point}\u2800--\s]", regex.V1)
 
 # <|im_start|>, <|turn>, <turn|>, <｜User｜>, <|START_OF_TURN_TOKEN|> …: any word
 # held by a bar. "<|>", "|>" and "a <| b", operators in several languages, are none.
 _BARRED = re.compile(r"<(?=[|｜][^\s<>|｜]{1,64}[|｜]?>|[^\s<>|｜]{1,64}[|｜]>)")
 
 # The names that stand in plain angle brackets: Llama 2 and Mistral, Gemma,
-# StarCoder and Nemotron, the vision models, and the tool calls of several.
+# StarCoder and Nemotron, the vision models, the tool calls and thoughts of several.
 _ANGLED = re.compile(
     r"<(?=/?(?:s|bos|eos|pad|unk|sop|eop|start_of_turn|end_of_turn|end_of_utterance|"
     r"start_of_image|end_of_image|image_soft_token|start_of_audio|end_of_audio|"
-    r"extra_id_\d+|unused\d+|fim_\w+|tools?|tool_calls?|tool_responses?|tool_results?|seed:\w+)>)",
+    r"extra_id_\d+|unused\d+|fim_\w+|tools?|tool_calls?|tool_responses?|tool_results?|think|seed:\w+)>)",
     re.IGNORECASE,
 )
 _LLAMA_SYSTEM = re.compile(r"<(?=</?SYS>>)", re.IGNORECASE)
@@ -43,7 +53,7 @@ _LLAMA_SYSTEM = re.compile(r"<(?=</?SYS>>)", re.IGNORECASE)
 # [INST], [/INST], [SYSTEM_PROMPT], [TOOL_CALLS] …: Mistral's; [|user|]: EXAONE's; [gMASK]: GLM's.
 _SQUARE = re.compile(
     r"\[(?=/?(?:INST|SYSTEM_PROMPT|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|TOOL_CONTENT|CALL_ID|ARGS|"
-    r"MODEL_SETTINGS|IMG|IMG_BREAK|IMG_END|BEGIN_AUDIO|AUDIO|PREFIX|SUFFIX|MIDDLE|gMASK|sMASK)\]|\|[^\s\[\]|]{1,64}\|\])"
+    r"MODEL_SETTINGS|THINK|IMG|IMG_BREAK|IMG_END|BEGIN_AUDIO|AUDIO|PREFIX|SUFFIX|MIDDLE|gMASK|sMASK)\]|\|[^\s\[\]|]{1,64}\|\])"
 )
 
 # ]~b] and its kin: MiniMax's.
@@ -51,8 +61,8 @@ _TILDED = re.compile(r"\](?=~!?b[\[\]])|\[(?=e~\[)")
 
 _UNSENDABLE = re.compile("[\0\ud800-\udfff]")
 
-# The second pair looks alike.
-_LABEL = str.maketrans("⟦⟧〚〛", "[][]")
+# Those after the first pair look alike, and are as rare.
+_LABEL = str.maketrans("⟦⟧〚〛⟬⟭〘〙⁅⁆⦋⦌⦍⦎⦏⦐", "[]" * 8)
 
 
 def speak(name: str, text: str) -> str:
@@ -60,16 +70,41 @@ def speak(name: str, text: str) -> str:
 
     An empty *name* gives the text without a label.
     """
-    said = neutralise(text).translate(_LABEL)
+    said = neutralise(text.translate(_LABEL))  # in this order: ⟦INST⟧ becomes [INST]
     return f"⟦{clean_name(name)}⟧ {said}" if name else said
 
 
 def clean_name(name: str) -> str:
     """Return a display name on one line, without control or label characters, at most `NAME_LENGTH` long."""
-    scanned = name[: 4 * NAME_LENGTH]
-    visible = "".join(char for char in scanned if char.isspace() or unicodedata.category(char) not in _INVISIBLE)
-    flat = " ".join(neutralise(visible).translate(_LABEL).split())
+    visible = _INVISIBLE.sub("", name[: 4 * NAME_LENGTH].translate(_LABEL))
+    flat = " ".join(neutralise(visible).split())
     return flat[:NAME_LENGTH].rstrip() or _ANONYMOUS
+
+
+def distinct_names(speakers: Iterable[tuple[int, str]]) -> list[str]:
+    """Return a clean name for each (user id, name), different for different users.
+
+    The first to use a name has it; others who look the same get a number.
+
+    >>> distinct_names([(1, "Ada"), (2, "ada"), (1, "Ada")])
+    ['Ada', 'ada (2)', 'Ada']
+    """
+    owners: dict[str, int] = {}
+    names = []
+    for user_id, name in speakers:
+        clean = distinct = clean_name(name)
+        number = 1
+        while owners.setdefault(_look(distinct), user_id) != user_id:
+            number += 1
+            suffix = f" ({number})"
+            distinct = clean[: NAME_LENGTH - len(suffix)].rstrip() + suffix
+        names.append(distinct)
+    return names
+
+
+def _look(name: str) -> str:
+    """Return what names that look the same have in common."""
+    return unicodedata.normalize("NFKC", name).casefold()
 
 
 def neutralise(text: str) -> str:

@@ -255,7 +255,7 @@ class Store:
             limit_turns: at most so many.
         """
         rows = await self._read(queries.history(channel_id, before, limit_turns))
-        return [Turn(row.author_name, row.text, row.reply, row.message_id) for row in reversed(rows)]
+        return [Turn(row.author_name, row.text, row.reply, row.message_id, row.author_id) for row in reversed(rows)]
 
     async def reset(self, channel_id: int, *, at_message_id: int) -> None:
         """Start a channel afresh: turns whose prompt is *at_message_id* or older are kept, but not sent any more."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
@@ -10,7 +10,7 @@ from bot.conversation.context import MESSAGE_OVERHEAD, TEMPLATE_OVERHEAD, Fitted
 from bot.conversation.context import Message as ContextMessage
 from bot.conversation.journal import StoreHealth
 from bot.conversation.records import PromptKind, PromptRecord
-from bot.conversation.speech import neutralise
+from bot.conversation.speech import distinct_names, neutralise
 from bot.conversation.store import Store, Turn
 from bot.errors import StoreError
 from bot.generation.models import ModelCatalog
@@ -101,17 +101,19 @@ class Requests:
         """
         num_ctx = await self._catalog.window(model)
         is_chat = prompt.kind is PromptKind.CHAT
-        turns = await self._history(prompt) if is_chat else []
+        history = await self._history(prompt) if is_chat else []
+        turns = history or []
         # who asks once, or in a DM, is alone with the model: no label needed
         labelled = is_chat and prompt.guild_id is not None
+        *before, name = _labels(turns, prompt) if labelled else [""] * (len(turns) + 1)
         fitted = fit(
             await self._system(model, labelled=labelled),
-            [turn if labelled else replace(turn, author_name="") for turn in turns or []],
-            speak(prompt.author_name if labelled else "", prompt.text),
+            [replace(turn, author_name=label) for turn, label in zip(turns, before, strict=True)],
+            speak(name, prompt.text),
             num_ctx=num_ctx,
             estimate=self._estimator.bind(model),
         )
-        return Request(model, fitted, num_ctx, is_forgetful=turns is None)
+        return Request(model, fitted, num_ctx, is_forgetful=history is None)
 
     async def _history(self, prompt: PromptRecord) -> list[Turn] | None:
         """Return the turns before *prompt*, or None if the store cannot tell them now."""
@@ -167,3 +169,9 @@ class Requests:
             return self._system_prompt
         base = self._system_prompt or await self._catalog.own_system(model)
         return "" if base is None else f"{base}\n\n{LABELS_NOTE}".strip()
+
+
+def _labels(turns: Sequence[Turn], prompt: PromptRecord) -> list[str]:
+    """Return how each of *turns*, and *prompt* after them, is signed."""
+    speakers = [(turn.author_id, turn.author_name) for turn in turns]
+    return distinct_names([*speakers, (prompt.author_id, prompt.author_name)])
