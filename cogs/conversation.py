@@ -9,7 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.delivery.interactions import patiently, say, writers_only
-from bot.streaming.text import escape_markdown
+from bot.delivery.readable import shown_name
 
 if TYPE_CHECKING:
     from bot.bot import OllamaBot
@@ -30,7 +30,7 @@ class Conversation(commands.Cog):
         # what was asked before (also what still waits or runs) and what comes.
         work = self.bot.store.reset(interaction.channel_id, at_message_id=interaction.id)
         await patiently(interaction, work, ephemeral=False)
-        name = escape_markdown(interaction.user.display_name)
+        name = shown_name(interaction.user)
         await say(
             interaction,
             f"🧹 A new conversation (started by {name}): nothing from before is sent to the model any more.",

@@ -9,8 +9,8 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.delivery.interactions import patiently, say
+from bot.delivery.readable import shown_name
 from bot.generation.describe import code
-from bot.streaming.text import escape_markdown
 
 if TYPE_CHECKING:
     from bot.bot import OllamaBot
@@ -46,7 +46,7 @@ class Help(commands.Cog):
     async def help(self, interaction: discord.Interaction) -> None:
         """Explain what I can do, how to talk to me and how to stop me."""
         model = await patiently(interaction, self._model(interaction.channel_id or 0), ephemeral=True)
-        me = f"@{escape_markdown(self.bot.user.display_name)}" if self.bot.user else "@me"
+        me = f"@{shown_name(self.bot.user)}" if self.bot.user else "@me"
         how = (_ALL if self.bot.sees_all_messages else _MENTIONS).format(me=me)
         await say(interaction, _TEXT.format(how=how, model=model), ephemeral=True)
 

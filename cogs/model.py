@@ -11,11 +11,11 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.delivery.interactions import patiently, say, writers_only
+from bot.delivery.readable import shown_name
 from bot.errors import OllamaError
 from bot.generation import describe
 from bot.ollama.names import same_model
 from bot.ollama.types import Model, RunningModel
-from bot.streaming.text import escape_markdown
 
 if TYPE_CHECKING:
     from bot.bot import OllamaBot
@@ -61,7 +61,7 @@ class ModelCommands(commands.GroupCog, group_name="model", group_description="Th
 
         sentence, is_chosen = await patiently(interaction, choose(), ephemeral=False)
         if is_chosen:
-            sentence += f" (chosen by {escape_markdown(interaction.user.display_name)})."
+            sentence += f" (chosen by {shown_name(interaction.user)})."
         await say(interaction, sentence, ephemeral=not is_chosen)
 
     @app_commands.command(name="show")

@@ -9,8 +9,8 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.delivery.control import is_stop_emoji
+from bot.delivery.readable import shown_name
 from bot.generation.running import RunningReply, StopCause
-from bot.streaming.text import escape_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,9 +32,9 @@ class Stop(commands.Cog):
         reply = self.bot.queue.find(payload.message_id)
         if reply is None or not self._may_stop(reply, payload):
             return
-        name = payload.member.display_name if payload.member else reply.prompt.author_name
+        name = payload.member or reply.prompt.author_name
         clicked = (payload.message_id, payload.user_id) if self._may_remove(payload) else None
-        reply.stop(StopCause(f" by {escape_markdown(name)}", clicked=clicked))
+        reply.stop(StopCause(f" by {shown_name(name)}", clicked=clicked))
 
     @commands.Cog.listener()
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
@@ -76,9 +76,7 @@ class Stop(commands.Cog):
             )
             await interaction.response.send_message(text, ephemeral=True)
             return
-        stopped = sum(
-            reply.stop(StopCause(f" by {escape_markdown(interaction.user.display_name)}")) for reply in chosen
-        )
+        stopped = sum(reply.stop(StopCause(f" by {shown_name(interaction.user)}")) for reply in chosen)
         text = f"Stopped {stopped} answer{'s' if stopped != 1 else ''}." if stopped else "It is stopping already."
         await interaction.response.send_message(text, ephemeral=True)
 

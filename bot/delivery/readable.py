@@ -1,4 +1,8 @@
-"""A message's text as its reader sees it: mentions, channels and emoji as names."""
+"""A message's text as its reader sees it: mentions, channels and emoji as names, and nothing that hides.
+
+What a person cannot see does not reach the model either: zero-width and bidi
+characters, tag characters that spell a hidden order, towers of marks.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +10,15 @@ import re
 
 import discord
 
+from bot.conversation.speech import clean_name
+from bot.streaming.sanitize import cleaned
+from bot.streaming.text import escape_markdown, is_blank
+
 _MENTION = re.compile(r"<@!?(\d{15,25})>")
 _ROLE = re.compile(r"<@&(\d{15,25})>")
 _CHANNEL = re.compile(r"<#(\d{15,25})>")
 _EMOJI = re.compile(r"<a?:(\w{1,32}):\d{15,25}>")
+_LONGEST_NAME = 100  # code points, as Discord has it for roles and channels
 _COMMAND = re.compile(r"</([^:>\n]{1,100}):\d{15,25}>")
 
 
@@ -17,7 +26,8 @@ def prompt_text(message: discord.Message, me: discord.abc.User) -> str:
     """Return what *message* asks, for the model.
 
     The bot's own mention (its user or its managed role) is stripped; what is
-    attached is named, since the model cannot see it.
+    attached is named, since the model cannot see it. Empty where nobody sees
+    any words.
     """
     own_roles = {role.id for role in message.role_mentions if is_own_role(role, me)}
     users = {user.id: user.display_name for user in message.mentions}
@@ -26,7 +36,7 @@ def prompt_text(message: discord.Message, me: discord.abc.User) -> str:
 
     text = _with_names(message.content, me, own_roles, users, roles, channels)
     if text and message.attachments:
-        names = ", ".join(attachment.filename for attachment in message.attachments)
+        names = ", ".join(_flat(attachment.filename) for attachment in message.attachments)
         text += f"\n(attached, not visible to you: {names})"
     return text
 
@@ -51,17 +61,28 @@ def _with_names(
 ) -> str:
     def user_name(match: re.Match[str]) -> str:
         user_id = int(match[1])
-        return "" if user_id == me.id else f"@{users.get(user_id, 'someone')}"
+        return "" if user_id == me.id else f"@{clean_name(users.get(user_id, 'someone'))}"
 
     def role_name(match: re.Match[str]) -> str:
         role_id = int(match[1])
-        return "" if role_id in own_roles else f"@{roles.get(role_id, 'a role')}"
+        return "" if role_id in own_roles else f"@{_flat(roles.get(role_id, 'a role'))}"
 
-    text = _MENTION.sub(user_name, text)
+    text = _MENTION.sub(user_name, cleaned(text))
     text = _ROLE.sub(role_name, text)
-    text = _CHANNEL.sub(lambda match: f"#{channels.get(int(match[1]), 'a channel')}", text)
+    text = _CHANNEL.sub(lambda match: f"#{_flat(channels.get(int(match[1]), 'a channel'))}", text)
     text = _EMOJI.sub(r":\1:", text)
-    return _COMMAND.sub(r"/\1", text).strip()
+    text = _COMMAND.sub(r"/\1", text).strip()
+    return "" if is_blank(text) else text
+
+
+def _flat(name: str) -> str:
+    """Return the name of a file, role or channel on one line and not too long."""
+    return " ".join(cleaned(name[:_LONGEST_NAME]).split())
+
+
+def shown_name(user: discord.abc.User | str) -> str:
+    """Return a person's name for a sentence of ours: one line, nothing hidden, no Markdown, no ping."""
+    return escape_markdown(clean_name(user if isinstance(user, str) else user.display_name))
 
 
 def is_own_role(role: discord.Role, me: discord.abc.User) -> bool:

@@ -20,7 +20,7 @@ from bot.streaming.links import (
     shown_link,
     trimmed,
 )
-from bot.streaming.sanitize import Sanitizer
+from bot.streaming.sanitize import cleaned
 from bot.streaming.tokens import Kind, Token
 
 __all__ = ["Lexer"]
@@ -255,8 +255,7 @@ class Lexer:
         return self.interrupted and self.at > self.begin and self.source[self.at - 1].isalnum()
 
     def _entity(self, char: str, end: int) -> bool:
-        cleaner = Sanitizer()
-        char = cleaner.feed(char) + cleaner.flush()
+        char = cleaned(char)
         if char.isspace() or not char:
             return self._emit(Kind.SPACE, " " if char else "", end)
         return self._emit(Kind.ATOM, _MARKUP.sub(r"\\\g<0>", char), end)

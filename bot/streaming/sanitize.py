@@ -6,7 +6,7 @@ import unicodedata
 
 import regex
 
-__all__ = ["MAX_MARKS", "Sanitizer"]
+__all__ = ["MAX_MARKS", "Sanitizer", "cleaned"]
 
 MAX_MARKS = 8  # more combining marks than any script stacks on one letter
 
@@ -109,6 +109,12 @@ class Sanitizer:
     def _count(self) -> bool:
         self._marks += 1
         return self._marks <= MAX_MARKS
+
+
+def cleaned(text: str) -> str:
+    """Return the clean form of a whole *text*, as `Sanitizer` gives it."""
+    sanitizer = Sanitizer()
+    return sanitizer.feed(text) + sanitizer.flush()
 
 
 def _invisible(char: str) -> bool:
