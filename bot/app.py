@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
 import logging
 import time
 from collections.abc import AsyncIterator, Coroutine
@@ -169,6 +170,8 @@ class Supervisor:
                     log.error("Discord refused the token. Check DISCORD_TOKEN")
                     return EXIT_SETTINGS
                 await self._wait(self._disconnected, error)
+            except json.JSONDecodeError as error:  # its text says where, and quotes nothing
+                await self._wait(self._disconnected, f"what it sent cannot be read ({error})")
             except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
                 await self._wait(self._disconnected, error)
         return EXIT_OK

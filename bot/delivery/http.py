@@ -8,6 +8,8 @@ HTTPClient.request). A paced writer needs none of that, so:
 - `MarkedRoute` carries a mark in its ``major_parameters``: a bucket of its own;
 - `_NoWait` makes ``get_ratelimit`` answer with a limiter that never waits for
   marked buckets, which leaves the EditBudget as the only clock;
+- `_read_json` takes half a surrogate pair, at which orjson raises and discord.py
+  would close the client (discord/gateway.py, ``received_message``);
 - `trace_config` sees every answer: it raises our own error out of a 429 or 5xx
   of a marked request, collects rate-limit headers, and makes every other
   request of the bot wait for its share of the global rate.
@@ -20,12 +22,15 @@ aiohttp's ``timeout=``. A test fails when one of these seams moves.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
-from typing import Self
+from typing import Any, Self
 
 import aiohttp
+import orjson
+from discord import utils
 from discord.http import HTTPClient, Ratelimit, Route
 
 from bot.delivery.answers import parse_rate_headers, rate_limited
@@ -133,10 +138,19 @@ def _route_of(path: str) -> str:
 
 
 def install(http: HTTPClient) -> None:
-    """Make *http* answer marked buckets with a limiter that never waits."""
+    """Make *http* answer marked buckets with a limiter that never waits, and discord.py read any JSON."""
+    utils._from_json = _read_json  # noqa: SLF001 - the seam
     usual = http.get_ratelimit
 
     def get_ratelimit(key: str) -> Ratelimit:
         return _NoWait(None) if MARK in key else usual(key)
 
     http.get_ratelimit = get_ratelimit  # type: ignore[method-assign]  # the seam
+
+
+def _read_json(text: Any) -> Any:
+    """Return what a frame or an answer of Discord's holds; faster than it is lenient, but both."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)

@@ -209,3 +209,14 @@ async def test_parsers_are_a_dict_of_functions_by_event():
     assert "parsers" in inspect.getsource(ConnectionState.__init__)
     assert "self._discord_parsers[event]" in inspect.getsource(DiscordWebSocket.received_message)
     assert client._connection.parsers is parsers
+
+
+def test_json_is_read_through_one_function_that_can_be_replaced():
+    for module in (discord.gateway, discord.http):
+        assert "utils._from_json(" in inspect.getsource(module)
+        assert "import _from_json" not in inspect.getsource(module)
+
+
+async def test_half_a_surrogate_pair_in_an_answer_is_read(api, http):
+    api.answers.append(web.Response(body=b'{"name": "\\ud83d"}', headers={"Content-Type": "application/json"}))
+    assert await http.request(Route("GET", "/users/@me")) == {"name": "\ud83d"}

@@ -121,3 +121,21 @@ async def test_a_gateway_that_always_fails_is_tried_less_and_less_often(tmp_path
             monkeypatch.setattr(supervisor, "_wait", wait)
             assert await supervisor.run() == EXIT_OK
     assert sum(waits) > 3600  # so less than 1000 a day
+
+
+async def test_a_frame_that_is_no_json_costs_the_connection_and_not_the_bot(tmp_path: Path, caplog):
+    async with servers(tmp_path) as stack:
+        endpoint.use_api(stack.discord.api_url)
+        stopping = asyncio.Event()
+        async with app.open_services(stack.settings) as services:
+            running = asyncio.create_task(app.Supervisor(services, stopping).run())
+            await stack.until(lambda: stack.world.bot_online)
+            [session] = stack.discord.gateway.connected
+            session.connection.send('{"op": zorillafern')
+            await stack.until(lambda: "cannot be read" in caplog.text)
+            await stack.until(lambda: len(stack.discord.gateway.connected) == 1 and stack.world.bot_online)
+            stack.ask("Still there?")
+            await stack.shows("Hello from the scripted model.")
+            stopping.set()
+            assert await running == app.EXIT_OK
+    assert "zorillafern" not in caplog.text
