@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
+import regex
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.streaming.sanitize import MAX_MARKS, Sanitizer
+from bot.streaming.sanitize import MAX_MARKS, Sanitizer, cleaned
 
 
 def clean(*parts: str) -> str:
@@ -67,3 +70,32 @@ def test_a_surrogate_pair_in_two_parts_becomes_its_character() -> None:
 )
 def test_the_result_does_not_depend_on_the_parts(parts: list[str]) -> None:
     assert clean(*parts) == clean("".join(parts))
+
+
+anything = st.lists(
+    st.text()
+    | st.text(st.characters(categories=["Cc", "Cf", "Cs", "Mn", "Me", "Zl", "Zp"]))
+    | st.sampled_from(["\u202e", "\u200b", "\r", "👩\u200d🚀", "🏴\U000e0067\U000e007f", "e\u0301", "\u3164", "\ud83d"])
+).map("".join)
+
+
+@given(anything)
+def test_whatever_goes_in_what_comes_out_hides_nothing(text: str) -> None:
+    out = cleaned(text)
+    out.encode()
+    assert len(out) <= len(text)
+    assert not [char for char in out if unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} and char not in "\n\t"]
+    assert not set("\u061c\u200b\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2060\u2066\u2067\u2068\u2069\ufeff") & set(
+        out
+    )
+    assert not regex.search(r"[\p{Mn}\p{Me}]{%d}" % (2 * MAX_MARKS + 2), out)
+
+
+@given(anything)
+def test_what_is_clean_stays_as_it_is(text: str) -> None:
+    assert cleaned(cleaned(text)) == cleaned(text)
+
+
+@given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs"], codec="utf-8")))
+def test_what_can_be_seen_stays(text: str) -> None:
+    assert cleaned(text) == "".join(char for char in text if not regex.match(r"\p{Default_Ignorable_Code_Point}", char))
