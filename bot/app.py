@@ -26,6 +26,7 @@ from bot.delivery.endpoint import DiscordUnreachable
 from bot.delivery.last_resort import LastResort
 from bot.delivery.recovery import Connection, OpenReply, Recovery
 from bot.errors import OllamaError, StoreError
+from bot.generation.admission import PromptRates
 from bot.generation.models import ModelCatalog
 from bot.generation.preload import Preloader
 from bot.generation.queue import ReplyQueue
@@ -105,6 +106,7 @@ async def open_services(
                 timing=timing,
                 retry=retry,
                 resumes=settings.resume_replies == "on",
+                rates=PromptRates(settings.user_prompts_per_minute, settings.channel_prompts_per_minute),
             )
             responder = Responder(ollama, store, budget, catalog, queue, options)
             recovery = Recovery(

@@ -124,6 +124,12 @@ class Settings(BaseModel):
         "on", description="on or off", examples=["off"]
     )
     max_concurrent_replies: int = Field(16, ge=1, le=10_000, description="a whole number, 1 or more", examples=["16"])
+    user_prompts_per_minute: int = Field(
+        10, ge=0, le=10_000, description="a whole number; 0 sets no limit", examples=["10"]
+    )
+    channel_prompts_per_minute: int = Field(
+        30, ge=0, le=10_000, description="a whole number; 0 sets no limit", examples=["30"]
+    )
     max_messages: int = Field(8, ge=1, le=50, description="a whole number from 1 to 50", examples=["8"])
     render_markdown: Annotated[Literal["discord", "raw"], BeforeValidator(lower)] = Field(
         "discord", description="discord or raw", examples=["discord"]

@@ -6,7 +6,9 @@ The tree::
     ├── SettingsError                 a setting is missing or wrong (exit code 2)
     ├── StoreError                    the database cannot be used
     ├── PromptTooLong                 the prompt alone does not fit the window
-    ├── QueueFull                     too many prompts wait in that channel
+    ├── PromptRefused                 not taken in: there is too much of it
+    │   ├── TooManyPrompts            one user or one channel asks too often
+    │   └── QueueFull                 too many prompts wait already
     ├── ShuttingDown                  the bot is being stopped
     ├── OllamaError                   anything between us and the model
     │   ├── OllamaUnreachable         no connection: refused, reset, no route
@@ -40,6 +42,7 @@ user's words, but may be long: show them through `sentence`, which shortens.
 from __future__ import annotations
 
 import unicodedata
+from typing import Literal
 
 _DETAIL_LENGTH = 300
 _NAME_LENGTH = 80
@@ -95,12 +98,62 @@ class PromptTooLong(BurbleError):
         )
 
 
-class QueueFull(BurbleError):
-    """Too many prompts wait in one channel."""
+class PromptRefused(BurbleError):
+    """A prompt is not taken in, so that those of others can be.
+
+    Attributes:
+        seconds: when it is worth asking again, 0 if nobody knows.
+        is_repeated: the same was said in that channel a moment ago.
+    """
+
+    seconds = 0.0
+    is_repeated = False
+
+
+class TooManyPrompts(PromptRefused):
+    """One user asks too often, or many do in one channel.
+
+    Attributes:
+        by: whose limit it is.
+        per_minute: the limit.
+    """
+
+    def __init__(self, by: Literal["user", "channel"], per_minute: int, seconds: float) -> None:
+        super().__init__(f"more than {per_minute} prompts a minute of one {by}")
+        self.by = by
+        self.per_minute = per_minute
+        self.seconds = seconds
 
     def sentence(self) -> str:
-        """Ask for patience."""
-        return "Too many questions are waiting in this channel already. Please ask again when some are answered."
+        """Name the limit and the time to wait."""
+        whom = "one person" if self.by == "user" else "one channel"
+        return (
+            f"That is too fast for me: I take {self.per_minute} questions a minute from {whom}. "
+            f"Please ask again in {_duration(self.seconds)}; what comes before that stays unanswered."
+        )
+
+
+class QueueFull(PromptRefused):
+    """Too many prompts wait.
+
+    Attributes:
+        of: whose, ``all`` meaning everywhere.
+    """
+
+    def __init__(self, of: Literal["user", "channel", "all"]) -> None:
+        super().__init__(f"too many prompts wait ({of})")
+        self.of = of
+
+    def sentence(self) -> str:
+        """Say whose questions wait, and ask for patience."""
+        if self.of == "user":
+            return (
+                "Too many of your questions are waiting already. "
+                "Please ask again when some are answered, or end them with `/stop`."
+            )
+        if self.of == "channel":
+            return "Too many questions are waiting in this channel already. Please ask again when some are answered."
+        return "I am busy: too many questions are waiting in all my channels. Please ask again in a few minutes."
 
 
 class ShuttingDown(BurbleError):

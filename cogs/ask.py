@@ -57,6 +57,8 @@ class Ask(commands.Cog):
         """Ask one question on its own: nothing from before is sent, nothing is remembered."""
         assert self.bot.user is not None, "interactions come after READY"
         text = option_text(prompt, interaction.guild, self.bot.user)
+        record = _record(interaction, text)
+        self.bot.responder.admit(record)
         refusal = await self._refusal(model) if text else "There is no question in that. Please write one."
         if refusal:
             await say(interaction, refusal, ephemeral=True)
@@ -64,7 +66,7 @@ class Ask(commands.Cog):
         loading = await interaction.response.defer(thinking=True)
         header = quote(text)
         await self.bot.responder.respond(
-            _record(interaction, text),
+            record,
             self._opener(interaction, header, loading.message_id if loading else None),
             model=model,
             page_limit=PAGE_LIMIT - len(header),

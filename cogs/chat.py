@@ -16,7 +16,14 @@ from bot.delivery.permissions import may_react, may_refer, may_write, permission
 from bot.delivery.readable import is_addressed, prompt_text
 from bot.delivery.reply import DiscordReply
 from bot.delivery.sinks import ChannelSink
-from bot.errors import BurbleError, DeliveryError, DeliveryForbidden, DeliveryRateLimited, DeliveryRetry
+from bot.errors import (
+    BurbleError,
+    DeliveryError,
+    DeliveryForbidden,
+    DeliveryRateLimited,
+    DeliveryRetry,
+    PromptRefused,
+)
 from bot.generation.ending import broken
 from bot.streaming.backoff import Backoff
 
@@ -26,6 +33,7 @@ if TYPE_CHECKING:
     from bot.bot import OllamaBot
     from bot.conversation.journal import ReplyJournal
     from bot.delivery.last_resort import LastResort
+    from bot.generation.admission import Admission
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +53,30 @@ class Chat(commands.Cog):
     async def on_message(self, message: discord.Message) -> None:
         """Answer a message that mentions the bot, replies to it, or is a DM."""
         me = self.bot.user
-        if message.author.bot or message.type not in _KINDS or me is None:
-            return
+        if me is not None and self._is_for_us(message, me):
+            await self._take(message, me)
+
+    @commands.Cog.listener()
+    async def on_missed_message(self, message: discord.Message, admission: Admission) -> None:
+        """Answer a message that was missed, by the rates of when it was written."""
+        me = self.bot.user
+        if me is not None and self._is_for_us(message, me):
+            await self._take(message, me, admission)
+
+    def _is_for_us(self, message: discord.Message, me: discord.ClientUser) -> bool:
+        if message.author.bot or message.type not in _KINDS:
+            return False
         speaks_to_us = is_addressed(message, me)
         self._seen.note(message.channel.id, message.id, is_addressed=speaks_to_us)
-        if not speaks_to_us or self.bot.pauses.is_paused(message.channel.id):
-            return
+        return speaks_to_us and not self.bot.pauses.is_paused(message.channel.id)
+
+    async def _take(self, message: discord.Message, me: discord.ClientUser, admission: Admission | None = None) -> None:
+        """Answer a message, or say why not."""
         try:
-            await self._answer(message, me)
+            await self._answer(message, me, admission)
+        except PromptRefused as refusal:
+            if not refusal.is_repeated:
+                await self._say(message, f"⚠️ {refusal.sentence()}")
         except BurbleError as error:
             log.warning("Prompt %s was not answered: %s", message.id, error)
             await self._say(message, f"⚠️ {error.sentence()}")
@@ -61,18 +85,19 @@ class Chat(commands.Cog):
             log.exception("Prompt %s failed, reference %s", message.id, reference)
             await self._say(message, broken(reference).line)
 
-    async def _answer(self, message: discord.Message, me: discord.ClientUser) -> None:
+    async def _answer(self, message: discord.Message, me: discord.ClientUser, admission: Admission | None) -> None:
         if not may_write(message.channel, message.guild.me if message.guild else None):
             self.bot.pauses.pause(message.channel.id, "no permission to send messages")
             way_out = self._way_out(message)
             if way_out is not None:
                 await way_out.explain()
             return
-        text = prompt_text(message, me)
         if self.bot.was_deleted(message.id):
             return
-        if text:
-            await self.bot.responder.respond(_record(message, text), self._opener(message))
+        prompt = _record(message, prompt_text(message, me))
+        self.bot.responder.admit(prompt, admission)
+        if prompt.text:
+            await self.bot.responder.respond(prompt, self._opener(message))
         else:
             await self._say(message, _hint(message))
 
@@ -82,17 +107,19 @@ class Chat(commands.Cog):
 
         Prompts that were answered before are known to the store and stay answered once.
         """
+        missed: list[discord.Message] = []
         for channel_id, newest in self._seen.recent():
             channel = self.bot.get_channel(channel_id)
             if not isinstance(channel, discord.abc.Messageable):
                 continue
             try:
-                missed = [each async for each in channel.history(after=discord.Object(newest), limit=_LOOK_BACK)]
+                missed += [each async for each in channel.history(after=discord.Object(newest), limit=_LOOK_BACK)]
             except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
                 log.info("What was missed in channel %s cannot be read: %s", channel_id, error)
-                continue
-            for message in sorted(missed, key=lambda each: each.id):
-                self.bot.dispatch("message", message)
+        # in the order of asking over all channels: that is how rates are counted
+        admission = self.bot.responder.admission.apart()
+        for message in sorted(missed, key=lambda each: each.id):
+            self.bot.dispatch("missed_message", message, admission)
 
     @commands.Cog.listener()
     async def on_guild_channel_update(self, _: discord.abc.GuildChannel, channel: discord.abc.GuildChannel) -> None:

@@ -138,18 +138,26 @@ class Journals:
 
         A store that fails or hangs costs the record, not the reply.
         """
-        if prompt.message_id in self._recent:
+        if self.knows(prompt.message_id):
             return None
-        self._recent[prompt.message_id] = None
-        while len(self._recent) > _RECENT:
-            self._recent.popitem(last=False)
+        self.remember(prompt.message_id)
         journal = ReplyJournal(self, prompt, model=model)
         await journal.settle()
         return None if journal.is_duplicate else journal
 
+    def knows(self, message_id: int) -> bool:
+        """Tell whether a prompt was taken in or refused of late."""
+        return message_id in self._recent
+
+    def remember(self, message_id: int) -> None:
+        """Take a prompt in no more, should it be delivered again."""
+        self._recent[message_id] = None
+        while len(self._recent) > _RECENT:
+            self._recent.popitem(last=False)
+
     def reopen(self, prompt: PromptRecord, reply_id: int) -> ReplyJournal:
         """Open the journal of a reply that is stored already."""
-        self._recent[prompt.message_id] = None
+        self.remember(prompt.message_id)
         return ReplyJournal(self, prompt, reply_id=reply_id)
 
     async def drain(self, seconds: float) -> None:

@@ -6,8 +6,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from bot.conversation.records import ReplyEnd, ReplyState
-from bot.errors import BurbleError
+from bot.conversation.records import PromptKind, ReplyEnd, ReplyState
+from bot.errors import BurbleError, PromptRefused
 from bot.generation.describe import code
 from bot.generation.running import StopCause
 from bot.ollama.types import Counts
@@ -98,6 +98,12 @@ def failed(error: BurbleError, extra: str = "") -> Ending:
     """Return the ending of a reply that failed, in the error's own sentence."""
     sentence = error.sentence()
     return Ending(ReplyState.FAILED, f"⚠️ {sentence} {extra}".rstrip())
+
+
+def refused(error: BurbleError, kind: PromptKind) -> Ending:
+    """Return the ending of a prompt that is not taken; said once in a chat, but each command wants its answer."""
+    is_repeated = isinstance(error, PromptRefused) and error.is_repeated
+    return replace(failed(error), is_quiet=is_repeated and kind is PromptKind.CHAT)
 
 
 def broken(reference: str) -> Ending:

@@ -2,22 +2,26 @@
 
 A channel's chat is answered one prompt at a time, in order; several channels at
 once, up to a number. An ask does not wait for its channel's chat, only for a
-free place.
+free place. Places go to users in turn, see `bot.generation.shares`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from bot.conversation.records import PromptKind, PromptRecord
 from bot.errors import QueueFull, ShuttingDown
 from bot.generation.running import RunningReply, StopCause
+from bot.generation.shares import Shares
 
 MAX_WAITING = 20
 """Prompts that may wait in one channel; more are refused in words."""
+MAX_WAITING_OF_USER = 10
+"""Prompts of one user that may wait in all channels: never all that one channel takes."""
+MAX_WAITING_IN_ALL = 200
+"""Prompts that may wait in all channels."""
 
 
 @dataclass(slots=True, eq=False)
@@ -31,9 +35,10 @@ class ReplyQueue:
     """All replies that run or wait."""
 
     def __init__(self, max_concurrent: int) -> None:
-        self._free = max_concurrent
+        self._places = max_concurrent
+        self._shares = Shares(max_concurrent)
         self._running: list[_Entry] = []
-        self._waiting: deque[_Entry] = deque()
+        self._waiting: list[_Entry] = []
         self._closed = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -42,20 +47,40 @@ class ReplyQueue:
         """Iterate over all replies, running ones first."""
         return (entry.reply for entry in [*self._running, *self._waiting])
 
-    def enter(self, prompt: PromptRecord, on_move: Callable[[RunningReply], None]) -> RunningReply:
-        """Line up a prompt until `leave`; *on_move* is called whenever its place in the line changes.
+    def check(self, prompt: PromptRecord) -> None:
+        """Make sure that there is room for *prompt*.
 
         Raises:
-            QueueFull: too many wait in that channel.
+            QueueFull: it would have to wait, and too many do.
+        """
+        if self._can_run(prompt):
+            return
+        if sum(entry.reply.prompt.channel_id == prompt.channel_id for entry in self._waiting) >= MAX_WAITING:
+            raise QueueFull("channel")
+        if self._shares.waiting(prompt.author_id) >= MAX_WAITING_OF_USER:
+            raise QueueFull("user")
+        if len(self._waiting) >= MAX_WAITING_IN_ALL:
+            raise QueueFull("all")
+
+    def enter(
+        self, prompt: PromptRecord, on_move: Callable[[RunningReply], None], *, is_owed: bool = False
+    ) -> RunningReply:
+        """Line up a prompt until `leave`; *on_move* is called whenever its place in the line changes.
+
+        *is_owed* is for what an earlier process had taken in: there is always room for it.
+
+        Raises:
+            QueueFull: see `check`.
             ShuttingDown: `close` was called.
         """
         if self._closed:
             raise ShuttingDown
-        if sum(entry.reply.prompt.channel_id == prompt.channel_id for entry in self._waiting) >= MAX_WAITING:
-            raise QueueFull
+        if not is_owed:
+            self.check(prompt)
         reply = RunningReply(prompt)
         entry = _Entry(reply, on_move=lambda: on_move(reply))
         self._waiting.insert(self._place(prompt), entry)
+        self._shares.waits(prompt.author_id)
         self._empty.clear()
         self._advance()
         return reply
@@ -67,9 +92,10 @@ class ReplyQueue:
             return
         if entry in self._running:
             self._running.remove(entry)
-            self._free += 1
+            self._shares.ends(reply.prompt.author_id)
         else:
             self._waiting.remove(entry)
+            self._shares.gives_up(reply.prompt.author_id)
         self._advance()
         if not self._running and not self._waiting:
             self._empty.set()
@@ -96,6 +122,10 @@ class ReplyQueue:
         entries = [*self._running, *self._waiting]
         position = next((i for i, entry in enumerate(entries) if entry.reply is reply), 0)
         return sum(self._holds_up(entry.reply.prompt, reply.prompt) for entry in entries[:position])
+
+    def is_over_share(self, reply: RunningReply) -> bool:
+        """Tell whether *reply* waits because its user has as many places as one may have."""
+        return not self.is_running(reply) and self._shares.is_used_up(reply.prompt.author_id)
 
     def is_running(self, reply: RunningReply) -> bool:
         """Tell whether its turn has come."""
@@ -128,21 +158,32 @@ class ReplyQueue:
             earlier.kind is PromptKind.CHAT and later.kind is PromptKind.CHAT and earlier.channel_id == later.channel_id
         )
 
+    def _can_run(self, prompt: PromptRecord) -> bool:
+        """Tell whether *prompt* would not have to wait."""
+        if len(self._running) >= self._places or self._shares.is_used_up(prompt.author_id):
+            return False
+        return not any(self._holds_up(reply.prompt, prompt) for reply in self)
+
     def _advance(self) -> None:
         """Let everybody run who may; tell the others that the line moved."""
+        while len(self._running) < self._places and (entry := self._next()) is not None:
+            self._waiting.remove(entry)
+            self._running.append(entry)
+            self._shares.begins(entry.reply.prompt.author_id)
+            entry.go.set()
+        for entry in list(self._waiting):
+            entry.on_move()
+
+    def _next(self) -> _Entry | None:
+        """Return who gets the next place: of those who may run the user whose turn it is, and theirs in order."""
         busy = {e.reply.prompt.channel_id for e in self._running if e.reply.prompt.kind is PromptKind.CHAT}
-        waiting: deque[_Entry] = deque()
+        able: list[_Entry] = []
         for entry in self._waiting:
             prompt = entry.reply.prompt
-            is_chat = prompt.kind is PromptKind.CHAT
-            if self._free > 0 and not (is_chat and prompt.channel_id in busy):
-                self._free -= 1
-                self._running.append(entry)
-                entry.go.set()
-            else:
-                waiting.append(entry)
-            if is_chat:
+            if prompt.kind is PromptKind.CHAT:
+                if prompt.channel_id in busy:
+                    continue
                 busy.add(prompt.channel_id)
-        self._waiting = waiting
-        for entry in waiting:
-            entry.on_move()
+            if not self._shares.is_used_up(prompt.author_id):
+                able.append(entry)
+        return min(able, key=lambda entry: self._shares.rank(entry.reply.prompt.author_id), default=None)

@@ -13,8 +13,9 @@ from typing import Any, Literal
 from bot.conversation.journal import Journals, ReplyJournal
 from bot.conversation.records import PromptRecord, ReplyEnd, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
-from bot.errors import BurbleError, DeliveryError, DeliveryRetry, ModelMissing, StoreError
+from bot.errors import BurbleError, DeliveryError, DeliveryRetry, ModelMissing, PromptRefused, StoreError
 from bot.generation import ending as endings
+from bot.generation.admission import NO_LIMIT, Admission, PromptRates
 from bot.generation.answering import Answerer
 from bot.generation.describe import code
 from bot.generation.ending import Ending
@@ -51,6 +52,7 @@ class ReplyOptions:
         retry: how often a question is put again while the server is busy or not there.
         resumes: an answer whose connection broke is gone on with.
         stuck_after: seconds that a question waits before it speaks for a model that answers nobody.
+        rates: how often one may ask.
     """
 
     system_prompt: str = ""
@@ -61,6 +63,7 @@ class ReplyOptions:
     retry: RetryPolicy = DEFAULT_RETRY
     resumes: bool = True
     stuck_after: float = 300.0
+    rates: PromptRates = NO_LIMIT
 
 
 class Responder:
@@ -80,6 +83,7 @@ class Responder:
         self._budget = budget
         self.catalog = catalog
         self.queue = queue
+        self.admission = Admission(queue, options.rates)
         self._options = options
         self._answerer = Answerer(
             client,
@@ -101,6 +105,20 @@ class Responder:
         self._taking_in = 0  # prompts that are on their way into the store
         self._all_taken_in = asyncio.Event()
         self._all_taken_in.set()
+
+    def admit(self, prompt: PromptRecord, admission: Admission | None = None) -> None:
+        """Let *prompt* in to be answered (by another *admission* than that of the present), or refuse it for good.
+
+        Raises:
+            PromptRefused: there is too much of it.
+        """
+        if self._journals.knows(prompt.message_id):
+            return  # delivered again: it counts once, and `respond` ignores it
+        try:
+            (admission or self.admission).admit(prompt)
+        except PromptRefused:
+            self._journals.remember(prompt.message_id)
+            raise
 
     async def respond(
         self,
@@ -148,10 +166,16 @@ class Responder:
     ) -> None:
         """Answer a prompt to which an earlier process had not said a word; see `respond`."""
         journal = self._journals.reopen(reply.prompt, reply.reply_id)
-        await self._answer(journal, open_sink, reply.model, page_limit)
+        await self._answer(journal, open_sink, reply.model, page_limit, is_owed=True)
 
     async def _answer(
-        self, journal: ReplyJournal, open_sink: Callable[[ReplyJournal], ReplySink], model: str, page_limit: int
+        self,
+        journal: ReplyJournal,
+        open_sink: Callable[[ReplyJournal], ReplySink],
+        model: str,
+        page_limit: int,
+        *,
+        is_owed: bool = False,
     ) -> None:
         prompt = journal.prompt
         sink = open_sink(journal)
@@ -161,8 +185,10 @@ class Responder:
         status = StatusTeller(streamer, sink, timing=self._options.timing)
         job = Job(RunningReply(prompt), journal, sink, streamer, status, model=model)
         try:
-            job.reply = self.queue.enter(prompt, lambda reply: status.say(in_line(self.queue.ahead(reply))))
+            job.reply = self.queue.enter(prompt, lambda reply: status.say(self._in_line(reply)), is_owed=is_owed)
         except BurbleError as error:
+            if isinstance(error, PromptRefused):  # the line filled up while the prompt was taken in
+                self.admission.note(error, prompt)
             await self._run(job, refusal=error)
             return
         try:
@@ -198,7 +224,7 @@ class Responder:
         writer = self._own(self._write(job), f"reply-writer-{job.journal.label}")
         ending = Ending(ReplyState.INTERRUPTED, "⏹️ stopped: the bot was shut down")
         try:
-            ending = endings.failed(refusal) if refusal else await self._end(job)
+            ending = endings.refused(refusal, job.reply.prompt.kind) if refusal else await self._end(job)
             if job.is_resumed:
                 ending = endings.resumed(ending)
         finally:
@@ -293,7 +319,7 @@ class Responder:
         """Wait for the turn, choose model and history, read the answer; cancelled when stopped."""
         prompt = job.reply.prompt
         if not self.queue.is_running(job.reply):
-            job.status.say(in_line(self.queue.ahead(job.reply)))
+            job.status.say(self._in_line(job.reply))
             await self.queue.turn(job.reply)
         job.status.say("⏳ waiting for the model")
 
@@ -301,6 +327,9 @@ class Responder:
             return await self._channel_model(prompt.channel_id) or await self.catalog.default()
 
         await self._answerer.answer(job, choose_model)
+
+    def _in_line(self, reply: RunningReply) -> str:
+        return in_line(self.queue.ahead(reply), is_over_share=self.queue.is_over_share(reply))
 
     async def _channel_model(self, channel_id: int) -> str | None:
         """Return the model chosen for a channel, or None if none was or the store cannot tell it now."""

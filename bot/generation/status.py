@@ -88,8 +88,13 @@ class StatusTeller:
             self._streamer.status(f"-# {self._words} · asked <t:{self._since}:R> · {how} ends it")
 
 
-def in_line(ahead: int) -> str:
-    """Return the words for a prompt that waits behind *ahead* others of its channel (0: for a free place)."""
+def in_line(ahead: int, *, is_over_share: bool = False) -> str:
+    """Return the words for a prompt that waits behind *ahead* others of its channel (0: for a free place).
+
+    With *is_over_share* its user has as many answers under way as one may have.
+    """
+    if ahead == 0 and is_over_share:
+        return "⏳ waiting for one of your other answers to end"
     if ahead == 0:
         return "⏳ waiting for a free place: many answers are being written"
     if ahead == 1:

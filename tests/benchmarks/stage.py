@@ -198,6 +198,8 @@ def _environment(discord: Server, model: Server, folder: str) -> dict[str, str]:
         "DATA_DIR": folder,
         "DATABASE_URL": "",
         "MAX_CONCURRENT_REPLIES": "1000",
+        "USER_PROMPTS_PER_MINUTE": "0",
+        "CHANNEL_PROMPTS_PER_MINUTE": "0",
         "MAX_MESSAGES": "50",
         "LOG_LEVEL": "WARNING",
     }

@@ -18,7 +18,9 @@ _ids = itertools.count(1)
 
 
 def prompt(channel: int = 1, kind: PromptKind = PromptKind.CHAT) -> PromptRecord:
-    return PromptRecord(next(_ids), channel, None, 7, "Ada", "Hi", 0.0, kind)
+    """A prompt of a user who has asked nothing else: what users share is in ``test_shares``."""
+    message_id = next(_ids)
+    return PromptRecord(message_id, channel, None, 1000 + message_id, "Ada", "Hi", 0.0, kind)
 
 
 def enter(queue: ReplyQueue, channel: int = 1, kind: PromptKind = PromptKind.CHAT) -> RunningReply:
@@ -86,8 +88,9 @@ def test_who_waits_is_told_when_the_line_moves() -> None:
 def test_more_than_a_channel_may_hold_is_refused_and_other_channels_are_not() -> None:
     queue = ReplyQueue(16)
     replies = [enter(queue) for _ in range(MAX_WAITING + 1)]
-    with pytest.raises(QueueFull):
+    with pytest.raises(QueueFull) as caught:
         enter(queue)
+    assert "in this channel" in caught.value.sentence()
     enter(queue, channel=2)
     queue.leave(replies[5])
     enter(queue)

@@ -114,6 +114,8 @@ class KillRun:
             "DISCORD_API_URL": discord.api_url,
             "OLLAMA_HOST": ollama.url,
             "OLLAMA_MODEL": "llama3.2",
+            "USER_PROMPTS_PER_MINUTE": "0",
+            "CHANNEL_PROMPTS_PER_MINUTE": "0",
             "DATA_DIR": str(self.database.parent),
             "BURBLE_ENV_FILE": "",
         }

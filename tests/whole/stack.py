@@ -148,6 +148,9 @@ def make_settings(tmp_path: Path, ollama_url: str, token: str, **changes: Any) -
         "ollama_model": "llama3.2",
         "idle_timeout_seconds": 5,
         "first_byte_timeout_seconds": 10,
+        # a test is quicker than people
+        "user_prompts_per_minute": 0,
+        "channel_prompts_per_minute": 0,
     }
     return Settings(**(values | changes))
 
