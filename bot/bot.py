@@ -19,6 +19,7 @@ from bot.conversation.store import Store
 from bot.delivery import endpoint
 from bot.delivery.courier import REQUEST_SECONDS, Courier, HttpLine
 from bot.delivery.http import install, trace_config
+from bot.delivery.interactions import TooManyCommands
 from bot.delivery.invalid import InvalidRequests
 from bot.delivery.last_resort import LastResort, Question, question_link
 from bot.delivery.missed import LastSeen
@@ -27,6 +28,7 @@ from bot.delivery.recovery import Recovery
 from bot.generation.models import ModelCatalog
 from bot.generation.preload import Preloader
 from bot.generation.queue import ReplyQueue
+from bot.generation.rates import TokenBuckets
 from bot.generation.responder import Responder
 from bot.generation.running import StopCause
 from bot.ollama.client import OllamaClient
@@ -37,6 +39,9 @@ log = logging.getLogger(__name__)
 COGS = ("cogs.errors", "cogs.chat", "cogs.stop", "cogs.model", "cogs.ask", "cogs.conversation", "cogs.help")
 
 
+COMMANDS_PER_MINUTE = 20
+"""Commands of one user a minute: each asks Ollama or the database something."""
+_UNCOUNTED = ("ask", "stop")  # the one counts as a prompt, the other must always work
 _DELETED_KEPT = 200  # an event about a message comes within seconds of the others
 
 
@@ -56,6 +61,30 @@ class Services:
     preloader: Preloader
     invalid: InvalidRequests = field(default_factory=InvalidRequests)
     seen: LastSeen = field(default_factory=LastSeen)
+
+
+class CommandTree(app_commands.CommandTree["OllamaBot"]):
+    """The app commands; who uses them without end is asked to wait."""
+
+    def __init__(self, client: OllamaBot, *, fallback_to_global: bool = True) -> None:
+        super().__init__(client, fallback_to_global=fallback_to_global)
+        self._buckets = TokenBuckets(COMMANDS_PER_MINUTE)
+
+    async def interaction_check(self, interaction: discord.Interaction[OllamaBot]) -> bool:
+        """Count a command.
+
+        Raises:
+            TooManyCommands: it was one too many.
+        """
+        name = interaction.command.qualified_name if interaction.command else ""
+        if interaction.type is not discord.InteractionType.application_command or name in _UNCOUNTED:
+            return True
+        at = interaction.created_at.timestamp()
+        wait = self._buckets.wait(interaction.user.id, at)
+        if wait:
+            raise TooManyCommands(wait)
+        self._buckets.take(interaction.user.id, at)
+        return True
 
 
 class OllamaBot(commands.AutoShardedBot):
@@ -88,6 +117,7 @@ class OllamaBot(commands.AutoShardedBot):
             max_messages=None,
             chunk_guilds_at_startup=False,
             member_cache_flags=discord.MemberCacheFlags.none(),
+            tree_cls=CommandTree,
             http_trace=trace_config(services.budget, self.invalid),
             **options,
         )

@@ -75,8 +75,6 @@ def _expected(cause: Exception) -> str | None:
             )
         case app_commands.TransformerError():
             sentence = "I could not make sense of one of the values. Please check them and try again."
-        case app_commands.CommandOnCooldown():
-            sentence = f"Not so fast: please try again in {cause.retry_after:.0f} s."
         case app_commands.CheckFailure():
             sentence = str(cause) or "You cannot use that command here."
         case discord.Forbidden():

@@ -21,6 +21,13 @@ class MayNotWrite(app_commands.CheckFailure):
     """Who used the command may not write in that channel."""
 
 
+class TooManyCommands(app_commands.CheckFailure):
+    """Who used the command does so too often; *seconds* is how long to wait."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(f"Not so fast: please try again in {seconds:.0f} s.")
+
+
 def writes_here(interaction: discord.Interaction) -> bool:
     """Tell whether who used a command may write where they used it.
 
