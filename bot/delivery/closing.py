@@ -64,16 +64,20 @@ class _FixedPages:
 
 
 def final_pages(
-    reply: UnfinishedReply, shown: Sequence[str], page_limit: int, mode: Literal["discord", "raw"]
+    reply: UnfinishedReply,
+    shown: Sequence[str],
+    page_limit: int,
+    mode: Literal["discord", "raw"],
+    max_messages: int | None = None,
 ) -> tuple[str, Pages]:
-    """Return what the model wrote and its pages, without loss of what is *shown*."""
-    drafts = Splitter(limit=page_limit, mode=mode)
+    """Return what the model wrote and its pages, without loss of what is *shown*; *max_messages* are shown."""
+    drafts = Splitter(limit=page_limit, mode=mode, last=max_messages)
     drafts.feed(reply.text)
     drafts.finish(interrupted=True)
     if reply.state is ReplyState.STREAMING and _knows_more(shown, drafts.closed):
         # The store had trouble before the kill.
         return "\n".join(shown), _FixedPages(shown)
-    return reply.text, Splitter(limit=page_limit, mode=mode)
+    return reply.text, Splitter(limit=page_limit, mode=mode, last=max_messages)
 
 
 def _knows_more(shown: Sequence[str], pages: Sequence[str]) -> bool:

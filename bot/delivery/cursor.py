@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 _HINT = "\n-# `/stop` ends it"
+_COUNT = re.compile(r"\n-# too long for \d+ messages: [\d,]+ characters so far, a file follows\Z")
 _CURSOR = re.compile(rf"(?: ▌(?P<closing>\n(?:> )?```)?|(?<=```)\n▌)(?:{re.escape(_HINT)})?\Z")
 
 
@@ -19,8 +20,9 @@ def has_cursor(text: str) -> bool:
 
 
 def without_cursor(text: str) -> str:
-    """Return *text* as it was written, without that mark and without the hint."""
-    return _CURSOR.sub(lambda match: match["closing"] or "", text)
+    """Return *text* as it was written, without that mark, the hint, and the line that counts past the last page."""
+    bare = _CURSOR.sub(lambda match: match["closing"] or "", text)
+    return bare if bare == text else _COUNT.sub("", bare)
 
 
 def with_hint(text: str, limit: int) -> str:

@@ -202,7 +202,7 @@ class Recovery:
         header = header_of(reply)
         page_limit = PAGE_LIMIT - len(header)
         shown = [text.removeprefix(header.rstrip()).strip() for text in screen.texts]
-        text, pages = final_pages(reply, shown, page_limit, self._mode)
+        text, pages = final_pages(reply, shown, page_limit, self._mode, self._max_messages)
         journal = ClosingJournal(self._store, reply.reply_id)
         inner = open_sink(connection.courier, journal, lambda _: None, reply, screen)
         sink = SteadfastSink(inner, connection.courier, reply.prompt.channel_id)

@@ -253,8 +253,9 @@ class SteadfastSink:
 
     async def _put_fileless(self, ordinal: int, text: str) -> Sent:
         """Show *text*, but say what became of the file instead of pointing at it."""
-        lines = [line for line in text.splitlines() if not _points_at_file(line)]
-        words = "\n".join([self._fileless[ordinal], *lines])
+        lines = text.split("\n")
+        at = max((i for i, line in enumerate(lines) if _points_at_file(line)), default=len(lines))
+        words = "\n".join([*lines[:at], self._fileless[ordinal], *lines[at + 1 :]])
         sent = await self._sink.edit(ordinal, words)
         self._shown[ordinal] = words
         return Sent(text, sent.headers)

@@ -179,9 +179,10 @@ class Responder:
     ) -> None:
         prompt = journal.prompt
         sink = open_sink(journal)
-        pages = Splitter(limit=page_limit, mode=self._options.render_markdown)
+        options = self._options
+        pages = Splitter(limit=page_limit, mode=options.render_markdown, last=options.max_messages)
         sink.watch(pages)
-        streamer = ReplyStreamer(sink, pages, self._budget, max_messages=self._options.max_messages)
+        streamer = ReplyStreamer(sink, pages, self._budget, max_messages=options.max_messages)
         status = StatusTeller(streamer, sink, timing=self._options.timing)
         job = Job(RunningReply(prompt), journal, sink, streamer, status, model=model)
         try:

@@ -6,7 +6,7 @@ from bot.streaming.blocks import BlockReader
 from bot.streaming.pieces import PLAIN, Context, Piece, Rank, closed
 from bot.streaming.text import is_blank
 
-__all__ = ["Page", "choose_cut", "show", "size", "words"]
+__all__ = ["Page", "choose_cut", "fit", "latest_cut", "show", "size", "words"]
 
 _EXPANSION = 2  # rendered characters that one more of the source adds at most, but for oddities
 
@@ -80,6 +80,12 @@ def choose_cut(pieces: list[Piece], limit: int) -> int:
             best, best_rank = i + 1, rank
         total += len(piece.text)
     return best
+
+
+def latest_cut(pieces: list[Piece], limit: int) -> int:
+    """Return how many *pieces* the page takes if it is to show as much as there is room for; 0 if none ends a word."""
+    most = min(fit(pieces, limit), len(pieces) - 1)
+    return next((count for count in range(most, 0, -1) if pieces[count - 1].rank < Rank.HEADING), 0)
 
 
 def fit(pieces: list[Piece], limit: int) -> int:

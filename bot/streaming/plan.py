@@ -14,6 +14,7 @@ from typing import Protocol
 from bot.streaming.bucket import Urgency
 from bot.streaming.files import whole_answer
 from bot.streaming.sink import File
+from bot.streaming.splitter import STATE_ROOM
 
 # A growing page has a cursor and closing marks that the final one has not.
 _MARKS = 12
@@ -69,7 +70,7 @@ class ReplyPlan:
     """A reply's text and what is on screen of it.
 
     *max_messages* bounds the messages of a reply: past it the last message
-    counts characters, and the whole text comes as a file at the end.
+    counts characters below its text, and the whole text comes as a file at the end.
     """
 
     def __init__(self, pages: Pages, max_messages: int) -> None:
@@ -223,7 +224,7 @@ class ReplyPlan:
     # ------------------------------------------------------------ more text than messages
 
     def _wanted_overlong(self) -> list[Step]:
-        """Show the first pages, count characters in the last message, attach everything at the end."""
+        """Show the first pages, count characters below the last of them, attach everything at the end."""
         full = self._max_messages - 1
         steps = [step for step in (self._stale_page(full),) if step is not None]
         ordinal = len(self._shown)
@@ -232,15 +233,35 @@ class ReplyPlan:
         if ordinal < full:
             steps.append(Step(ordinal, Urgency.FIRST if self.is_ended else Urgency.OVERFLOW, is_post=True))
         elif ordinal == full:
-            steps.append(Step(full, Urgency.OVERFLOW, is_post=True, text=self._overlong_line()))
-        elif not steps and self.is_ended and not self._attached and full not in self._gone:
-            steps.append(Step(full, Urgency.FINAL, text=self._overlong_line(), file=whole_answer(self.text)))
-        elif not steps and not self.is_ended and not self._shows(full, self._overlong_line()):
-            steps.append(Step(full, Urgency.STATUS, text=self._overlong_line()))
+            steps.append(Step(full, Urgency.OVERFLOW, is_post=True, text=self._overlong_page()))
+        elif not steps and full not in self._gone:
+            steps += self._counted(full)
         return steps
 
-    def _overlong_line(self) -> str:
+    def _counted(self, full: int) -> list[Step]:
+        """Return the edit that brings the last message, which is *full* now, up to date."""
+        text = self._overlong_page()
         if self.is_ended:
-            lines = [f"-# the whole answer, {self.characters:,} characters, is in the attached file", self._footer]
-            return "\n".join(line for line in lines if line)
-        return f"-# too long for {self._max_messages} messages: {self.characters:,} characters so far, a file follows ▌"
+            file = None if self._attached else whole_answer(self.text)
+            return [Step(full, Urgency.FINAL, text=text, file=file)] if file else []
+        if self._shown[full] == text:
+            return []
+        is_first = full == 0 and self._status_shown
+        is_whole = self._shown[full].startswith(self._pages.closed[full])
+        return [Step(full, Urgency.FIRST if is_first else Urgency.STATUS if is_whole else Urgency.PAGE, text=text)]
+
+    def _overlong_page(self) -> str:
+        """Return the last page with our lines below it; the splitter left room for them."""
+        return f"{self._pages.closed[self._max_messages - 1]}\n{self._overlong_lines()}"
+
+    def _overlong_lines(self) -> str:
+        if not self.is_ended:
+            return overlong_line(self._max_messages, self.characters)
+        lines = [f"-# the whole answer, {self.characters:,} characters, is in the attached file", self._footer]
+        text = "\n".join(line for line in lines if line)
+        return text if len(text) < STATE_ROOM else text[: STATE_ROOM - 2] + "…"
+
+
+def overlong_line(messages: int, characters: int) -> str:
+    """Return the line below a text that goes on past the most *messages*, while it grows."""
+    return f"-# too long for {messages} messages: {characters:,} characters so far, a file follows ▌"

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from copy import copy
 from typing import Literal
 
-from bot.streaming.page import Page, choose_cut, fit, show, size, words
+from bot.streaming.page import Page, choose_cut, fit, latest_cut, show, size, words
 from bot.streaming.pieces import PLAIN, Context, Piece
 from bot.streaming.sanitize import Sanitizer
 
-__all__ = ["Splitter"]
+__all__ = ["STATE_ROOM", "Splitter"]
+
+STATE_ROOM = 400
+"""Code points that the last page of a reply leaves for our own lines: how long the text is, how it ended."""
 
 _STEP = 16  # source characters between two looks at a page that is nearly full
 _TABLE_STEP = 64  # the same for a table, whose rows all grow with one cell
@@ -28,12 +31,22 @@ class Splitter:
 
     *limit* is in Unicode code points, as Discord counts; *cursor* is put at the
     end of the open page; *mode* "raw" leaves Markdown as the model wrote it.
+    Page number *last*, if any, leaves `STATE_ROOM` free: a text that goes on past it
+    is counted there, below what is on screen.
     """
 
-    def __init__(self, *, limit: int = 2000, cursor: str = " ▌", mode: Literal["discord", "raw"] = "discord") -> None:
+    def __init__(
+        self,
+        *,
+        limit: int = 2000,
+        cursor: str = " ▌",
+        mode: Literal["discord", "raw"] = "discord",
+        last: int | None = None,
+    ) -> None:
         if limit < _MIN_LIMIT:
             raise ValueError(f"limit must be at least {_MIN_LIMIT}")
-        self._limit = limit
+        self._whole = limit
+        self._last = last
         self._cursor = cursor
         self._raw = mode == "raw"
         self._sanitizer = Sanitizer()
@@ -43,8 +56,9 @@ class Splitter:
         self._fresh: list[str] = []
         self._length = 0  # of the open page's source
         self._start = 0  # of the open page in the buffer
-        self._page = Page(PLAIN, raw=self._raw, limit=limit)
-        self._check = limit // 4
+        self._limit = self._room()  # of the open page
+        self._page = Page(PLAIN, raw=self._raw, limit=self._limit)
+        self._check = self._limit // 4
         self._window = limit * _MAX_SOURCE
         self._finished = False
         self._has_text = False  # once it is finished
@@ -139,6 +153,8 @@ class Splitter:
     def _cut(self, pieces: list[Piece]) -> None:
         pieces = words(pieces)
         count = max(1, choose_cut(pieces, self._limit))
+        if self._is_last():  # what was on screen of it stays there
+            count = max(count, latest_cut(pieces, self._limit))
         self._close(show(pieces[:count]))
         last = pieces[count - 1]
         self._turn(last.end, last.after)
@@ -147,8 +163,17 @@ class Splitter:
         """Start the next page after *consumed* characters of this one's source."""
         self._start += consumed
         self._length -= consumed
+        self._limit = self._room()
         self._page = Page(context, raw=self._raw, limit=self._limit)
         self._check = self._limit // 4
+
+    def _room(self) -> int:
+        """Return how long the page after the closed ones may get."""
+        return max(self._whole - STATE_ROOM, _MIN_LIMIT) if self._is_last() else self._whole
+
+    def _is_last(self) -> bool:
+        """Whether the open page is the last that is shown."""
+        return len(self._closed) + 1 == self._last
 
     def _close(self, text: str) -> None:
         if text:
@@ -156,7 +181,7 @@ class Splitter:
 
     def _add_footer(self, footer: str, final: int) -> None:
         """Put *footer* on the last page, unless it is one of the first *final*, which do not change."""
-        if len(self._closed) > final and len(self._closed[-1]) + 1 + len(footer) <= self._limit:
+        if len(self._closed) > final and len(self._closed[-1]) + 1 + len(footer) <= self._whole:
             self._closed[-1] += "\n" + footer
         else:
             self._closed.append(footer)

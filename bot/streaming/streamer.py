@@ -29,7 +29,7 @@ class ReplyStreamer:
     """Shows a growing reply in a sink, paced by a budget.
 
     *max_messages* bounds the messages of a reply: past it the last message
-    counts characters, and the whole text comes as a file at the end.
+    counts characters below its text, and the whole text comes as a file at the end.
     *give_up_after* is how long (seconds) the ending is tried against a Discord
     that answers with failures.
     """

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.delivery.cursor import has_cursor, with_hint, without_cursor
+from bot.streaming.plan import overlong_line
 from bot.streaming.splitter import Splitter
 
 HINT = "\n-# `/stop` ends it"
@@ -49,6 +50,12 @@ def test_the_cursor_goes_and_the_rest_stays(shown: str, text: str | None):
     assert has_cursor(shown)
     assert without_cursor(shown) == text
     assert without_cursor(with_hint(shown, 2000)) == text
+
+
+def test_the_line_that_counts_goes_with_it_but_not_from_under_a_final_text():
+    counted = f"The last page\n{overlong_line(8, 12345)}"
+    assert without_cursor(counted) == "The last page"
+    assert without_cursor(counted.removesuffix(" ▌")) == counted.removesuffix(" ▌")
 
 
 @pytest.mark.parametrize(
