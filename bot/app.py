@@ -24,6 +24,7 @@ from bot.delivery import endpoint
 from bot.delivery.courier import HttpLine
 from bot.delivery.endpoint import DiscordUnreachable
 from bot.delivery.last_resort import LastResort
+from bot.delivery.missed import ALIVE_KEY, DIRECT_CHANNELS, DIRECT_WITHIN_SECONDS, LastSeen, snowflake
 from bot.delivery.recovery import Connection, OpenReply, Recovery
 from bot.errors import OllamaError, StoreError
 from bot.generation.admission import PromptRates
@@ -116,13 +117,34 @@ async def open_services(
                 max_messages=options.max_messages,
                 mode=options.render_markdown,
             )
+            seen = await _last_seen(store)
             async with Preloader(
                 ollama, catalog, keep_alive=settings.keep_alive, is_on=settings.preload_model == "on"
             ) as preloader:
                 preloader.want()
                 yield Services(
-                    HttpLine(), settings, store, ollama, catalog, queue, responder, budget, recovery, preloader
+                    HttpLine(),
+                    settings,
+                    store,
+                    ollama,
+                    catalog,
+                    queue,
+                    responder,
+                    budget,
+                    recovery,
+                    preloader,
+                    seen=seen,
                 )
+
+
+async def _last_seen(store: Store) -> LastSeen:
+    """Return what the process before knew of its channels; a new database knows nothing, so nothing is looked up."""
+    seen = LastSeen()
+    alive_at = await store.setting(ALIVE_KEY)
+    if alive_at is not None:
+        since = snowflake(time.time() - DIRECT_WITHIN_SECONDS)
+        seen.recall(float(alive_at), await store.direct_channels(since=since, limit=DIRECT_CHANNELS))
+    return seen
 
 
 async def _report_ollama(services: Services) -> None:

@@ -36,7 +36,16 @@ from bot.streaming.budget import EditBudget
 
 log = logging.getLogger(__name__)
 
-COGS = ("cogs.errors", "cogs.chat", "cogs.stop", "cogs.model", "cogs.ask", "cogs.conversation", "cogs.help")
+COGS = (
+    "cogs.errors",
+    "cogs.chat",
+    "cogs.missed",
+    "cogs.stop",
+    "cogs.model",
+    "cogs.ask",
+    "cogs.conversation",
+    "cogs.help",
+)
 
 
 COMMANDS_PER_MINUTE = 20

@@ -7,7 +7,6 @@ import logging
 import secrets
 from typing import TYPE_CHECKING
 
-import aiohttp
 import discord
 from discord.ext import commands
 
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _KINDS = (discord.MessageType.default, discord.MessageType.reply)
-_LOOK_BACK = 100
 _TRIES = 4
 
 
@@ -67,7 +65,8 @@ class Chat(commands.Cog):
         if message.author.bot or message.type not in _KINDS:
             return False
         speaks_to_us = is_addressed(message, me)
-        self._seen.note(message.channel.id, message.id, is_addressed=speaks_to_us)
+        is_direct = message.guild is None
+        self._seen.note(message.channel.id, message.id, is_addressed=speaks_to_us, is_direct=is_direct)
         return speaks_to_us and not self.bot.pauses.is_paused(message.channel.id)
 
     async def _take(self, message: discord.Message, me: discord.ClientUser, admission: Admission | None = None) -> None:
@@ -102,24 +101,11 @@ class Chat(commands.Cog):
             await self._say(message, _hint(message))
 
     @commands.Cog.listener()
-    async def on_ready(self) -> None:
-        """Look for prompts that were missed, if this is a new session in place of a lost one.
-
-        Prompts that were answered before are known to the store and stay answered once.
-        """
-        missed: list[discord.Message] = []
-        for channel_id, newest in self._seen.recent():
-            channel = self.bot.get_channel(channel_id)
-            if not isinstance(channel, discord.abc.Messageable):
-                continue
-            try:
-                missed += [each async for each in channel.history(after=discord.Object(newest), limit=_LOOK_BACK)]
-            except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
-                log.info("What was missed in channel %s cannot be read: %s", channel_id, error)
-        # in the order of asking over all channels: that is how rates are counted
-        admission = self.bot.responder.admission.apart()
-        for message in sorted(missed, key=lambda each: each.id):
-            self.bot.dispatch("missed_message", message, admission)
+    async def on_late_message(self, message: discord.Message) -> None:
+        """Tell somebody whose question was found too late to be answered."""
+        me = self.bot.user
+        if me is not None and self._is_for_us(message, me):
+            await self._say(message, "⏹️ I was away when you asked this. Please ask again.")
 
     @commands.Cog.listener()
     async def on_guild_channel_update(self, _: discord.abc.GuildChannel, channel: discord.abc.GuildChannel) -> None:

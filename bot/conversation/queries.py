@@ -49,6 +49,18 @@ def unanswered() -> Select[*tuple[Any, ...]]:
     return select(prompt).where(_IS_WAITING).order_by(prompt.c.message_id)
 
 
+def direct_channels(since: int, limit: int) -> Select[*tuple[Any, ...]]:
+    """Select the channels of direct messages with prompts newer than *since*, the latest talk first."""
+    latest = func.max(prompt.c.message_id)
+    return (
+        select(prompt.c.channel_id)
+        .where(prompt.c.guild_id.is_(None), prompt.c.message_id > since)
+        .group_by(prompt.c.channel_id)
+        .order_by(latest.desc())
+        .limit(limit)
+    )
+
+
 def unfinished() -> Select[*tuple[Any, ...]]:
     """Select the replies that are open, oldest first, with their prompts."""
     return (

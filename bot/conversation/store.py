@@ -7,7 +7,6 @@ handed over is stored. Whatever fails is a `StoreError`.
 
 from __future__ import annotations
 
-import re
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +26,13 @@ from bot.conversation.records import (
     Turn,
     UnfinishedReply,
 )
+from bot.conversation.rows import end_values, inserter, message_row, prompt_row, storable
 from bot.conversation.schema import channel, prompt, reply, setting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Sequence
 
-    from sqlalchemy import Connection, Select, Table
+    from sqlalchemy import Connection, Select
     from sqlalchemy.sql.dml import UpdateBase
 
     from bot.conversation.database import Database
@@ -51,10 +51,6 @@ __all__ = [
     "UnfinishedReply",
 ]
 
-# PostgreSQL takes no NUL in a text, and neither database a lone surrogate.
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_LARGEST_COUNT = 2**31 - 1
-
 
 class Store:
     """What was said, in the database at one URL.
@@ -64,7 +60,7 @@ class Store:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._insert = _inserter(database.dialect)
+        self._insert = inserter(database.dialect)
         # Built once: they run once per edit of every running reply.
         self._record_message = queries.record_message(self._insert)
         self._add_piece = queries.add_piece(self._insert)
@@ -116,18 +112,11 @@ class Store:
         return await self._database.run(take_in)
 
     def _add_prompt(self, record: PromptRecord) -> Any:
-        values = {
-            "message_id": record.message_id,
-            "channel_id": record.channel_id,
-            "guild_id": record.guild_id,
-            "author_id": record.author_id,
-            "author_name": _storable(record.author_name),
-            "text": _storable(record.text),
-            "kind": record.kind,
-            "state": PromptState.WAITING,
-            "created_at": record.created_at,
-        }
-        return self._insert(prompt).values(**values).on_conflict_do_nothing(index_elements=[prompt.c.message_id])
+        return (
+            self._insert(prompt)
+            .values(**prompt_row(record))
+            .on_conflict_do_nothing(index_elements=[prompt.c.message_id])
+        )
 
     async def close_prompt(self, message_id: int) -> None:
         """Note that nobody will answer a prompt any more: stopped while it waited, or refused."""
@@ -146,6 +135,17 @@ class Store:
     async def unanswered_prompts(self) -> list[PromptRecord]:
         """Return the prompts that were taken in and wait for a reply, oldest first."""
         return [queries.prompt_record(row) for row in await self._read(queries.unanswered())]
+
+    async def known_prompts(self, message_ids: Sequence[int]) -> set[int]:
+        """Return which of these messages were taken in as prompts."""
+        if not message_ids:
+            return set()
+        found = select(prompt.c.message_id).where(prompt.c.message_id.in_(message_ids))
+        return {row.message_id for row in await self._read(found)}
+
+    async def direct_channels(self, *, since: int, limit: int) -> list[int]:
+        """Return the direct messages with prompts newer than the message *since*, the latest talk first."""
+        return [row.channel_id for row in await self._read(queries.direct_channels(since, limit))]
 
     # Replies and their journal
 
@@ -180,12 +180,12 @@ class Store:
 
         def write(connection: Connection) -> None:
             if messages:
-                connection.execute(self._record_message, [_message_row(reply_id, message) for message in messages])
+                connection.execute(self._record_message, [message_row(reply_id, message) for message in messages])
             if piece is not None:
-                part = {"reply_id": reply_id, "start": piece.start, "text": _storable(piece.text)}
+                part = {"reply_id": reply_id, "start": piece.start, "text": storable(piece.text)}
                 connection.execute(self._add_piece, part)
             if end is not None or is_shown:
-                changes = (_end_values(end) if end else {}) | ({"is_open": False} if is_shown else {})
+                changes = (end_values(end) if end else {}) | ({"is_open": False} if is_shown else {})
                 connection.execute(update(reply).where(reply.c.id == reply_id).values(**changes))
             if end is not None:
                 connection.execute(self._drop_pieces, {"ended": reply_id})
@@ -296,51 +296,8 @@ class Store:
         return await self._database.run(lambda connection: connection.execute(statement, values).rowcount)
 
 
-def _inserter(dialect: str) -> Callable[[Table], Any]:
-    """Return the insert of *dialect*, which knows ``ON CONFLICT``: both spell it the same way."""
-    if dialect == "sqlite":
-        from sqlalchemy.dialects.sqlite import insert as sqlite_insert  # noqa: PLC0415  # only the one in use
-
-        return sqlite_insert
-    from sqlalchemy.dialects.postgresql import insert as postgresql_insert  # noqa: PLC0415  # same
-
-    return postgresql_insert
-
-
 def _begin(connection: Connection, prompt_id: int, model: str, at: float) -> int:
-    row = queries.begin_reply(prompt_id, model=_storable(model), at=at)
+    row = queries.begin_reply(prompt_id, model=storable(model), at=at)
     reply_id = connection.execute(row).scalar_one()
     connection.execute(queries.take_prompt(prompt_id))
     return reply_id
-
-
-def _message_row(reply_id: int, message: ReplyMessage) -> dict[str, Any]:
-    return {
-        "reply_id": reply_id,
-        "ordinal": message.ordinal,
-        "channel_id": message.channel_id,
-        "message_id": message.message_id,
-        "nonce": message.nonce,
-        "text": _storable(message.text),
-    }
-
-
-def _end_values(end: ReplyEnd) -> dict[str, Any]:
-    values: dict[str, Any] = {
-        "state": end.state,
-        "text": _storable(end.text),
-        "footer": _storable(end.footer),
-        "prompt_tokens": _count(end.prompt_tokens),
-        "reply_tokens": _count(end.reply_tokens),
-        "finished_at": end.at,
-    }
-    return values if end.model is None else values | {"model": _storable(end.model)}
-
-
-def _storable(text: str) -> str:
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
-
-
-def _count(tokens: int | None) -> int | None:
-    """Return *tokens* if it can be a count: a server may send anything."""
-    return tokens if tokens is not None and 0 <= tokens <= _LARGEST_COUNT else None

@@ -1,52 +1,133 @@
-"""Which messages a connection that was lost for good may have missed.
+"""Where messages may have been missed: while a session was lost, or while no process ran at all.
 
 A gateway session that can be resumed is replayed by Discord; after one that
-cannot, what was written meanwhile never comes as an event. Where people have
-just talked to the bot it is worth a look into the channel.
+cannot, and after a start, what was written meanwhile never comes as an event.
+Discord tells the newest message of every channel of a server when a session
+begins, so only those are looked into where something is new; direct messages
+are looked into where people have talked to the bot.
 """
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-_WITHIN_SECONDS = 3600.0
-_CHANNELS = 25
-"""More than these are not looked at after a reconnect: each costs a request."""
+WITHIN_SECONDS = 3600.0
+"""What was written longer ago is left alone."""
+DIRECT_CHANNELS = 25
+"""Direct messages that are looked into, those of the latest talk."""
+DIRECT_WITHIN_SECONDS = 7 * 86400.0
+"""How long ago that talk may have been."""
+ALIVE_KEY = "alive_at"
+"""Where the store keeps until when everything was heard (Unix seconds)."""
+# A connection that plays dead is found out after a minute.
+_SLACK_SECONDS = 90.0
+# More than these are not looked at: each costs a request.
+_CHANNELS = 50
 _KEPT = 500
+_DISCORD_EPOCH = 1_420_070_400.0  # an id holds the milliseconds since then
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A channel to look into.
+
+    Attributes:
+        channel_id: the channel.
+        after: the message after which something may be missing.
+        is_direct: it is one of direct messages.
+    """
+
+    channel_id: int
+    after: int
+    is_direct: bool
 
 
 @dataclass(slots=True)
 class _Channel:
     newest: int
-    addressed_at: float = float("-inf")
+    is_direct: bool
 
 
 class LastSeen:
-    """The newest message seen in each channel, and when the bot was last spoken to there."""
+    """Until when everything was heard, where people talk to the bot, and what came last there.
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    *clock* tells Unix seconds.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
-        self._channels: OrderedDict[int, _Channel] = OrderedDict()
+        self._channels: OrderedDict[int, _Channel] = OrderedDict()  # that of the latest talk last
+        self._lost_at: float | None = None
+        self.losses = 0
+        """How often the connection was lost."""
 
-    def note(self, channel_id: int, message_id: int, *, is_addressed: bool) -> None:
+    def recall(self, alive_at: float, direct: Iterable[int]) -> None:
+        """Note what an earlier process left: when it last heard everything, whose *direct* messages it answered.
+
+        The channel of the latest talk comes first.
+        """
+        self._lost_at = alive_at
+        for channel_id in reversed(list(direct)):
+            self._channels[channel_id] = _Channel(0, is_direct=True)
+
+    def note(self, channel_id: int, message_id: int, *, is_addressed: bool, is_direct: bool = False) -> None:
         """Take a message in; a channel counts from the first one that spoke to the bot."""
         channel = self._channels.get(channel_id)
         if channel is None:
             if not is_addressed:
                 return
-            channel = self._channels[channel_id] = _Channel(message_id)
+            channel = self._channels[channel_id] = _Channel(message_id, is_direct)
         channel.newest = max(channel.newest, message_id)
         if is_addressed:
-            channel.addressed_at = self._clock()
             self._channels.move_to_end(channel_id)
         while len(self._channels) > _KEPT:
             self._channels.popitem(last=False)
 
-    def recent(self) -> list[tuple[int, int]]:
-        """Return the channels with talk of the last hour, newest first, each with its newest message."""
-        horizon = self._clock() - _WITHIN_SECONDS
-        recent = [(key, each.newest) for key, each in self._channels.items() if each.addressed_at > horizon]
-        return recent[::-1][:_CHANNELS]
+    def lost(self) -> None:
+        """Note that from now on something may be missed."""
+        self.losses += 1
+        if self._lost_at is None:
+            self._lost_at = self._clock()
+
+    def caught_up(self, losses: int) -> None:
+        """Note that nothing is missing as of so many *losses*."""
+        if losses == self.losses:
+            self._lost_at = None
+
+    @property
+    def heard_until(self) -> float:
+        """Until when (Unix seconds) nothing was missed."""
+        return self._clock() if self._lost_at is None else self._lost_at
+
+    def places(self, newest: Mapping[int, int], may_read: Callable[[int], bool]) -> list[Place]:
+        """Return where to look, the latest talk first; nothing if nothing was missed.
+
+        *newest* are the newest messages of the servers' channels, as Discord
+        tells them; *may_read* tells where the bot may look.
+        """
+        if self._lost_at is None:
+            return []
+        horizon = self._clock() - WITHIN_SECONDS
+        since = snowflake(max(self._lost_at - _SLACK_SECONDS, horizon))
+        known = [
+            Place(key, max(each.newest or since, snowflake(horizon)), each.is_direct)
+            for key, each in reversed(self._channels.items())
+        ]
+        others = sorted(set(newest) - set(self._channels), key=lambda key: newest[key], reverse=True)
+        inside = [each for each in known if not each.is_direct] + [Place(key, since, is_direct=False) for key in others]
+        direct = [each for each in known if each.is_direct][:DIRECT_CHANNELS]
+        fresh: list[Place] = []
+        for place in inside:
+            if newest.get(place.channel_id, 0) > place.after and may_read(place.channel_id):
+                fresh.append(place)
+                if len(fresh) == _CHANNELS:
+                    break
+        return direct + fresh
+
+
+def snowflake(seconds: float) -> int:
+    """Return the smallest id that Discord gives at a time (Unix seconds)."""
+    return max(0, int((seconds - _DISCORD_EPOCH) * 1000)) << 22

@@ -1,39 +1,100 @@
-"""Which channels are looked at after a session was lost."""
+"""Which channels are looked at after a session was lost, or at a start."""
 
 from __future__ import annotations
 
-from bot.delivery.missed import LastSeen
+from bot.delivery.missed import LastSeen, Place, snowflake
+
+NOW = 1_760_000_000.0
+LOST = snowflake(NOW - 90)  # with the slack
 
 
 class Clock:
-    now = 0.0
+    now = NOW
 
     def __call__(self) -> float:
         return self.now
 
 
-def test_only_channels_where_the_bot_was_spoken_to_count():
+def anywhere(_: int) -> bool:
+    return True
+
+
+def lost(clock: Clock | None = None) -> LastSeen:
+    seen = LastSeen(clock or Clock())
+    seen.lost()
+    return seen
+
+
+def at(seconds: float) -> int:
+    """The id of a message that was written then."""
+    return snowflake(NOW + seconds)
+
+
+def test_nothing_is_looked_at_while_nothing_is_missed():
     seen = LastSeen(Clock())
-    seen.note(1, 10, is_addressed=False)
-    seen.note(2, 11, is_addressed=True)
-    seen.note(2, 15, is_addressed=False)
-    seen.note(2, 12, is_addressed=False)  # out of order
-    assert seen.recent() == [(2, 15)]
+    assert seen.places({1: at(0)}, anywhere) == []
+    seen.lost()
+    assert seen.places({1: at(0)}, anywhere) != []
+    seen.caught_up(seen.losses)
+    assert seen.places({1: at(0)}, anywhere) == []
 
 
-def test_talk_older_than_an_hour_does_not_count():
+def test_a_loss_while_catching_up_is_not_forgotten():
+    seen = lost()
+    before = seen.losses
+    seen.lost()
+    seen.caught_up(before)
+    assert seen.places({1: at(0)}, anywhere) != []
+
+
+def test_where_the_bot_is_talked_to_what_came_last_is_known():
+    seen = lost()
+    seen.note(1, at(-5), is_addressed=False)
+    seen.note(2, at(-9), is_addressed=True)
+    seen.note(2, at(-4), is_addressed=False)
+    seen.note(2, at(-8), is_addressed=False)  # out of order
+    assert seen.places({1: at(-5), 2: at(1)}, anywhere) == [Place(2, at(-4), False), Place(1, LOST, False)]
+
+
+def test_only_channels_with_something_new_that_may_be_read_are_looked_at():
+    seen = lost()
+    seen.note(1, at(-5), is_addressed=True)
+    newest = {1: at(-5), 2: at(-100), 3: at(0), 4: at(0)}
+    assert seen.places(newest, lambda key: key != 4) == [Place(3, LOST, False)]
+
+
+def test_direct_messages_are_always_looked_at_since_discord_tells_nothing_of_them():
+    seen = lost()
+    seen.note(1, at(-5), is_addressed=True, is_direct=True)
+    assert seen.places({}, anywhere) == [Place(1, at(-5), True)]
+
+
+def test_a_start_looks_back_to_when_the_process_before_heard_everything():
+    seen = LastSeen(Clock())
+    seen.recall(NOW - 600, direct=[7, 8])
+    assert seen.heard_until == NOW - 600
+    since = at(-690)
+    assert seen.places({1: at(-680), 2: at(-700)}, anywhere) == [
+        Place(7, since, True),
+        Place(8, since, True),
+        Place(1, since, False),
+    ]
+
+
+def test_what_was_written_more_than_an_hour_ago_is_left_alone():
     clock = Clock()
     seen = LastSeen(clock)
-    seen.note(1, 10, is_addressed=True)
-    clock.now = 3000.0
-    seen.note(2, 11, is_addressed=True)
-    clock.now = 3700.0
-    assert seen.recent() == [(2, 11)]
+    seen.note(1, at(0), is_addressed=True)
+    seen.recall(NOW, direct=[7])
+    clock.now += 7200
+    assert seen.places({1: at(7100), 2: at(3500)}, anywhere) == [Place(7, at(3600), True), Place(1, at(3600), False)]
 
 
 def test_neither_the_memory_nor_the_requests_grow_without_bound():
-    seen = LastSeen(Clock())
+    seen = lost()
     for channel in range(2000):
-        seen.note(channel, channel, is_addressed=True)
+        seen.note(channel, at(-5) + channel, is_addressed=True, is_direct=channel % 2 == 0)
     assert len(seen._channels) == 500
-    assert [channel for channel, _ in seen.recent()] == list(range(1999, 1974, -1))
+    places = seen.places({channel: at(0) for channel in range(3000)}, anywhere)
+    assert [each.channel_id for each in places if each.is_direct] == list(range(1998, 1948, -2))
+    assert [each.channel_id for each in places if not each.is_direct] == list(range(1999, 1899, -2))

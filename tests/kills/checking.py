@@ -14,6 +14,7 @@ from bot.playground.world import World
 
 CURSOR = "▌"
 INTERRUPTED = "⏹️ interrupted by a restart"
+TOLD = f"{INTERRUPTED}. Please ask again."
 WORD = re.compile(r"q(\d+)w(\d+)\b")
 
 
@@ -58,12 +59,21 @@ def check(world: World, witness: Witness, database: Path, asked: dict[str, int])
             problems.append(f"{name} has no message, or one that is gone: {shown.get(reply_id)}")
             continue
         problems += [f"{name}: {problem}" for problem in _matches(pages, text, state, asked[str(prompt_id)], witness)]
-    known = {str(reply[1]) for reply in replies}
+    told = {_prompt_of(message) for message in by_id.values() if message["content"] == TOLD}
     for message in by_id.values():
-        if _prompt_of(message) not in known and not message["content"] and message["flags"] & 128:
-            continue  # "thinking", of a command that the bot was killed over before it took it in
-        problems.append(f"message {message['id']} belongs to nothing: {message['content'][:80]!r}")
+        if _prompt_of(message) not in told:
+            problems.append(f"message {message['id']} belongs to nothing: {message['content'][:80]!r}")
+    known = {str(reply[1]) for reply in replies}
+    problems += [
+        f"question {asked[each]} met silence" for each in asked.keys() - known - told if not _failed(world, each)
+    ]
     return problems
+
+
+def _failed(world: World, prompt_id: str) -> bool:
+    """Whether Discord itself told who used a command that the bot did not respond."""
+    interaction = world.interactions.all.get(prompt_id)
+    return interaction is not None and interaction.state == "failed"
 
 
 def _prompt_of(message: dict[str, Any]) -> str:

@@ -9,6 +9,7 @@ import random
 import signal
 import sqlite3
 import sys
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -154,8 +155,13 @@ class KillRun:
 
     async def _quiet(self, process: asyncio.subprocess.Process) -> None:
         """Wait until nothing is left to be done."""
+        began = time.time()
         await self._ready(process)
-        await self._until(process, lambda: not self._open(), seconds=600)
+        alive = "SELECT CAST(value AS REAL) FROM setting WHERE key = 'alive_at'"
+        await self._until(process, lambda: self._query(alive)[0][0] > began, seconds=60)
+        for _ in range(2):  # what was found at last is on its way into the store
+            await self._until(process, lambda: not self._open(), seconds=600)
+            await asyncio.sleep(1.0)
 
     def _open(self) -> int:
         query = "SELECT (SELECT count(*) FROM reply WHERE is_open) + count(*) FROM prompt WHERE state = 'waiting'"

@@ -1,0 +1,146 @@
+"""What was asked while nobody listened: looked up when a session begins, answered or told."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import aiohttp
+import discord
+from discord.ext import commands
+
+from bot.delivery.missed import ALIVE_KEY, Place
+from bot.delivery.permissions import permissions_in
+from bot.delivery.readable import is_addressed
+from bot.delivery.recovery import ANSWERED_WITHIN_SECONDS
+from bot.delivery.screen import INTERRUPTED
+from bot.errors import DeliveryError, StoreError
+
+if TYPE_CHECKING:
+    from bot.bot import OllamaBot
+
+log = logging.getLogger(__name__)
+
+_LOOK_BACK = 300  # messages of a channel
+_ALIVE_EVERY = 30.0
+
+_Channel = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread
+
+
+class Missed(commands.Cog):
+    """Finds prompts that no event told of, and hands them to who answers."""
+
+    def __init__(self, bot: OllamaBot) -> None:
+        self.bot = bot
+        self._seen = bot.services.seen
+        self._began_at = time.time()
+        self._noting: asyncio.Task[None] | None = None
+
+    async def cog_unload(self) -> None:
+        """End the task that notes that we live."""
+        if self._noting is not None:
+            self._noting.cancel()
+
+    @commands.Cog.listener()
+    async def on_disconnect(self) -> None:
+        """Remember since when something may be missed."""
+        self._seen.lost()
+
+    @commands.Cog.listener()
+    async def on_resumed(self) -> None:
+        """Note that Discord has told everything again."""
+        self._seen.caught_up(self._seen.losses)
+
+    @commands.Cog.listener()
+    async def on_ready(self) -> None:
+        """Look for what was missed before this session, in the last hour."""
+        losses = self._seen.losses
+        newest = {channel.id: channel.last_message_id or 0 for guild in self.bot.guilds for channel in _channels(guild)}
+        missed: list[discord.Message] = []
+        for place in self._seen.places(newest, self._may_read):
+            try:
+                missed += await self._look(place)
+            except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, StoreError) as error:
+                log.info("What was missed in channel %s cannot be read: %s", place.channel_id, error)
+        self._hand_over(missed)
+        self._seen.caught_up(losses)
+        if self._noting is None:
+            self._noting = asyncio.create_task(self._note_alive(), name="note-alive")
+
+    async def _look(self, place: Place) -> list[discord.Message]:
+        """Return the prompts of a channel that nobody has taken in or replied to; close commands that were cut."""
+        channel = self._channel(place)
+        if channel is None or self.bot.user is None:
+            return []
+        me = self.bot.user
+        after = discord.Object(place.after)
+        found = [each async for each in channel.history(after=after, limit=_LOOK_BACK, oldest_first=True)]
+        own = [each for each in found if each.author.id == me.id]
+        replied_to = {each.reference.message_id for each in own if each.reference is not None}
+        asked = [each for each in found if not each.author.bot and each.id not in replied_to and is_addressed(each, me)]
+        waiting = {key: each for each in own if (key := _waiting_command(each, self._began_at))}
+        known = await self.bot.store.known_prompts([*(each.id for each in asked), *waiting])
+        for interaction_id, message in waiting.items():
+            if interaction_id not in known:
+                await self._close(message)
+        return [each for each in asked if each.id not in known]
+
+    def _hand_over(self, missed: list[discord.Message]) -> None:
+        """Have prompts answered, or their askers told if that is too long ago."""
+        # in the order of asking over all channels: that is how rates are counted
+        admission = self.bot.responder.admission.apart()
+        late: dict[tuple[int, int], discord.Message] = {}
+        for message in sorted(missed, key=lambda each: each.id):
+            if time.time() - message.created_at.timestamp() > ANSWERED_WITHIN_SECONDS:
+                late[message.channel.id, message.author.id] = message  # nobody needs to be told twice
+            else:
+                self.bot.dispatch("missed_message", message, admission)
+        for message in late.values():
+            self.bot.dispatch("late_message", message)
+
+    async def _close(self, message: discord.Message) -> None:
+        """Tell who used a command that its answer will not come."""
+        payload = {"content": f"{INTERRUPTED}. Please ask again.", "allowed_mentions": {"parse": []}}
+        try:
+            await self.bot.courier.edit_message(message.channel.id, message.id, payload)
+        except DeliveryError as error:
+            log.info("A command that was interrupted in channel %s cannot be told: %s", message.channel.id, error)
+
+    def _channel(self, place: Place) -> discord.abc.Messageable | None:
+        if place.is_direct:
+            return self.bot.get_partial_messageable(place.channel_id, type=discord.ChannelType.private)
+        channel = self.bot.get_channel(place.channel_id)
+        return channel if isinstance(channel, discord.abc.Messageable) else None
+
+    def _may_read(self, channel_id: int) -> bool:
+        channel = self.bot.get_channel(channel_id)
+        if not isinstance(channel, _Channel):
+            return False
+        permissions = permissions_in(channel, channel.guild.me)
+        return permissions is not None and permissions.view_channel and permissions.read_message_history
+
+    async def _note_alive(self) -> None:
+        """Write down every half a minute until when everything was heard: a start looks back to that."""
+        while True:
+            with contextlib.suppress(StoreError):  # said by whoever has something to store
+                await self.bot.store.set_setting(ALIVE_KEY, str(self._seen.heard_until))
+            await asyncio.sleep(_ALIVE_EVERY)
+
+
+def _channels(guild: discord.Guild) -> list[_Channel]:
+    return [*guild.text_channels, *guild.voice_channels, *guild.stage_channels, *guild.threads]
+
+
+def _waiting_command(message: discord.Message, began_at: float) -> int | None:
+    """Return which command an earlier process left *message* "thinking" about, or None if it is not such a one."""
+    if not message.flags.loading or message.interaction_metadata is None:
+        return None
+    return message.interaction_metadata.id if message.created_at.timestamp() < began_at else None
+
+
+async def setup(bot: OllamaBot) -> None:
+    """Add the cog."""
+    await bot.add_cog(Missed(bot))

@@ -1,0 +1,143 @@
+"""What was asked while no bot was there: answered or told by the next start, once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from pathlib import Path
+
+import pytest
+
+from bot.playground.permissions import Permission
+from bot.playground.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID, GRACE_ID
+from tests.whole.stack import Stack, servers
+
+CANNED = "Hello from the scripted model."
+AWAY = "⏹️ I was away when you asked this. Please ask again."
+
+
+@pytest.fixture
+async def stack(tmp_path: Path):
+    """A bot was there before, heard everything, and is away."""
+    async with servers(tmp_path) as stack:
+        await start(stack)
+        yield stack
+
+
+async def start(stack: Stack) -> None:
+    """Start the bot, let it do what it finds to do, and stop it."""
+    async with stack.running_bot() as bot:
+        await stack.until(lambda: bot.is_ready() and bot.services.seen._lost_at is None)
+        await asyncio.sleep(0.02)  # what was found is on its way to the responder
+        await stack.until(lambda: not bot.responder._taking_in)
+        await stack.idle()
+
+
+def looks(stack: Stack) -> int:
+    """How often messages were looked up."""
+    return sum(record.method == "GET" and record.path.endswith("/messages") for record in stack.discord.log)
+
+
+async def test_a_prompt_that_came_while_no_bot_was_there_is_answered_once(stack: Stack):
+    stack.say("nobody in particular")
+    prompt = stack.ask("Is anybody there?")
+    await start(stack)
+    [reply] = stack.replies()
+    assert reply["content"] == CANNED
+    assert reply["message_reference"]["message_id"] == prompt["id"]
+    await start(stack)
+    assert stack.texts() == [CANNED]
+    assert len(stack.ollama.chats) == 1
+
+
+async def test_prompts_are_answered_in_their_order_everywhere_the_bot_may_read(stack: Stack):
+    channels = [GENERAL_ID, CODE_ID, stack.world.create_channel("never-spoken-in")["id"]]
+    for channel in channels:
+        for number in range(2):
+            stack.ask(f"Question {number}", channel=channel)
+    await start(stack)
+    for channel in channels:
+        assert stack.texts(channel) == [CANNED] * 2
+    asked = [chat.json["messages"][-1]["content"] for chat in stack.ollama.chats]
+    assert sorted(asked) == ["⟦Ada⟧ Question 0"] * 3 + ["⟦Ada⟧ Question 1"] * 3
+
+
+async def test_a_reply_to_the_bot_is_found_too(stack: Stack):
+    stack.ask("First")
+    await start(stack)
+    stack.say("And then?", reply_to=stack.replies()[0]["id"], ping_reply=False)
+    await start(stack)
+    assert stack.texts() == [CANNED] * 2
+
+
+async def test_a_direct_message_is_found_where_people_have_talked_to_the_bot(stack: Stack):
+    channel = stack.world.open_dm(ADA_ID)["id"]
+    async with stack.running_bot():
+        stack.say("Hello", channel=channel)
+        await stack.answered(1, channel)
+    stack.say("Are you there?", channel=channel)
+    await start(stack)
+    assert stack.texts(channel) == [CANNED] * 2
+
+
+async def test_who_asked_too_long_ago_is_told_once(stack: Stack, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("bot.delivery.recovery.ANSWERED_WITHIN_SECONDS", -1.0)
+    stack.ask("Is anybody there?")
+    prompts = [stack.ask("Hello?"), stack.ask("And I?", user=GRACE_ID)]
+    async with stack.running_bot():
+        await stack.until(lambda: stack.texts() == [AWAY] * 2)
+    assert {reply["message_reference"]["message_id"] for reply in stack.replies()} == {each["id"] for each in prompts}
+    assert stack.ollama.chats == []
+
+
+async def test_what_was_answered_without_the_store_is_not_answered_again(stack: Stack):
+    async with stack.running_bot():
+        stack.ask("")
+        [hint] = await stack.answered(1)
+    stack.world.message_rules._nonces.clear()  # Discord knows a nonce for minutes only
+    await start(stack)
+    assert stack.texts() == [hint]
+
+
+async def test_a_command_that_was_cut_before_it_was_taken_in_is_told(stack: Stack):
+    interaction = stack.world.run_command(ADA_ID, GENERAL_ID, ["ask"], {"prompt": "What then?"})
+    stack.world.interactions.respond(interaction.id, interaction.token, {"type": 5})
+    await start(stack)
+    assert stack.texts() == ["⏹️ interrupted by a restart. Please ask again."]
+    assert stack.ollama.chats == []
+
+
+async def test_a_new_bot_leaves_alone_what_was_said_before_it_came(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        stack.ask("Are you new here?")
+        await start(stack)
+        assert stack.texts() == []
+        assert looks(stack) == 0
+
+
+async def test_where_nothing_is_new_nothing_is_looked_up(stack: Stack):
+    stack.ask("Hello")
+    await start(stack)
+    before = looks(stack)
+    assert before > 0
+    await start(stack)
+    assert looks(stack) - before <= 1  # the slack reaches back over the answer
+
+
+async def test_where_the_history_may_not_be_read_nothing_is_tried(stack: Stack, caplog: pytest.LogCaptureFixture):
+    stack.world.deny(GENERAL_ID, BOT_ID, int(Permission.READ_MESSAGE_HISTORY))
+    stack.ask("Is anybody there?")
+    with caplog.at_level(logging.INFO):
+        await start(stack)
+    assert looks(stack) == 0
+    assert "cannot be read" not in caplog.text
+
+
+async def test_a_channel_that_fails_costs_the_others_nothing(stack: Stack, caplog: pytest.LogCaptureFixture):
+    stack.ask("Is anybody there?")
+    stack.ask("And here?", channel=CODE_ID)
+    stack.discord.inject(method="GET", route=f"*/channels/{CODE_ID}/messages", status=403)
+    with caplog.at_level(logging.INFO):
+        await start(stack)
+    assert stack.texts() == [CANNED]
+    assert f"What was missed in channel {CODE_ID} cannot be read" in caplog.text
