@@ -13,6 +13,7 @@ import contextlib
 import importlib.metadata
 import logging
 import math
+import os
 import signal
 import sys
 import textwrap
@@ -25,6 +26,8 @@ from bot.log import setup_logging
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
+
+    from bot.config import Settings
 
 __all__ = ["EXIT_CLEAN", "EXIT_FAILED", "EXIT_SETTINGS", "main"]
 
@@ -64,6 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: for ``--help``, ``--version`` and arguments that make no sense.
     """
     options = _build_parser().parse_args(argv)
+    os.umask(0o077)  # what people said is for the owner of this process alone, copies and lock files too
     try:
         _take_sigterm_for_ctrl_c()
         if options.command in {"backup", "restore"}:
@@ -85,22 +89,37 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _bot(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
     """Check the settings and return the running bot, to be awaited."""
-    from bot.config import load_settings  # noqa: PLC0415 - see the module's docstring
-
-    settings = load_settings(require_token=True)
-    setup_logging(settings.log_level, secrets=settings.secrets)
-    from bot.app import serve  # noqa: PLC0415
+    settings = _settings(require_token=True)
+    from bot.app import serve  # noqa: PLC0415 - see the module's docstring
 
     return serve(settings, stop_with_input=getattr(options, "stop_with_input", False))
+
+
+def _settings(*, require_token: bool = False, ignore: Sequence[str] = ()) -> Settings:
+    """Check the settings, set up the log, and say there what about them may be a mistake.
+
+    Raises:
+        SettingsError: some are wrong; keys that look misspelt are named with them.
+    """
+    from bot.config import load_settings  # noqa: PLC0415 - see the module's docstring
+    from bot.doubts import doubtful_keys, shared_env_file  # noqa: PLC0415
+
+    doubts = doubtful_keys(os.environ)
+    try:
+        settings = load_settings(require_token=require_token, ignore=ignore)
+    except SettingsError as error:
+        raise SettingsError("\n".join((str(error), *doubts))) from None
+    setup_logging(settings.log_level, secrets=settings.secrets)
+    for doubt in (*doubts, *shared_env_file(os.environ)):
+        _log.warning("%s", doubt)
+    return settings
 
 
 def _copy_database(options: argparse.Namespace) -> int:
     """Take a backup or put one back."""
     from bot.backup import backup, restore  # noqa: PLC0415 - see the module's docstring
-    from bot.config import load_settings  # noqa: PLC0415
 
-    settings = load_settings(ignore=("DISCORD_TOKEN",))
-    setup_logging(settings.log_level, secrets=settings.secrets)
+    settings = _settings(ignore=("DISCORD_TOKEN",))
     if options.command == "backup":
         backup(settings.store_url, options.file)
         _say(f"the conversations are saved in {options.file}.")
@@ -112,12 +131,9 @@ def _copy_database(options: argparse.Namespace) -> int:
 
 def _playground(options: argparse.Namespace) -> Coroutine[Any, Any, int]:
     """Check the settings that its bot will read and return the running playground, to be awaited."""
-    from bot.config import load_settings  # noqa: PLC0415 - see the module's docstring
-
     # The playground hands its bot a token, an address and a database of its own.
-    settings = load_settings(ignore=("DISCORD_TOKEN", "DISCORD_API_URL", "DATABASE_URL"))
-    setup_logging(settings.log_level, secrets=settings.secrets)
-    from bot.playground.app import PlaygroundOptions, run_playground  # noqa: PLC0415
+    settings = _settings(ignore=("DISCORD_TOKEN", "DISCORD_API_URL", "DATABASE_URL"))
+    from bot.playground.app import PlaygroundOptions, run_playground  # noqa: PLC0415 - see the module's docstring
 
     return run_playground(
         PlaygroundOptions(

@@ -26,6 +26,7 @@ from bot.delivery.endpoint import DiscordUnreachable
 from bot.delivery.last_resort import LastResort
 from bot.delivery.missed import ALIVE_KEY, DIRECT_CHANNELS, DIRECT_WITHIN_SECONDS, LastSeen, snowflake
 from bot.delivery.recovery import Connection, OpenReply, Recovery
+from bot.doubts import shared_database
 from bot.errors import OllamaError, StoreError
 from bot.generation.admission import PromptRates
 from bot.generation.models import ModelCatalog
@@ -64,6 +65,8 @@ async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
     stop = Stop(settings.shutdown_grace_seconds)
     margin = _LAST_WORDS_SECONDS + _CLOSE_SECONDS + 0.2
     endpoint.use_api(settings.discord_api_url)
+    for doubt in shared_database(file_of(settings.store_url)):
+        log.warning("%s", doubt)
     with listening(stop, margin=margin, with_input=stop_with_input):
         async with open_services(settings) as services:
             # beside the start: an Ollama that hangs holds nobody up

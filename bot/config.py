@@ -8,13 +8,11 @@ easily pasted into the wrong line.
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 from urllib.parse import unquote
 
-from dotenv.parser import parse_stream
 from pydantic import (
     AfterValidator,
     BaseModel,
@@ -39,15 +37,13 @@ from bot.config_values import (
     password_of,
     upper,
 )
+from bot.env_file import ENV_FILE_KEY, read_env_file
 from bot.errors import SettingsError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 __all__ = ["ENV_FILE_KEY", "Settings", "load_settings"]
-
-ENV_FILE_KEY: Final = "BURBLE_ENV_FILE"
-"""Environment variable that names the file to read instead of ``.env``; empty: read none."""
 
 _LONGEST_WAIT = 604_800.0  # seconds; a week is already "for ever" here
 
@@ -180,7 +176,7 @@ def load_settings(
         SettingsError: one line for each key that is missing or wrong.
     """
     environ = os.environ if environ is None else environ
-    from_file, problems = _read_env_file(environ, env_file)
+    from_file, problems = read_env_file(environ, env_file)
     values: dict[str, Any] = {}
     for name in Settings.model_fields:
         key = name.upper()
@@ -196,34 +192,6 @@ def load_settings(
     if problems:
         raise SettingsError("\n".join(dict.fromkeys(problems)))
     return settings
-
-
-def _read_env_file(environ: Mapping[str, str], path: str | Path | None) -> tuple[dict[str, str], list[str]]:
-    """Return the pairs of the ``.env`` file and a sentence for each thing wrong with it.
-
-    Read as it stands: no ``${NAME}`` is expanded, or a system prompt could not hold one.
-    """
-    named = path if path is not None else environ.get(ENV_FILE_KEY)
-    if named is not None and not str(named).strip():
-        return {}, []
-    file = Path(".env" if named is None else named)
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        missing = f"{ENV_FILE_KEY}: there is no file of that name. Example: {ENV_FILE_KEY}=/etc/burble/burble.env"
-        return {}, [] if named is None else [missing]
-    except UnicodeDecodeError:
-        return {}, [f"The file {file.name} is not UTF-8 text; save it again with that encoding."]
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "its name is not a path"
-        return {}, [f"The file {file.name} cannot be read: {reason}."]
-    bindings = list(parse_stream(io.StringIO(text)))
-    problems = [
-        f"Line {binding.original.line} of {file.name} cannot be read. Example: NUM_CTX=8192"
-        for binding in bindings
-        if binding.error
-    ]
-    return {binding.key.upper(): binding.value for binding in bindings if binding.key and binding.value}, problems
 
 
 def _expectation(name: str) -> str:

@@ -105,6 +105,15 @@ def _logging_as_before() -> Iterator[None]:
             logger.setLevel(levels.get(name, logging.NOTSET))
 
 
+@pytest.fixture(autouse=True)
+def _umask_as_before() -> Iterator[None]:
+    """Undo what the command line did to the modes of new files."""
+    umask = os.umask(0o022)
+    os.umask(umask)
+    yield
+    os.umask(umask)
+
+
 class NotLoopbackError(OSError):
     """A test tried to leave this machine."""
 

@@ -161,6 +161,19 @@ def test_bad_settings_are_told_at_once_and_nothing_starts(
     assert lines[3].startswith("  NUM_CTX is not a whole number")
 
 
+def test_a_misspelt_key_is_named_beside_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "some.env").write_text(f"DISCORD_TOKN={TOKEN}\n")
+    monkeypatch.setenv("BURBLE_ENV_FILE", str(tmp_path / "some.env"))
+    assert main(["run"]) == 2
+    told = capsys.readouterr().err
+    assert "DISCORD_TOKEN is not set" in told
+    assert "'DISCORD_TOKN' in" in told
+    assert "did you mean DISCORD_TOKEN?" in told
+    assert TOKEN not in told
+
+
 def test_sigterm_before_the_bot_listens_is_a_clean_stop(install_bot: Callable[[Serve], None]) -> None:
     async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
         os.kill(os.getpid(), signal.SIGTERM)

@@ -46,7 +46,7 @@ def claimed(data_dir: Path) -> Iterator[Claim]:
         PlaygroundError: another playground holds it, or it cannot be made or written to.
     """
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = os.open(data_dir / _NAME, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise PlaygroundError(

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import sys
 from pathlib import Path
 
@@ -273,6 +274,21 @@ async def test_a_playground_that_is_killed_takes_its_bot_along(tmp_path):
     assert not is_free(database)
     await until(lambda: is_free(database))
     assert not database.with_name("burble.db-wal").exists()  # it closed what it had open
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps no such modes")
+async def test_what_a_playground_writes_is_for_its_owner_alone(tmp_path):
+    command = [sys.executable, "-m", "bot", "playground", "--no-browser", "--stand-in", "--port", "0"]
+    data = tmp_path / "data" / "playground"
+    process = await asyncio.create_subprocess_exec(
+        *command, "--data-dir", str(data), stdout=asyncio.subprocess.DEVNULL, umask=0
+    )
+    async with asyncio.timeout(20):
+        await until(lambda: (data / "world.json").exists() and (data / "bot" / "burble.db-wal").exists(), 20)
+    process.terminate()
+    assert await process.wait() == 0
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [data.parent, *data.parent.rglob("*")]}
+    assert {path.name: oct(mode) for path, mode in modes.items() if mode & 0o077} == {}
 
 
 def is_free(database):

@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 import os
 import signal
+import stat
 import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
+
+import pytest
 
 from tests.scripted_ollama import hang, say
 from tests.whole.stack import Stack, servers
@@ -42,7 +45,9 @@ class Process:
 
 
 @contextlib.asynccontextmanager
-async def started(stack: Stack, tmp_path: Path, *options: str, **changes: str) -> AsyncIterator[Process]:
+async def started(
+    stack: Stack, tmp_path: Path, *options: str, umask: int = -1, **changes: str
+) -> AsyncIterator[Process]:
     environment = {
         "PATH": os.environ["PATH"],
         "DISCORD_TOKEN": stack.discord.token,
@@ -55,7 +60,7 @@ async def started(stack: Stack, tmp_path: Path, *options: str, **changes: str) -
     } | changes
     pipe = asyncio.subprocess.PIPE
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "bot", "run", *options, env=environment, stdin=pipe, stderr=pipe
+        sys.executable, "-m", "bot", "run", *options, env=environment, stdin=pipe, stderr=pipe, umask=umask
     )
     try:
         yield Process(process)
@@ -165,3 +170,43 @@ async def test_without_the_content_intent_it_is_not_asked_for_and_the_log_says_s
         assert "message-content intent is off" in bot.log
         stack.ask("Hello")
         await stack.shows("Hello from the scripted model.")
+
+
+def exposed(folder: Path) -> dict[str, str]:
+    """Files and directories in *folder*, itself included, that are not their owner's alone, with their modes."""
+    modes = {path: stat.S_IMODE(path.stat().st_mode) for path in [folder, *folder.rglob("*")]}
+    return {path.name: oct(mode) for path, mode in modes.items() if mode & 0o077}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps no such modes")
+async def test_whatever_the_bot_writes_is_for_its_owner_alone(tmp_path: Path):
+    async with servers(tmp_path) as stack, started(stack, tmp_path, umask=0) as bot:
+        await bot.logged("Invite: ")
+        stack.ask("Hello")
+        await stack.shows("Hello from the scripted model.")
+        data = tmp_path / "data"
+        assert {path.name for path in data.iterdir()} >= {"burble.db", "burble.db-wal", "burble.db-shm"}
+        assert exposed(data) == {}
+        assert "chmod" not in bot.log
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows keeps no such modes")
+async def test_data_and_settings_that_others_can_read_are_told_with_the_remedy(tmp_path: Path):
+    data, settings = tmp_path / "data", tmp_path / "burble.env"
+    data.mkdir()
+    data.chmod(0o755)
+    settings.write_text("OLLAMA_MODLE=zorillafern\nTZ=UTC\nOLLAMA_NUM_PARALLEL=4\n")
+    settings.chmod(0o640)
+    async with servers(tmp_path) as stack:
+        async with started(stack, tmp_path, BURBLE_ENV_FILE=str(settings)) as bot:
+            await bot.logged("Invite: ")
+        assert f"Run: chmod 600 {settings}\n" in bot.log
+        assert "burble.db" not in bot.log, "a new one is for its owner alone"
+        (data / "burble.db").chmod(0o644)
+        async with started(stack, tmp_path, BURBLE_ENV_FILE=str(settings)) as bot:
+            await bot.logged("Invite: ")
+        assert f"Run: chmod 600 {data / 'burble.db'}" in bot.log
+        assert "'OLLAMA_MODLE' in" in bot.log
+        assert "did you mean OLLAMA_MODEL?" in bot.log
+        for unsaid in ("zorillafern", "'TZ'", "NUM_PARALLEL"):
+            assert unsaid not in bot.log

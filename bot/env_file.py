@@ -1,0 +1,51 @@
+"""The ``.env`` file: which one is read, and the pairs in it."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dotenv.parser import parse_stream
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ENV_FILE_KEY", "env_file_path", "read_env_file"]
+
+ENV_FILE_KEY: Final = "BURBLE_ENV_FILE"
+"""Environment variable that names the file to read instead of ``.env``; empty: read none."""
+
+
+def env_file_path(environ: Mapping[str, str], path: str | Path | None = None) -> Path | None:
+    """Return the file to read: *path*, else what ``BURBLE_ENV_FILE`` names, else ``.env``; None: none shall be."""
+    named = path if path is not None else environ.get(ENV_FILE_KEY, ".env")
+    return Path(named) if str(named).strip() else None
+
+
+def read_env_file(environ: Mapping[str, str], path: str | Path | None = None) -> tuple[dict[str, str], list[str]]:
+    """Return the pairs of the ``.env`` file, keys in upper case, and a sentence for each thing wrong with it.
+
+    Read as it stands: no ``${NAME}`` is expanded, or a system prompt could not hold one.
+    """
+    file = env_file_path(environ, path)
+    if file is None:
+        return {}, []
+    try:
+        text = file.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        is_named = path is not None or ENV_FILE_KEY in environ
+        missing = f"{ENV_FILE_KEY}: there is no file of that name. Example: {ENV_FILE_KEY}=/etc/burble/burble.env"
+        return {}, [missing] if is_named else []
+    except UnicodeDecodeError:
+        return {}, [f"The file {file.name} is not UTF-8 text; save it again with that encoding."]
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "its name is not a path"
+        return {}, [f"The file {file.name} cannot be read: {reason}."]
+    bindings = list(parse_stream(io.StringIO(text)))
+    problems = [
+        f"Line {binding.original.line} of {file.name} cannot be read. Example: NUM_CTX=8192"
+        for binding in bindings
+        if binding.error
+    ]
+    return {binding.key.upper(): binding.value for binding in bindings if binding.key and binding.value}, problems
