@@ -53,6 +53,8 @@ T = TypeVar("T")
 _CLAIM = 0x62757262_6C65
 
 _POOL_SIZE = 4
+# Calls that may wait for a database which hangs: each reply has one at a time.
+_MOST_WAITING = 1000
 
 # Alembic's own table, as alembic.runtime.migration creates it.
 _version = Table(
@@ -84,6 +86,7 @@ class Database:
         self._threads = ThreadPoolExecutor(1 if _is_sqlite(url) else _POOL_SIZE, thread_name_prefix="store")
         self._commits = GroupCommit(self._engine, self._threads) if _is_sqlite(url) else None
         self._claim: Connection | None = None
+        self._waiting = 0
         self._closed = False
 
     async def claim(self) -> None:
@@ -111,15 +114,20 @@ class Database:
         not their errors; work that only reads says so (*is_read*).
 
         Raises:
-            StoreError: it failed, and nothing of it was stored.
+            StoreError: it failed, and nothing of it was stored; or too many calls wait already.
         """
         if self._closed:
             raise StoreError(f"The database {self.name} is closed: the bot is stopping.")
+        if self._waiting >= _MOST_WAITING:
+            raise StoreError(f"The database {self.name} does not keep up: {self._waiting} calls wait for it.")
+        if self._commits is not None:
+            call = self._commits.submit(work, is_read=is_read)
+        else:
+            call = asyncio.get_running_loop().run_in_executor(self._threads, self._transact, work)
+        self._waiting += 1
+        call.add_done_callback(self._count_off)
         try:
-            if self._commits is not None:
-                return await asyncio.shield(self._commits.submit(work, is_read=is_read))
-            loop = asyncio.get_running_loop()
-            return await asyncio.shield(loop.run_in_executor(self._threads, self._transact, work))
+            return await asyncio.shield(call)
         except (SQLAlchemyError, OSError, OverflowError) as error:
             raise problem(self.name, error) from error
 
@@ -132,6 +140,9 @@ class Database:
         if self._claim is not None:
             await asyncio.to_thread(self._claim.close)
         await asyncio.to_thread(self._engine.dispose)
+
+    def _count_off(self, _: object) -> None:
+        self._waiting -= 1
 
     def _transact(self, work: Callable[[Connection], T]) -> T:
         with self._engine.begin() as connection:

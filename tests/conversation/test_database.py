@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 import stat
 import subprocess
 import sys
+import threading
 from contextlib import closing
 from operator import itemgetter
 from pathlib import Path
@@ -358,3 +360,18 @@ def test_a_plain_start_imports_no_alembic(url: str) -> None:
     )
     for _ in range(2):  # a fresh file, then a known one
         subprocess.run([sys.executable, "-W", "error", "-c", script, url], check=True, cwd=Path(__file__).parents[2])
+
+
+async def test_a_database_that_hangs_gathers_no_calls(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "_MOST_WAITING", 5)
+    release = threading.Event()
+    calls = [asyncio.create_task(store._database.run(lambda _: release.wait(10)))]
+    calls += [asyncio.create_task(store.set_setting("k", str(number))) for number in range(20)]
+    await asyncio.sleep(0.02)
+    calls[1].cancel()  # goes on all the same, and counts
+    with pytest.raises(StoreError, match="does not keep up: 5 calls wait"):
+        await store.setting("k")
+    release.set()
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    assert sum(isinstance(outcome, StoreError) for outcome in outcomes) == 16
+    assert await store.setting("k") == "3"
