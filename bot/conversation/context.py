@@ -31,6 +31,10 @@ LARGEST_RESERVE = 8192
 """Tokens kept for an answer at most: longer than any reply's messages can show."""
 
 
+MOST_CHARACTERS_PER_TOKEN = 6
+"""Longer texts never fit: `TokenEstimator` gives three letters to a token, and twice that at its floor."""
+
+
 class Message(NamedTuple):
     """A message for ``/api/chat``; *role* is system, user or assistant."""
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, case, delete, func, insert, literal_column, select, text, update
 
-from bot.conversation.records import PromptKind, PromptRecord, PromptState, ReplyState
+from bot.conversation.records import PromptKind, PromptRecord, PromptState, ReplyState, Turn
 from bot.conversation.schema import channel, prompt, reply, reply_message, reply_piece
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from sqlalchemy import Delete, Select, Table, Update
+    from sqlalchemy import Connection, Delete, Select, Table, Update
     from sqlalchemy.sql.dml import ReturningInsert
 
 # Literals, not parameters: only so can SQLite see that a partial index fits.
@@ -42,6 +43,18 @@ def history(channel_id: int, before: int | None, limit: int) -> Select[*tuple[An
         .limit(limit)
     )
     return found if before is None else found.where(prompt.c.message_id < before)
+
+
+def turns(connection: Connection, latest: Select[*tuple[Any, ...]], limit_characters: float) -> list[Turn]:
+    """Return what `history` selects, oldest first, reading back no further than *limit_characters* go."""
+    found: list[Turn] = []
+    with closing(connection.execute(latest, execution_options={"stream_results": True})) as rows:
+        for row in rows:
+            limit_characters -= len(row.text) + len(row.reply)
+            if limit_characters < 0:
+                break
+            found.append(Turn(row.author_name, row.text, row.reply, row.message_id, row.author_id))
+    return found[::-1]
 
 
 def unanswered() -> Select[*tuple[Any, ...]]:

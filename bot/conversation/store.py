@@ -8,6 +8,8 @@ handed over is stored. Whatever fails is a `StoreError`.
 from __future__ import annotations
 
 from contextlib import asynccontextmanager
+from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, case, func, select, update
@@ -241,7 +243,9 @@ class Store:
 
     # Conversations
 
-    async def history(self, channel_id: int, *, before: int | None = None, limit_turns: int = 100) -> list[Turn]:
+    async def history(
+        self, channel_id: int, *, before: int | None = None, limit_turns: int = 100, limit_characters: float = inf
+    ) -> list[Turn]:
         """Return a channel's latest turns since its reset, oldest first.
 
         A turn is a prompt of kind chat with its newest reply that has text,
@@ -253,9 +257,11 @@ class Store:
             channel_id: the channel, thread or DM.
             before: the prompt that is being answered; only older ones count.
             limit_turns: at most so many.
+            limit_characters: at most so many in all: a hundred of the longest replies would fill the memory.
         """
-        rows = await self._read(queries.history(channel_id, before, limit_turns))
-        return [Turn(row.author_name, row.text, row.reply, row.message_id, row.author_id) for row in reversed(rows)]
+        latest = queries.history(channel_id, before, limit_turns)
+        read = partial(queries.turns, latest=latest, limit_characters=limit_characters)
+        return await self._database.run(read, is_read=True)
 
     async def reset(self, channel_id: int, *, at_message_id: int) -> None:
         """Start a channel afresh: turns whose prompt is *at_message_id* or older are kept, but not sent any more."""

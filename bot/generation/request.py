@@ -6,7 +6,15 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
-from bot.conversation.context import MESSAGE_OVERHEAD, TEMPLATE_OVERHEAD, Fitted, TokenEstimator, fit, speak
+from bot.conversation.context import (
+    MESSAGE_OVERHEAD,
+    MOST_CHARACTERS_PER_TOKEN,
+    TEMPLATE_OVERHEAD,
+    Fitted,
+    TokenEstimator,
+    fit,
+    speak,
+)
 from bot.conversation.context import Message as ContextMessage
 from bot.conversation.journal import StoreHealth
 from bot.conversation.records import PromptKind, PromptRecord
@@ -101,7 +109,7 @@ class Requests:
         """
         num_ctx = await self._catalog.window(model)
         is_chat = prompt.kind is PromptKind.CHAT
-        history = await self._history(prompt) if is_chat else []
+        history = await self._history(prompt, num_ctx) if is_chat else []
         turns = history or []
         # who asks once, or in a DM, is alone with the model: no label needed
         labelled = is_chat and prompt.guild_id is not None
@@ -115,10 +123,13 @@ class Requests:
         )
         return Request(model, fitted, num_ctx, is_forgetful=history is None)
 
-    async def _history(self, prompt: PromptRecord) -> list[Turn] | None:
-        """Return the turns before *prompt*, or None if the store cannot tell them now."""
+    async def _history(self, prompt: PromptRecord, num_ctx: int) -> list[Turn] | None:
+        """Return the turns before *prompt* that may fit *num_ctx* tokens, or None if the store cannot tell them now."""
+        most = num_ctx * MOST_CHARACTERS_PER_TOKEN
         try:
-            return await self._health.read(self._store.history(prompt.channel_id, before=prompt.message_id))
+            return await self._health.read(
+                self._store.history(prompt.channel_id, before=prompt.message_id, limit_characters=most)
+            )
         except StoreError:
             return None
 

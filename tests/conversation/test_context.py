@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from bot.conversation.context import (
     LARGEST_RESERVE,
     MESSAGE_OVERHEAD,
+    MOST_CHARACTERS_PER_TOKEN,
     TEMPLATE_OVERHEAD,
     Fitted,
     Message,
@@ -222,3 +223,11 @@ def test_models_are_learned_apart() -> None:
 def test_more_text_never_costs_less(one: str, other: str) -> None:
     estimate = TokenEstimator().bind(MODEL)
     assert estimate(one) <= estimate(one + other) <= estimate(one) + estimate(other)
+
+
+@given(texts, st.integers(0, 10_000))
+def test_no_text_is_shorter_in_tokens_than_the_history_is_read_for(text: str, counted: int) -> None:
+    estimator = TokenEstimator()
+    for _ in range(20):
+        estimator.observe(MODEL, [Message("user", text)], counted)
+    assert len(text) <= MOST_CHARACTERS_PER_TOKEN * estimator.bind(MODEL)(text)

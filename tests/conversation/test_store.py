@@ -6,10 +6,12 @@ import sqlite3
 import subprocess
 import sys
 import traceback
+import tracemalloc
 from pathlib import Path
 
 import pytest
 
+from bot.conversation.context import MOST_CHARACTERS_PER_TOKEN
 from bot.conversation.records import Piece, PromptKind, ReplyMessage, ReplyOwner, ReplyState, Turn
 from bot.conversation.store import Store
 from bot.errors import StoreError
@@ -212,6 +214,27 @@ async def test_the_limit_keeps_the_latest_turns(store: Store) -> None:
     for message_id in range(10, 15):
         await answer(store, message_id, "x")
     assert [turn.message_id for turn in await store.history(CHANNEL, limit_turns=2)] == [13, 14]
+
+
+async def test_no_more_of_the_history_is_read_than_may_fit(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    for message_id in range(10, 15):
+        await answer(store, message_id, "x" * 1000, text="y" * 100)
+    seen: list[int] = []
+    monkeypatch.setattr("bot.conversation.queries.Turn", lambda *values: seen.append(values[3]) or Turn(*values))
+    assert [turn.message_id for turn in await store.history(CHANNEL, limit_characters=2200)] == [13, 14]
+    assert seen == [14, 13]
+    assert await store.history(CHANNEL, limit_characters=1099) == []
+
+
+async def test_the_longest_replies_in_a_row_do_not_fill_the_memory(store: Store) -> None:
+    for message_id in range(10, 30):
+        await answer(store, message_id, "x" * 1024 * 1024)
+    tracemalloc.start()
+    try:
+        await store.history(CHANNEL, limit_characters=8192 * MOST_CHARACTERS_PER_TOKEN)
+        assert tracemalloc.get_traced_memory()[1] < 6 * 2**20
+    finally:
+        tracemalloc.stop()
 
 
 async def test_a_reset_hides_what_was_but_keeps_it(store: Store, path: Path) -> None:
