@@ -63,7 +63,10 @@ async def ask_application(token: str) -> Application:
     headers = {"Authorization": f"Bot {token}"}
     url = f"{Route.BASE}/oauth2/applications/@me"
     try:
-        async with aiohttp.ClientSession(timeout=_ASK_TIMEOUT) as session, session.get(url, headers=headers) as answer:
+        async with (
+            aiohttp.ClientSession(timeout=_ASK_TIMEOUT) as session,
+            session.get(url, headers=headers, allow_redirects=False) as answer,  # the token goes nowhere else
+        ):
             if answer.status == 401:
                 raise discord.LoginFailure("Discord refused the token")
             if answer.status != 200:

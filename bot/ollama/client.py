@@ -317,16 +317,27 @@ class OllamaClient:
 
 
 def _authorization(address: URL, api_key: str | None) -> dict[str, str]:
-    """Return the Authorization header: the key, else the URL's credentials, else none."""
+    """Return the Authorization header: the key, else the URL's credentials, else none.
+
+    A key belongs to whoever runs ollama.com or the proxy, and is kept back
+    where it could be read on the way; a password in the URL was written for
+    this very address, so it is sent, with a warning.
+    """
+    is_protected = address.scheme == "https" or _is_loopback(address.host or "")
     if api_key:
         if not (api_key.isascii() and api_key.isprintable()):
             # The value stays out of the message; a header cannot hold it.
             raise ValueError("the API key holds a line break or another character that no key has")
-        if address.scheme == "https" or _is_loopback(address.host or ""):
+        if is_protected:
             return {"Authorization": f"Bearer {api_key}"}
-        _log.warning("the API key is not sent: %s is neither https nor loopback", address.with_user(None))
+        _log.warning(
+            "The API key is not sent: %s is neither https nor loopback. Put https:// into OLLAMA_HOST",
+            address.with_user(None),
+        )
     if address.user is None:
         return {}
+    if not is_protected:
+        _log.warning("The password in OLLAMA_HOST goes to %s unencrypted; better use https", address.with_user(None))
     pair = f"{address.user}:{address.password or ''}".encode()
     return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
 

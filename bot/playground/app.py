@@ -199,7 +199,10 @@ async def _ollama_version(url: str) -> str | None:
     """Return the version of the Ollama at *url*, or None if none answers there."""
     timeout = aiohttp.ClientTimeout(total=_PROBE_SECONDS)
     try:
-        async with aiohttp.ClientSession(timeout=timeout) as session, session.get(f"{url}/api/version") as response:
+        async with (
+            aiohttp.ClientSession(timeout=timeout) as session,
+            session.get(f"{url}/api/version", allow_redirects=False) as response,
+        ):
             body = await response.json(content_type=None) if response.status == 200 else None
     except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
         return None

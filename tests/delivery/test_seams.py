@@ -220,3 +220,12 @@ def test_json_is_read_through_one_function_that_can_be_replaced():
 async def test_half_a_surrogate_pair_in_an_answer_is_read(api, http):
     api.answers.append(web.Response(body=b'{"name": "\\ud83d"}', headers={"Content-Type": "application/json"}))
     assert await http.request(Route("GET", "/users/@me")) == {"name": "\ud83d"}
+
+
+async def test_a_redirect_does_not_take_the_token_elsewhere(api):
+    async with TestServer(web.Application()) as other:
+        away = str(other.make_url("/oauth2/applications/@me"))
+        api.answers.append(web.Response(status=302, headers={"Location": away}))
+        with pytest.raises(endpoint.DiscordUnreachable, match="HTTP 302"):
+            await endpoint.ask_application("token")
+    assert len(api.seen) == 1

@@ -10,6 +10,7 @@ from bot.errors import (
     ModelMissing,
     NotOllama,
     OllamaError,
+    OllamaStatusError,
     OllamaUnauthorized,
     OllamaUnreachable,
     ProtocolError,
@@ -87,11 +88,16 @@ async def test_a_key_is_sent_to_loopback(server: ScriptedOllama) -> None:
         ("http://127.0.0.9:1", True),
         ("http://192.168.1.5:11434", False),
         ("http://localhost.evil.example:80", False),
+        ("http://127.0.0.1.evil.example:80", False),
+        ("http://127.0.0.1:80@evil.example:80", False),
+        ("http://localhost@192.168.1.5:11434", False),
+        ("http://[::ffff:192.168.1.5]:11434", False),
+        ("http://0x7f000001:11434", False),
     ],
 )
 def test_a_key_goes_only_over_https_or_to_loopback(url: str, sent: bool, caplog: pytest.LogCaptureFixture) -> None:
     client = OllamaClient(url, api_key="sesame")
-    assert ("Authorization" in client._headers) is sent
+    assert (client._headers.get("Authorization") == "Bearer sesame") is sent
     assert bool(caplog.records) is not sent
     assert "sesame" not in caplog.text
 
@@ -111,6 +117,32 @@ async def test_credentials_in_the_url_are_sent_as_basic_and_never_shown(server: 
     assert server.requests[0].headers["authorization"] == "Basic YWRhOnBAc3M="
     assert caught.value.url == server.url
     assert "ada" not in str(caught.value) + caught.value.sentence()
+
+
+@pytest.mark.parametrize(
+    ("url", "is_told"),
+    [("http://ada:hunter2@192.168.1.5:80", True), ("https://ada:hunter2@h:443", False), ("http://a:b2@[::1]:1", False)],
+)
+def test_a_password_that_travels_unencrypted_is_warned_of(
+    url: str, is_told: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert OllamaClient(url)._headers["Authorization"].startswith("Basic ")
+    assert ("unencrypted" in caplog.text) is is_told
+    assert "hunter2" not in caplog.text
+
+
+@pytest.mark.parametrize("code", [301, 302, 303, 307, 308])
+async def test_no_redirect_is_followed_and_no_key_goes_along(server: ScriptedOllama, code: int) -> None:
+    async with ScriptedOllama() as other, OllamaClient(server.url, api_key="sesame") as client:
+        away = status(code, b"", extra_headers={"Location": f"{other.url}/api/tags"})
+        server.override("/api/tags", away)
+        server.override("/api/chat", away)
+        with pytest.raises(OllamaStatusError, match="a redirect to"):
+            await client.tags()
+        with pytest.raises(OllamaStatusError, match="a redirect to"):
+            await answer_of(client)
+        assert len(server.requests) == 2
+        assert other.requests == []
 
 
 async def test_a_proxy_in_the_environment_is_not_used(

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+
 import aiohttp
 import pytest
+import yarl
 
+from bot.playground.standin import StandIn
+from bot.playground.tap import Tap
 from tests.loopback import GENERAL, api_of, loopback
 
 PATHS = ["/api/v10/users/@me", "/gateway", "/attachments/1/2/a.txt", "/nothing"]
@@ -79,3 +85,30 @@ async def test_uploads_cannot_run_on_the_pages_origin():
             assert response.headers["X-Content-Type-Options"] == "nosniff"
             assert "sandbox" in response.headers["Content-Security-Policy"]
         assert (await api("GET", "/users/@me")).status == 200
+
+
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:{port}", "localhost"])
+async def test_a_websocket_under_a_foreign_name_is_refused(host):
+    async with loopback() as server, aiohttp.ClientSession() as session:
+        with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+            await session.ws_connect(server.gateway_url, headers={"Host": host.format(port=server.port)})
+        assert refused.value.status == 403
+
+
+def is_taken(address, port):
+    """Whether something listens on *port* at that address of this machine."""
+    with socket.socket() as probe:
+        try:
+            probe.bind((address, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
+async def test_all_servers_of_the_playground_listen_on_one_loopback_address_alone():
+    async with loopback() as discord, StandIn() as standin, Tap(standin.url) as tap:
+        for url in (discord.url, standin.url, tap.url):
+            port = yarl.URL(url).port
+            assert is_taken("127.0.0.1", port)
+            # of a server on 0.0.0.0 this would be an address, too
+            assert not is_taken("127.0.0.2", port)

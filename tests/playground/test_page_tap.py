@@ -11,6 +11,7 @@ from yarl import URL
 
 from bot.playground.standin import StandIn
 from bot.playground.tap import Tap, model_server_url
+from tests.scripted_ollama import ScriptedOllama, status
 
 
 @pytest.fixture
@@ -41,6 +42,31 @@ async def test_neither_tap_nor_stand_in_serve_foreign_pages(http, headers):
         for server in (standin, tap):
             async with http.get(f"{server.url}/api/tags", headers=headers) as response:
                 assert response.status == 403
+
+
+@pytest.mark.parametrize(
+    ("upstream", "carries"),
+    [
+        ("http://127.0.0.1:1", True),
+        ("https://ollama.com", True),
+        ("http://192.168.1.5:11434", False),
+        ("http://127.0.0.1.evil.example", False),
+        ("http://localhost@evil.example", False),
+    ],
+)
+def test_a_key_is_for_who_was_named_and_never_goes_unencrypted_over_a_network(upstream, carries):
+    assert Tap(upstream)._may_carry_key is carries
+
+
+async def test_a_redirect_is_handed_on_and_not_followed(http):
+    async with ScriptedOllama() as server, ScriptedOllama() as other, Tap(server.url) as tap:
+        server.override("/api/tags", status(302, b"", extra_headers={"Location": f"{other.url}/api/tags"}))
+        async with http.get(
+            f"{tap.url}/api/tags", headers={"Authorization": "Bearer sesame"}, allow_redirects=False
+        ) as response:
+            assert response.status == 302
+        assert server.requests[0].headers["authorization"] == "Bearer sesame"
+        assert other.requests == []
 
 
 async def test_errors_keep_their_status(http):
