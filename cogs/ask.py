@@ -12,7 +12,7 @@ from discord.ext import commands
 
 from bot.conversation.records import PromptKind, PromptRecord
 from bot.delivery.interaction_sink import InteractionSink
-from bot.delivery.interactions import say, writers_only
+from bot.delivery.interactions import defer, say, writers_only
 from bot.delivery.permissions import may_react
 from bot.delivery.quote import QuotedSink, quote
 from bot.delivery.readable import option_text
@@ -63,11 +63,11 @@ class Ask(commands.Cog):
         if refusal:
             await say(interaction, refusal, ephemeral=True)
             return
-        loading = await interaction.response.defer(thinking=True)
+        loading_id = await defer(interaction)
         header = quote(text)
         await self.bot.responder.respond(
             record,
-            self._opener(interaction, header, loading.message_id if loading else None),
+            self._opener(interaction, header, loading_id),
             model=model,
             page_limit=PAGE_LIMIT - len(header),
         )

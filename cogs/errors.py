@@ -6,22 +6,17 @@ import logging
 import secrets
 from typing import TYPE_CHECKING
 
-import aiohttp
 import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.delivery.interactions import say
-from bot.errors import BurbleError
+from bot.delivery.interactions import ALREADY_ANSWERED, UNKNOWN_INTERACTION, say
+from bot.errors import BurbleError, DeliveryError, DeliveryRetry
 
 if TYPE_CHECKING:
     from bot.bot import OllamaBot
 
 log = logging.getLogger(__name__)
-
-# https://discord.com/developers/docs/topics/opcodes-and-status-codes#json
-_UNKNOWN_INTERACTION = 10062
-_ALREADY_ANSWERED = 40060
 
 
 class Errors(commands.Cog):
@@ -52,8 +47,11 @@ class Errors(commands.Cog):
         if interaction.type is discord.InteractionType.autocomplete:
             log.info("No suggestions for /%s: %s", name, cause)
             return
-        if isinstance(cause, discord.HTTPException) and cause.code in (_UNKNOWN_INTERACTION, _ALREADY_ANSWERED):
-            missed = cause.code == _UNKNOWN_INTERACTION
+        if isinstance(cause, DeliveryRetry):  # by now Discord has told the user that nothing came
+            log.warning("/%s: %s", name, cause)
+            return
+        if isinstance(cause, discord.HTTPException) and cause.code in (UNKNOWN_INTERACTION, ALREADY_ANSWERED):
+            missed = cause.code == UNKNOWN_INTERACTION
             log.warning("/%s was %s", name, "answered too late" if missed else "answered by another process")
             return
         sentence = _expected(cause)
@@ -96,7 +94,7 @@ def _unexpected(name: str, cause: Exception) -> str:
 async def _tell(interaction: discord.Interaction, name: str, sentence: str) -> None:
     try:
         await say(interaction, sentence, ephemeral=True)
-    except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+    except (discord.DiscordException, DeliveryError) as error:
         log.warning("Could not tell why /%s failed: %s", name, error)
 
 

@@ -9,6 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.delivery.control import is_stop_emoji
+from bot.delivery.interactions import say
 from bot.delivery.readable import shown_name
 from bot.generation.running import RunningReply, StopCause
 
@@ -74,11 +75,11 @@ class Stop(commands.Cog):
                 if replies
                 else "Nothing is running here."
             )
-            await interaction.response.send_message(text, ephemeral=True)
+            await say(interaction, text, ephemeral=True)
             return
         stopped = sum(reply.stop(StopCause(f" by {shown_name(interaction.user)}")) for reply in chosen)
         text = f"Stopped {stopped} answer{'s' if stopped != 1 else ''}." if stopped else "It is stopping already."
-        await interaction.response.send_message(text, ephemeral=True)
+        await say(interaction, text, ephemeral=True)
 
     def _closed(self, is_there: Callable[[RunningReply], bool], why: str) -> None:
         """Stop what nobody could read any more: the model is there for others."""

@@ -3,16 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+import aiohttp
 import discord
-from discord import app_commands
+from discord import InteractionResponseType, app_commands
+
+from bot.errors import DeliveryRetry
+from bot.streaming.backoff import Backoff
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+# https://discord.com/developers/docs/topics/opcodes-and-status-codes#json
+UNKNOWN_INTERACTION = 10062
+ALREADY_ANSWERED = 40060
+
 PATIENCE_SECONDS = 1.5
 """How long a command works before it shows that it does; Discord gives up after 3."""
+
+# The first answer: each try, and all of them together; Discord gives up after 3 s.
+_TRY_SECONDS, _WITHIN_SECONDS = 1.0, 2.6
+# Later ones may take their time: the token is good for a quarter of an hour.
+_LATER_TRY_SECONDS, _LATER_WITHIN_SECONDS = 15.0, 60.0
 
 _THREADS = (discord.ChannelType.public_thread, discord.ChannelType.private_thread, discord.ChannelType.news_thread)
 
@@ -61,14 +77,83 @@ async def say(interaction: discord.Interaction, text: str, *, ephemeral: bool) -
     """Answer, whether the user was told to wait before or not; a wait has settled who sees it.
 
     Raises:
-        discord.HTTPException: Discord did not take it.
+        discord.HTTPException: Discord refused it.
+        DeliveryRetry: Discord could not be reached for so long that it is too late.
     """
-    if interaction.response.type is discord.InteractionResponseType.deferred_channel_message:
-        await interaction.edit_original_response(content=text)
-    elif interaction.response.is_done():
-        await interaction.followup.send(text, ephemeral=ephemeral, suppress_embeds=True)
+    response = interaction.response
+    if response.type is InteractionResponseType.deferred_channel_message:
+        await _insist(
+            lambda: interaction.edit_original_response(content=text),
+            each=_LATER_TRY_SECONDS,
+            within=_LATER_WITHIN_SECONDS,
+        )
+    elif response.is_done():
+        await _insist(
+            lambda: interaction.followup.send(text, ephemeral=ephemeral, suppress_embeds=True),
+            each=_LATER_TRY_SECONDS,
+            within=_LATER_WITHIN_SECONDS,
+        )
     else:
-        await interaction.response.send_message(text, ephemeral=ephemeral, suppress_embeds=True)
+        await _answer(
+            interaction,
+            InteractionResponseType.channel_message,
+            lambda: response.send_message(text, ephemeral=ephemeral, suppress_embeds=True),
+        )
+
+
+async def defer(interaction: discord.Interaction, *, ephemeral: bool = False) -> int | None:
+    """Show that the bot is at it; return the id of the message that shows it, if Discord told.
+
+    Raises:
+        discord.HTTPException: Discord refused it.
+        DeliveryRetry: Discord could not be reached in time.
+    """
+    loading = await _answer(
+        interaction,
+        InteractionResponseType.deferred_channel_message,
+        lambda: interaction.response.defer(ephemeral=ephemeral, thinking=True),
+    )
+    return loading.message_id if loading else None
+
+
+async def _answer(
+    interaction: discord.Interaction, kind: InteractionResponseType, send: Callable[[], Awaitable[T]]
+) -> T | None:
+    """Give the first answer; None if it arrived, but what Discord said to it was lost."""
+    answer = await _insist(send, each=_TRY_SECONDS, within=_WITHIN_SECONDS)
+    if not interaction.response.is_done():
+        interaction.response._response_type = kind  # noqa: SLF001 - as discord.py would if it had heard of it
+    return answer
+
+
+async def _insist(send: Callable[[], Awaitable[T]], *, each: float, within: float) -> T | None:
+    """Send until it arrived: each try so many seconds, no new one after *within* seconds.
+
+    A try that fails may have arrived all the same. Discord refuses the next one
+    as a second answer then, and all is well: None is returned. discord.py's own
+    tries know nothing of that, nor of broken connections (webhook/async_.py).
+    Cancelling is safe here: webhook routes take no part in the global limit.
+    """
+    loop = asyncio.get_running_loop()
+    end = loop.time() + within
+    backoff = Backoff(base=0.2, cap=2.0)
+    while True:
+        try:
+            async with asyncio.timeout(each):
+                return await send()
+        except discord.HTTPException as error:
+            if backoff.failures and error.code == ALREADY_ANSWERED:
+                return None
+            if error.status < 500:
+                raise
+            failure: Exception = error
+        except (aiohttp.ClientError, OSError, TimeoutError) as error:
+            failure = error
+        delay = backoff.delay()
+        if loop.time() + delay > end:
+            raise DeliveryRetry(detail=f"an interaction could not be answered: {type(failure).__name__}") from failure
+        log.info("Discord does not take an answer to an interaction, trying on: %s", type(failure).__name__)
+        await asyncio.sleep(delay)
 
 
 async def patiently(interaction: discord.Interaction, work: Awaitable[T], *, ephemeral: bool) -> T:
@@ -81,7 +166,7 @@ async def patiently(interaction: discord.Interaction, work: Awaitable[T], *, eph
     try:
         done, _ = await asyncio.wait((task,), timeout=PATIENCE_SECONDS)
         if not done:
-            await interaction.response.defer(ephemeral=ephemeral, thinking=True)
+            await defer(interaction, ephemeral=ephemeral)
         return await task
     finally:
         task.cancel()

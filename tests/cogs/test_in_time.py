@@ -11,7 +11,7 @@ import pytest
 
 from bot.playground.faults import Fault
 from bot.playground.seed import ADA_ID, GENERAL_ID
-from tests.scripted_ollama import hang, pause, status
+from tests.scripted_ollama import DEFAULT_TEXT, hang, pause, status
 from tests.whole.stack import Stack, running
 
 CALLBACK = "/interactions/*/callback"
@@ -113,3 +113,57 @@ async def test_a_failure_of_discord_while_telling_is_logged_and_survived(stack: 
     command(stack, "help")
     [message] = await said(stack)
     assert "/model list" in message["content"]
+
+
+LOST = {
+    "a broken connection": {"reset": True},
+    "a broken connection behind an answer that arrived": {"reset": True, "after": True},
+    "an error of Discord's": {"status": 500},
+    "an error behind an answer that arrived": {"status": 502, "after": True},
+    "no answer at all": {"hang": True},
+    "silence behind an answer that arrived": {"hang": True, "after": True},
+}
+
+
+@pytest.fixture
+def quick_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("bot.delivery.interactions._TRY_SECONDS", 0.05)
+    monkeypatch.setattr("bot.delivery.interactions._LATER_TRY_SECONDS", 0.05)
+
+
+@pytest.mark.usefixtures("quick_tries")
+@pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
+@pytest.mark.parametrize("path", [["help"], ["stop"], ["ask"]], ids=" ".join)
+async def test_a_command_is_answered_once_although_its_first_answer_is_lost(stack: Stack, caplog, path, fault):
+    stack.discord.inject(method="POST", route=CALLBACK, **fault)
+    with caplog.at_level(logging.WARNING):
+        command(stack, *path, **({"prompt": "Hello?"} if path == ["ask"] else {}))
+        [message] = await said(stack)
+        await stack.idle()
+    [message] = await said(stack)
+    expected = {"help": "/model list", "stop": "Nothing is running here.", "ask": DEFAULT_TEXT}
+    assert expected[path[0]] in message["content"]
+    assert "failed" not in states(stack)
+    assert caplog.text == ""
+
+
+@pytest.mark.usefixtures("quick_tries")
+@pytest.mark.parametrize("fault", LOST.values(), ids=LOST)
+async def test_the_word_after_a_wait_comes_although_it_is_lost_once(stack: Stack, monkeypatch, fault):
+    monkeypatch.setattr("bot.delivery.interactions.PATIENCE_SECONDS", 0.02)
+    stack.ollama.override("/api/tags", pause(0.1), status(200, {"models": stack.ollama.models}))
+    stack.discord.inject(method="PATCH", route="/webhooks/*", **fault)
+    command(stack, "model", "list")
+    [message] = await said(stack)
+    assert "2 models installed" in message["content"]
+
+
+@pytest.mark.usefixtures("quick_tries")
+async def test_a_discord_that_takes_no_answer_in_time_is_one_line_in_the_log(stack: Stack, caplog, monkeypatch):
+    monkeypatch.setattr("bot.delivery.interactions._WITHIN_SECONDS", 0.3)
+    stack.discord.inject(method="POST", route=CALLBACK, reset=True, times=-1)
+    with caplog.at_level(logging.WARNING):
+        command(stack, "help")
+        await stack.until(lambda: "/help: " in caplog.text)
+    assert "could not be answered" in caplog.text
+    assert "Traceback" not in caplog.text
