@@ -40,8 +40,8 @@ def check(world: World, witness: Witness, database: Path, asked: dict[str, int])
         for message in world.messages(channel_id)
         if message["author"]["id"] == BOT_ID and not message["flags"] & 64
     ]
-    problems = [problem for message in messages for problem in _frozen(message)]
-    replies, shown = _stored(database)
+    problems = [problem for message in messages for problem in frozen(message)]
+    replies, shown = stored(database)
     problems += [
         f"prompt {prompt} has {count} replies" for prompt, count in Counter(r[1] for r in replies).items() if count > 1
     ]
@@ -59,9 +59,9 @@ def check(world: World, witness: Witness, database: Path, asked: dict[str, int])
             problems.append(f"{name} has no message, or one that is gone: {shown.get(reply_id)}")
             continue
         problems += [f"{name}: {problem}" for problem in _matches(pages, text, state, asked[str(prompt_id)], witness)]
-    told = {_prompt_of(message) for message in by_id.values() if message["content"] == TOLD}
+    told = {prompt_of(message) for message in by_id.values() if message["content"] == TOLD}
     for message in by_id.values():
-        if _prompt_of(message) not in told:
+        if prompt_of(message) not in told:
             problems.append(f"message {message['id']} belongs to nothing: {message['content'][:80]!r}")
     known = {str(reply[1]) for reply in replies}
     problems += [
@@ -76,12 +76,14 @@ def _failed(world: World, prompt_id: str) -> bool:
     return interaction is not None and interaction.state == "failed"
 
 
-def _prompt_of(message: dict[str, Any]) -> str:
+def prompt_of(message: dict[str, Any]) -> str:
+    """Return the id of the prompt or interaction that a message of the bot answers."""
     source = message.get("interaction_metadata") or {}
     return str(source.get("id", (message.get("message_reference") or {}).get("message_id")))
 
 
-def _frozen(message: dict[str, Any]) -> list[str]:
+def frozen(message: dict[str, Any]) -> list[str]:
+    """Return what a message still shows although nothing is going on any more."""
     problems = []
     if CURSOR in message["content"]:
         problems.append(f"message {message['id']} keeps its cursor: {message['content'][-80:]!r}")
@@ -118,7 +120,8 @@ def _matches(pages: list[Any], text: str, state: str, number: int, witness: Witn
     return problems
 
 
-def _stored(database: Path) -> tuple[list[tuple[Any, ...]], dict[int, list[str]]]:
+def stored(database: Path) -> tuple[list[tuple[Any, ...]], dict[int, list[str]]]:
+    """Return the rows of all replies, and the ids of each one's messages in order."""
     with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         replies = connection.execute("SELECT id, prompt_id, state, text, is_open FROM reply").fetchall()
         shown: dict[int, list[str]] = defaultdict(list)

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import os
 import random
 import signal
-import sqlite3
-import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from bot.playground.discord import LimitSettings, LoopbackDiscord
 from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID, GRACE_ID, LINUS_ID
 from bot.playground.world import World
+from tests.bot_process import BotProcess
 from tests.kills.checking import Witness, check
 from tests.kills.model import AnsweringOllama
 
@@ -47,10 +43,6 @@ class KillRun:
     def __post_init__(self) -> None:
         self.random = random.Random(self.seed)
 
-    @property
-    def database(self) -> Path:
-        return self.directory / "data" / "burble.db"
-
     async def play(self, kills: int) -> Result:
         world = World(response_seconds=3.0)
         limits = LimitSettings(scale=SCALE)
@@ -58,15 +50,16 @@ class KillRun:
             self.channels = [GENERAL_ID, *(world.create_channel(f"room-{n}")["id"] for n in range(7))]
             self.channels.append(world.open_dm(ADA_ID)["id"])
             witness = Witness(world)
+            self.bot = BotProcess(self.directory, discord, ollama)
             for number in range(kills):
-                await self._round(world, discord, ollama)
+                await self._round(world)
                 if number % 20 == 19:
                     self.progress(f"{number + 1} kills, {len(self.asked)} prompts")
-            async with self._bot(discord, ollama) as process:
-                await self._quiet(process)
+            async with self.bot.running() as process:
+                await self._quiet()
                 process.send_signal(signal.SIGTERM)
                 code = await asyncio.wait_for(process.wait(), 30)
-            problems = check(world, witness, self.database, self.asked)
+            problems = check(world, witness, self.bot.database, self.asked)
             problems += [f"the last process ended with {code}"] if code else []
             self.refused = sum(record.status == 429 for record in discord.log)
             # what the killed process had used up of a limit, the next one cannot know
@@ -74,18 +67,18 @@ class KillRun:
                 problems.append(f"{self.refused} requests were refused with 429")
         return Result(self._summary(kills), problems)
 
-    async def _round(self, world: World, discord: LoopbackDiscord, ollama: AnsweringOllama) -> None:
-        async with self._bot(discord, ollama) as process:
+    async def _round(self, world: World) -> None:
+        async with self.bot.running():
             if self.random.random() < 0.2:
                 self.before_ready += 1
                 await self._pause(2.0)
                 return
-            await self._ready(process)
+            await self.bot.ready()
             asking = asyncio.create_task(self._ask(world))
             await self._pause(3.5)
             asking.cancel()
             await asyncio.gather(asking, return_exceptions=True)
-            assert process.returncode is None, self._log()[-3000:]
+            self.bot.check_alive()
 
     async def _pause(self, most: float) -> None:
         await asyncio.sleep(self.random.uniform(0.0, most))
@@ -104,77 +97,20 @@ class KillRun:
             self.asked[prompt_id] = number
             await self._pause(0.5)
 
-    @contextlib.asynccontextmanager
-    async def _bot(
-        self, discord: LoopbackDiscord, ollama: AnsweringOllama
-    ) -> AsyncIterator[asyncio.subprocess.Process]:
-        """Run the bot; kill it at the end, if it lives."""
-        environment = {
-            "PATH": os.environ["PATH"],
-            "DISCORD_TOKEN": discord.token,
-            "DISCORD_API_URL": discord.api_url,
-            "OLLAMA_HOST": ollama.url,
-            "OLLAMA_MODEL": "llama3.2",
-            "USER_PROMPTS_PER_MINUTE": "0",
-            "CHANNEL_PROMPTS_PER_MINUTE": "0",
-            "DATA_DIR": str(self.database.parent),
-            "BURBLE_ENV_FILE": "",
-        }
-        with self._log_file.open("ab") as log:
-            self._log_start = self._log_file.stat().st_size
-            process = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "bot", "run", env=environment, stderr=log, cwd=Path(__file__).parents[2]
-            )
-            try:
-                yield process
-            finally:
-                if process.returncode is None:
-                    process.kill()
-                await process.wait()
-
-    @property
-    def _log_file(self) -> Path:
-        return self.directory / "bot.log"
-
-    def _log(self) -> str:
-        """What the running process logged."""
-        with self._log_file.open("rb") as log:
-            log.seek(self._log_start)
-            return log.read().decode()
-
-    async def _ready(self, process: asyncio.subprocess.Process) -> None:
-        await self._until(process, lambda: "Invite: " in self._log(), seconds=60)
-
-    async def _until(
-        self, process: asyncio.subprocess.Process, condition: Callable[[], bool], *, seconds: float
-    ) -> None:
-        async with asyncio.timeout(seconds):
-            while not condition():
-                assert process.returncode is None, self._log()[-3000:]
-                await asyncio.sleep(0.05)  # another process does it
-
-    async def _quiet(self, process: asyncio.subprocess.Process) -> None:
+    async def _quiet(self) -> None:
         """Wait until nothing is left to be done."""
         began = time.time()
-        await self._ready(process)
+        await self.bot.ready()
         alive = "SELECT CAST(value AS REAL) FROM setting WHERE key = 'alive_at'"
-        await self._until(process, lambda: self._query(alive)[0][0] > began, seconds=60)
+        await self.bot.until(lambda: self.bot.query(alive)[0][0] > began, seconds=60)
         for _ in range(2):  # what was found at last is on its way into the store
-            await self._until(process, lambda: not self._open(), seconds=600)
+            await self.bot.until(lambda: not self.bot.unfinished(), seconds=600)
             await asyncio.sleep(1.0)
 
-    def _open(self) -> int:
-        query = "SELECT (SELECT count(*) FROM reply WHERE is_open) + count(*) FROM prompt WHERE state = 'waiting'"
-        return int(self._query(query)[0][0])
-
-    def _query(self, query: str) -> list[tuple[Any, ...]]:
-        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
-            return connection.execute(query).fetchall()
-
     def _summary(self, kills: int) -> str:
-        states = dict(self._query("SELECT state, count(*) FROM reply GROUP BY state"))
-        told = self._query("SELECT count(*) FROM reply WHERE state = 'interrupted' AND text = ''")[0][0]
-        again = self._query("SELECT count(*) FROM reply WHERE attempts > 1")[0][0]
+        states = dict(self.bot.query("SELECT state, count(*) FROM reply GROUP BY state"))
+        told = self.bot.query("SELECT count(*) FROM reply WHERE state = 'interrupted' AND text = ''")[0][0]
+        again = self.bot.query("SELECT count(*) FROM reply WHERE attempts > 1")[0][0]
         known = sum(states.values())
         return (
             f"{kills} kills ({self.before_ready} before the bot was ready), {len(self.asked)} prompts, {known} of them "
