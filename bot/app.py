@@ -295,7 +295,16 @@ async def recover(bot: OllamaBot) -> None:
         message_id = prompt.message_id if prompt.kind is PromptKind.CHAT else None
         return bot.way_out(prompt.guild_id, prompt.channel_id, prompt.author_id, message_id)
 
-    connection = Connection(bot.courier, bot.user.id, bot.pauses.pause, bot.note_deleted, way_out, answer)
+    connection = Connection(
+        bot.courier,
+        bot.user.id,
+        bot.pauses.pause,
+        bot.note_deleted,
+        bot.was_deleted,
+        bot.permissions_at,
+        way_out,
+        answer,
+    )
     await bot.services.recovery.run(connection)
 
 

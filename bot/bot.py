@@ -23,7 +23,7 @@ from bot.delivery.interactions import TooManyCommands
 from bot.delivery.invalid import InvalidRequests
 from bot.delivery.last_resort import LastResort, Question, question_link
 from bot.delivery.missed import LastSeen
-from bot.delivery.permissions import PERMISSIONS, Pauses
+from bot.delivery.permissions import PERMISSIONS, Pauses, permissions_in
 from bot.delivery.recovery import Recovery
 from bot.generation.models import ModelCatalog
 from bot.generation.preload import Preloader
@@ -168,6 +168,13 @@ class OllamaBot(commands.AutoShardedBot):
         return LastResort(
             self.courier, question, lambda: self.get_guild(guild_id) is not None and self.invalid.allows_optional
         )
+
+    def permissions_at(self, channel_id: int) -> discord.Permissions | None:
+        """Return what the bot may do in a channel; None in direct messages and where that is not known."""
+        channel = self.get_channel(channel_id)
+        if not isinstance(channel, discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread):
+            return None
+        return permissions_in(channel, channel.guild.me)
 
     def note_deleted(self, message_id: int) -> None:
         """Stop the reply whose prompt or message was deleted, and remember: events come in any order."""

@@ -13,7 +13,7 @@ import discord
 from discord.ext import commands
 
 from bot.delivery.missed import ALIVE_KEY, Place
-from bot.delivery.permissions import permissions_in
+from bot.delivery.permissions import may_look_back
 from bot.delivery.readable import is_addressed
 from bot.delivery.recovery import ANSWERED_WITHIN_SECONDS
 from bot.delivery.screen import INTERRUPTED
@@ -116,11 +116,7 @@ class Missed(commands.Cog):
         return channel if isinstance(channel, discord.abc.Messageable) else None
 
     def _may_read(self, channel_id: int) -> bool:
-        channel = self.bot.get_channel(channel_id)
-        if not isinstance(channel, _Channel):
-            return False
-        permissions = permissions_in(channel, channel.guild.me)
-        return permissions is not None and permissions.view_channel and permissions.read_message_history
+        return may_look_back(self.bot.permissions_at(channel_id))
 
     async def _note_alive(self) -> None:
         """Write down every half a minute until when everything was heard: a start looks back to that."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Literal
 
 from bot.conversation.records import PromptKind, ReplyMessage, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
@@ -105,9 +105,18 @@ def header_of(reply: UnfinishedReply) -> str:
 
 
 def open_sink(
-    courier: Courier, journal: Journal, on_posted: Callable[[Any], None], reply: UnfinishedReply, screen: Screen
+    courier: Courier,
+    journal: Journal,
+    on_posted: Callable[[Answer], None],
+    reply: UnfinishedReply,
+    screen: Screen,
+    *,
+    refer: bool,
 ) -> MessagesSink:
-    """Open a sink over the messages that are there; more are posted as the earlier process would have done."""
+    """Open a sink over the messages that are there; more are posted as the earlier process would have done.
+
+    With *refer* the first one may reply to the prompt.
+    """
     channel_id, prompt_id = reply.prompt.channel_id, reply.prompt.message_id
     is_chat = reply.prompt.kind is PromptKind.CHAT
     sink = ChannelSink(
@@ -115,7 +124,7 @@ def open_sink(
         journal,
         on_posted,
         channel_id=channel_id,
-        reply_to=prompt_id if is_chat else None,
+        reply_to=prompt_id if is_chat and refer else None,
         nonce_seed=str(prompt_id),
         adopted={
             ordinal: Answer(seen.message_id, seen.channel_id, seen.text if seen.is_certain else "", None)

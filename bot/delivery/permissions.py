@@ -48,6 +48,11 @@ def may_refer(permissions: discord.Permissions | None) -> bool:
     return permissions is None or permissions.read_message_history
 
 
+def may_look_back(permissions: discord.Permissions | None) -> bool:
+    """Tell whether messages of the past may be read."""
+    return permissions is None or (permissions.view_channel and permissions.read_message_history)
+
+
 def may_react(permissions: discord.Permissions | None) -> bool:
     """Tell whether the ⏹️ may go under messages."""
     if permissions is None:

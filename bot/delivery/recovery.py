@@ -17,16 +17,20 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import discord
+
 from bot.conversation.journal import ReplyJournal
 from bot.conversation.records import PromptKind, PromptRecord, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
 from bot.delivery.closing import PAGE_LIMIT, ClosingJournal, final_pages, footer_of, header_of, open_sink
 from bot.delivery.control import STOP_EMOJI
-from bot.delivery.courier import Courier
+from bot.delivery.courier import Answer, Courier
 from bot.delivery.cursor import without_cursor
 from bot.delivery.last_resort import LastResort
+from bot.delivery.permissions import may_look_back, may_react, may_refer
 from bot.delivery.reply import DiscordReply
-from bot.delivery.screen import INTERRUPTED, Screen, Seen, letters, look
+from bot.delivery.screen import INTERRUPTED, Screen, Seen, by_journal, letters, look
+from bot.delivery.sinks import Journal, MessagesSink
 from bot.delivery.steadfast import SteadfastSink
 from bot.errors import DeliveryError, DeliveryRetry, StoreError
 from bot.streaming.backoff import Backoff
@@ -56,6 +60,8 @@ class Connection:
         me: our user's id.
         pause: told of a channel that refuses us, and why.
         note_deleted: told of a message of ours that somebody deleted.
+        was_deleted: tells of a message whether somebody deleted it lately.
+        permissions: what we may do in a channel, None where that is not known.
         way_out: where an answer goes when its channel takes no more, or None.
         answer: answers a prompt in the reply that a function opens, with so many code points to a message.
     """
@@ -64,6 +70,8 @@ class Connection:
     me: int
     pause: Callable[[int, str], None]
     note_deleted: Callable[[int], None]
+    was_deleted: Callable[[int], bool]
+    permissions: Callable[[int], discord.Permissions | None]
     way_out: Callable[[PromptRecord], LastResort | None]
     answer: AnswerAgain
 
@@ -127,7 +135,7 @@ class Recovery:
             await self._close_strays(connection, replies[0].prompt.channel_id)
 
     async def _recover(self, connection: Connection, reply: UnfinishedReply) -> None:
-        screen = await look(connection.courier, connection.me, reply, self._is_known)
+        screen = await self._look(connection, reply)
         self._adopted |= {seen.message_id for seen in screen.messages.values()}
         self._strays |= {seen.message_id: seen for seen in screen.strays}
         if reply.state is ReplyState.STREAMING and not reply.text and not any(map(letters, screen.texts)):
@@ -143,11 +151,27 @@ class Recovery:
         await self._clear_away(connection, reply, screen)
         await self._finish(reply, text)
 
+    async def _look(self, connection: Connection, reply: UnfinishedReply) -> Screen:
+        if not may_look_back(connection.permissions(reply.prompt.channel_id)):
+            return by_journal(reply)  # where the past may not be read, every channel looks empty
+        return await look(connection.courier, connection.me, reply, self._is_known)
+
     async def _is_known(self, message_id: int) -> bool:
         try:
             return await self._store.reply_by_message(message_id) is not None
         except StoreError:
             return False
+
+    def _open_sink(
+        self,
+        connection: Connection,
+        journal: Journal,
+        on_posted: Callable[[Answer], None],
+        reply: UnfinishedReply,
+        screen: Screen,
+    ) -> MessagesSink:
+        refer = may_refer(connection.permissions(reply.prompt.channel_id))
+        return open_sink(connection.courier, journal, on_posted, reply, screen, refer=refer)
 
     # ------------------------------------------------------------ answering after all
 
@@ -167,16 +191,21 @@ class Recovery:
         log.info("Prompt %d waited when the bot was interrupted; answering it now", reply.prompt.message_id)
         channel_id = reply.prompt.channel_id
         is_chat = reply.prompt.kind is PromptKind.CHAT
+        permissions = connection.permissions(channel_id)
 
         def open_reply(journal: ReplyJournal) -> DiscordReply:
+            if connection.was_deleted(reply.prompt.message_id):  # there is nothing to stop yet
+                asyncio.get_running_loop().call_soon(connection.note_deleted, reply.prompt.message_id)
             return DiscordReply(
                 connection.courier,
                 channel_id,
-                lambda on_posted: open_sink(connection.courier, journal, on_posted, reply, screen),
+                lambda on_posted: self._open_sink(connection, journal, on_posted, reply, screen),
                 on_forbidden=lambda why: connection.pause(channel_id, why) if is_chat else None,
                 on_deleted=connection.note_deleted,
+                was_deleted=connection.was_deleted,
                 way_out=connection.way_out(reply.prompt),
                 with_typing=is_chat,
+                with_control=may_react(permissions),
             )
 
         page_limit = PAGE_LIMIT - len(header_of(reply))
@@ -204,7 +233,7 @@ class Recovery:
         shown = [text.removeprefix(header.rstrip()).strip() for text in screen.texts]
         text, pages = final_pages(reply, shown, page_limit, self._mode, self._max_messages)
         journal = ClosingJournal(self._store, reply.reply_id)
-        inner = open_sink(connection.courier, journal, lambda _: None, reply, screen)
+        inner = self._open_sink(connection, journal, lambda _: None, reply, screen)
         sink = SteadfastSink(inner, connection.courier, reply.prompt.channel_id)
         streamer = ReplyStreamer(sink, pages, self._budget, max_messages=self._max_messages)
         streamer.feed(text)

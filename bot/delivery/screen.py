@@ -77,6 +77,13 @@ class Channels(Protocol):
         ...
 
 
+def by_journal(reply: UnfinishedReply) -> Screen:
+    """Return what the journal says of *reply*, where the channel cannot be looked into."""
+    last = max((message.ordinal for message in reply.messages), default=0)
+    known = [message for message in reply.messages if message.message_id is not None]
+    return Screen({each.ordinal: _trusted(each, is_last=each.ordinal == last) for each in known})
+
+
 async def look(channels: Channels, me: int, reply: UnfinishedReply, is_known: IsKnown) -> Screen:
     """Look *reply* up in its channel; *me* is our user, *is_known* tells whether a message is in the store.
 

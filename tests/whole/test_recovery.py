@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 
 from bot.conversation.records import PromptKind, ReplyEnd, ReplyState
+from bot.conversation.store import Store
 from bot.playground.permissions import Permission
 from bot.playground.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID
 from bot.streaming.splitter import Splitter
-from tests.scripted_ollama import say
+from tests.scripted_ollama import pause, say
 from tests.whole.leftovers import left, left_message, note, posted
 from tests.whole.stack import CURSOR, Stack, servers, talk
 
@@ -290,6 +291,40 @@ async def test_a_question_that_was_deleted_meanwhile_is_not_answered(stack: Stac
         assert stack.texts() == []
         assert stack.ollama.chats == []
     assert row(stack, reply_id)["is_open"] == 0
+
+
+async def test_a_question_that_is_deleted_while_it_is_begun_again_is_not_answered(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+):
+    prompt = stack.ask("Go")
+    reply_id = await left(stack, prompt)
+    begin_again = Store.begin_again
+
+    async def slowly(store: Store, reply_id: int) -> None:
+        stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+        await stack.until(lambda: stack.bot is not None and stack.bot.was_deleted(int(prompt["id"])))
+        await begin_again(store, reply_id)
+
+    monkeypatch.setattr(Store, "begin_again", slowly)
+    async with stack.running_bot():
+        await stack.until(lambda: row(stack, reply_id)["is_open"] == 0)
+        assert stack.texts() == []
+        assert stack.ollama.chats == []
+
+
+async def test_nothing_is_tried_that_permissions_forbid(stack: Stack):
+    prompt, other = stack.ask("Go"), stack.ask("Go", channel=CODE_ID)
+    await left(stack, prompt)
+    message = posted(stack, other, 0, f"Half {CURSOR}")
+    await left(stack, other, text="Half of it", notes=[note(other, 0, message, "Half")])
+    for channel in (GENERAL_ID, CODE_ID):
+        stack.world.deny(channel, BOT_ID, int(Permission.READ_MESSAGE_HISTORY | Permission.ADD_REACTIONS))
+    stack.ollama.enqueue([*say("Here you are"), pause(0.3), *say(", at last.")])
+    async with stack.running_bot():
+        await stack.shows("Here you are, at last.")
+        await stack.idle()
+        assert stack.texts(CODE_ID) == [f"Half of it\n{INTERRUPTED}"]
+    assert [each for each in stack.discord.log if each.status >= 400] == []
 
 
 async def test_recovery_holds_nobody_up_and_is_never_refused(stack: Stack):
