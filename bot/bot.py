@@ -18,6 +18,7 @@ from bot.config import Settings
 from bot.conversation.store import Store
 from bot.delivery import endpoint
 from bot.delivery.courier import REQUEST_SECONDS, Courier, HttpLine
+from bot.delivery.followups import Followups
 from bot.delivery.http import install, trace_config
 from bot.delivery.interactions import TooManyCommands
 from bot.delivery.invalid import InvalidRequests
@@ -137,6 +138,7 @@ class OllamaBot(commands.AutoShardedBot):
         self.queue = services.queue
         self.responder = services.responder
         self.pauses = Pauses()
+        self.followups = Followups()
         self._deleted: deque[int] = deque(maxlen=_DELETED_KEPT)
         install(self.http)
         self._survive_poison()

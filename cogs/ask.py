@@ -72,6 +72,12 @@ class Ask(commands.Cog):
             page_limit=PAGE_LIMIT - len(header),
         )
 
+    @commands.Cog.listener()
+    async def on_message(self, message: discord.Message) -> None:
+        """Note our own messages: the answer to the request that sent one may get lost."""
+        if self.bot.user is not None and message.author.id == self.bot.user.id:
+            self.bot.followups.note(message)
+
     @ask.autocomplete("model")
     async def suggest(self, interaction: discord.Interaction, typed: str) -> list[app_commands.Choice[str]]:
         """Suggest models that can answer."""
@@ -116,6 +122,7 @@ class Ask(commands.Cog):
                         original_id=original_id,
                         nonce_seed=str(interaction.id),
                         created_at=interaction.created_at.timestamp(),
+                        followups=self.bot.followups,
                     ),
                     header,
                 ),

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from bot.delivery.courier import Answer, Courier
+from bot.delivery.followups import Followups
 from bot.delivery.sinks import NO_MENTIONS, SUPPRESS_EMBEDS, Journal, MessageList
 from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRateLimited, DeliveryRetry, MessageGone
 from bot.streaming.sink import Bucket, File, Sent
@@ -22,7 +23,7 @@ class InteractionSink(MessageList):
     A message of an interaction is an ordinary message of the bot, so the
     channel's route can go on with it where the bot sees the channel.
     *original_id* is the loading message's id, if Discord told it: it counts as
-    the reply's before there is text in it.
+    the reply's before there is text in it. *followups* tells of what exists.
     """
 
     def __init__(
@@ -36,12 +37,14 @@ class InteractionSink(MessageList):
         original_id: int | None,
         nonce_seed: str,
         created_at: float,
+        followups: Followups,
         clock: Callable[[], float] = time.time,
     ) -> None:
         super().__init__(courier, journal, on_posted, channel_id, nonce_seed)
         self._token = token
         self._original_id = original_id
         self._expires_at = created_at + _TOKEN_SECONDS
+        self._followups = followups
         self._clock = clock
         self._refused = False
         self._is_unsure = False
@@ -110,7 +113,10 @@ class InteractionSink(MessageList):
             raise
 
     async def _lost_followup(self) -> Answer | None:
-        """Return the message that this interaction has in the channel and that we do not know, if we may look."""
+        """Return the message that we do not know: as the gateway told, or in the channel if we may look."""
+        for answer in self._followups.of(int(self._nonce_seed)):
+            if answer.message_id > self._messages[-1].message_id:
+                return answer
         try:
             newer = await self._courier.messages_after(self._channel_id, self._messages[-1].message_id)
         except DeliveryRetry:

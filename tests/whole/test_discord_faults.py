@@ -471,6 +471,26 @@ async def test_a_passing_fault_costs_an_ask_nothing(stack: Stack, call: str, hal
     nothing_left_running()
 
 
+@pytest.mark.parametrize("lost", [{"reset": True}, {"status": 502}])
+async def test_a_followup_whose_answer_was_lost_is_not_doubled_where_the_history_may_not_be_read(
+    stack: Stack, lost: dict[str, Any]
+):
+    stack.world.deny(GENERAL_ID, BOT_ID, int(Permission.READ_MESSAGE_HISTORY))
+    each = Answer(stack, GENERAL_ID)
+    stack.ollama.enqueue(each.script())
+    token = stack.world.run_command(ADA_ID, GENERAL_ID, ["ask"], {"prompt": "Tell me"}).token
+    await stack.until(lambda: stack.ollama.chats)
+    fault = stack.discord.inject(method="POST", route=f"/webhooks/*/{token}", after=True, **lost)
+    for step in each.steps:
+        step.set()
+    await stack.shows("it ends")
+    await stack.idle()
+    assert fault.hits == 1
+    texts = stack.texts()
+    assert len(texts) == 2
+    assert squeezed(WHOLE) in squeezed("".join(texts))
+
+
 async def test_an_ask_whose_token_is_refused_by_a_proxy_does_not_hammer_it(stack: Stack):
     html = {"status": 429, "body": HTML, "via": False, "headers": {"Retry-After": "0.3"}}
     fault = stack.discord.inject(method="PATCH", route="/webhooks/*", times=2, **html)
