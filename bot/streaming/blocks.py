@@ -6,7 +6,8 @@ import re
 from dataclasses import replace
 
 from bot.streaming.code import add_code_line, end_code, fence_closes, fence_start, may_be_fence
-from bot.streaming.links import footnote
+from bot.streaming.formulas import formula_goes_on
+from bot.streaming.items import DEFINITION, ITEM, lead
 from bot.streaming.markdown import render_inline
 from bot.streaming.pieces import PLAIN, Context, Fence, Piece, Rank, TableHead, closed
 from bot.streaming.table_block import Row, Table, render_table
@@ -18,13 +19,9 @@ RULE = "─" * 12
 
 _QUOTE = re.compile(r" {0,3}>(?:[ \t]|(?=[^>\s])|(?=\n|$)|(?=>))")
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
-# A number needs white space after its point: "42." alone is an answer.
-_ITEM = re.compile(r"([ \t]{0,40})(?:([-*+])(?:[ \t]+|$)|(\d{1,9})([.)])[ \t]+)")
-_TASK = re.compile(r"\[([ xX])\][ \t]+")
 _HEAD = re.compile(r"[ \t]*\|(?!\|)")  # models begin them so; two bars are a spoiler
 _MAX_HEAD = 300  # characters of header and delimiter row that are held back
 _RULE = re.compile(r" {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})")
-_DEFINITION = re.compile(r" {0,3}\[\^([\w-]{1,30})\]:[ \t]*")
 _REPL = re.compile(r">>>(?: |$)")
 _HALF = re.compile(r"[ \t]*+(?:[-*_+=#>~` \t|:]++|\d{1,9}[.)]?|\[\^[^\]\n]{0,30}(?:\]:?)?)[ \t]*+")
 
@@ -116,7 +113,8 @@ class BlockReader:
         """Return the block whose first line, without quote marks, is from *start* to *end*."""
         line = self.source[start:end]
         if not self.raw and _RULE.fullmatch(line):
-            return self._finish([Piece(("> " if context.quoted else "") + RULE, end, Rank.BLOCK)], end)
+            pieces = [Piece(("> " if context.quoted else "") + RULE, end, Rank.BLOCK)]
+            return self._finish(pieces, end, quoted=context.quoted)
         heading = _HEADING.match(line)
         if heading:
             return self._heading(start, end, heading, context)
@@ -126,26 +124,36 @@ class BlockReader:
             return self._table(rows, replace(context, table=head), head, fresh=True)
         if self._may_be_table(start, end):
             return Block([], len(self.source), complete=False)
-        lead_end, lead = self._lead(line)
-        return self._paragraph(start + lead_end, context, lead)
+        lead_end, shown = lead(line, raw=self.raw)
+        return self._paragraph(start + lead_end, context, shown)
 
-    def _finish(self, pieces: list[Piece], end: int, *, rank: int = Rank.BLOCK) -> Block:
-        """Return a block whose last line ends at *end*, with the blank lines after it."""
-        following = min(end + 1, len(self.source))
-        blank = False
-        while following < len(self.source):
-            stop = self._line_end(following)
-            if self.source[following:stop].strip() or not self._known(following):
-                break
-            blank, following = True, min(stop + 1, len(self.source))
-        complete = self.final or blank or bool(self.source[following:].strip())
+    def _finish(self, pieces: list[Piece], end: int, *, quoted: bool, rank: int = Rank.BLOCK) -> Block:
+        """Return a block whose last line ends at *end*, with the blank lines after it; *quoted* is whether it is."""
+        following, gap, is_sure = self._gap(min(end + 1, len(self.source)), quoted=quoted)
         if pieces:
             last = pieces[-1]
-            last.text = last.text.rstrip() + ("\n\n" if blank else "\n")
-            last.rank = rank if blank or rank == Rank.HEADING else max(Rank.LINE, rank)
+            last.text = f"{last.text.rstrip()}\n{gap}"
+            last.rank = rank if gap or rank == Rank.HEADING else max(Rank.LINE, rank)
             last.end = following
-            last.after = PLAIN
-        return Block(pieces, following, complete=complete)
+            last.after = Context(quoted=gap.startswith(">"))
+        return Block(pieces, following, complete=is_sure)
+
+    def _gap(self, at: int, *, quoted: bool) -> tuple[int, str, bool]:
+        """Return where the blank lines from *at* on end, how they are shown, and whether that is sure."""
+        is_blank = is_quoted_blank = False
+        while at < len(self.source):
+            line_quoted, start = self._after_quote(at)
+            stop = self._line_end(start)
+            if self.source[start:stop].strip() or not self._known(at) or (line_quoted and not quoted):
+                break
+            is_blank, is_quoted_blank = is_blank or not line_quoted, is_quoted_blank or line_quoted
+            at = min(stop + 1, len(self.source))
+        line_quoted, start = self._after_quote(at)
+        goes_on = bool(self.source[start:].strip())
+        is_sure = self.final or is_blank or goes_on
+        if is_quoted_blank and line_quoted and goes_on and not is_blank:
+            return at, "> \n", is_sure
+        return at, "\n" if is_blank or is_quoted_blank else "", is_sure
 
     def _heading(self, start: int, end: int, heading: re.Match[str], context: Context) -> Block:
         stop = end
@@ -169,33 +177,17 @@ class BlockReader:
         )
         if not self._known(start):
             return Block(pieces, end, complete=False)
-        return self._finish(pieces, end, rank=Rank.HEADING)
-
-    def _lead(self, line: str) -> tuple[int, str]:
-        """Return the length of what starts a list item, task or footnote in *line*, and how it is shown."""
-        item = _ITEM.match(line)
-        note = None if item or self.raw else _DEFINITION.match(line)
-        if note:
-            return note.end(), footnote(note[1]) + " "
-        if item is None:
-            return len(line) - len(line.lstrip()), ""
-        if self.raw:
-            return item.end(), item[0]
-        indent = str(item[1]).replace("\t", "  ")
-        marker = f"{item[3]}." if item[3] else ("*" if item[2] == "*" else "-")
-        task = _TASK.match(line, item.end())
-        if task:
-            return task.end(), f"{indent}{marker} {'☐' if task[1] == ' ' else '☑'} "
-        return item.end(), f"{indent}{marker} "
+        return self._finish(pieces, end, quoted=context.quoted, rank=Rank.HEADING)
 
     def _paragraph(self, start: int, context: Context, lead: str) -> Block:
         """Render the run of lines whose text starts at *start*; marks may span its lines."""
         end = self._line_end(start)
-        while end < len(self.source) and self._known(end + 1) and self._continues(end + 1, context):
+        while end < len(self.source) and self._known(end + 1) and self._goes_on(start, end, context):
             end = self._line_end(end + 1)
-        ended = self.final or (end < len(self.source) and self._breaks(end + 1, context))
+        in_formula = self._in_formula(start, end, context)
+        ended = self.final or (end < len(self.source) and not in_formula and self._breaks(end + 1, context))
         stop = end
-        if not ended and end < len(self.source) and self._continues(end + 1, context):
+        if not ended and end < len(self.source) and (in_formula or self._continues(end + 1, context)):
             stop = len(self.source)
         pieces = render_inline(
             self.source,
@@ -210,7 +202,18 @@ class BlockReader:
         )
         if not ended:
             return Block(pieces, stop, complete=False)
-        return self._finish(pieces, end)
+        return self._finish(pieces, end, quoted=context.quoted)
+
+    def _goes_on(self, start: int, end: int, context: Context) -> bool:
+        """Whether the paragraph from *start* goes on after its line that ends at *end*."""
+        return self._continues(end + 1, context) or self._in_formula(start, end, context)
+
+    def _in_formula(self, start: int, end: int, context: Context) -> bool:
+        """Whether a displayed formula is open where a line of the paragraph from *start* ends: all is part of it."""
+        if self.raw or end >= len(self.source) or self._after_quote(end + 1)[0] != context.quoted:
+            return False
+        is_whole = self.final or self.interrupted
+        return formula_goes_on(self.source, start, end, final=is_whole, cap=self.atom_cap)
 
     def _breaks(self, at: int, context: Context) -> bool:
         """Whether it is certain that the line at *at*, perhaps not whole, ends the paragraph before it."""
@@ -232,9 +235,9 @@ class BlockReader:
             return False
         if not self._known(at) and self._is_half(line):
             return False
-        if fence_start(line, raw=self.raw) or _ITEM.match(line) or _HEADING.match(line) or _RULE.fullmatch(line):
+        if fence_start(line, raw=self.raw) or ITEM.match(line) or _HEADING.match(line) or _RULE.fullmatch(line):
             return False
-        if _DEFINITION.match(line):
+        if DEFINITION.match(line):
             return False
         return self._table_head(start, end, quoted=quoted) is None and not self._may_be_table(start, end)
 
@@ -254,7 +257,7 @@ class BlockReader:
             if line_quoted != quoted or (not midline and fence_closes(line, fence)):
                 closed = line_quoted == quoted
                 if self._known(at) or not closed:
-                    return self._fence_end(pieces, end if closed else at - 1)
+                    return self._fence_end(pieces, end if closed else at - 1, quoted=quoted)
                 return Block(pieces, len(self.source), complete=False, context=code)
             if not self._known(at) and line.strip() and not line.strip().strip(fence.mark):
                 break
@@ -263,13 +266,13 @@ class BlockReader:
                 pieces[-1].end = end + 1
             at = min(end + 1, len(self.source))
         if self.final:
-            return self._fence_end(pieces, len(self.source))
+            return self._fence_end(pieces, len(self.source), quoted=quoted)
         return Block(pieces, len(self.source), complete=False, context=code)
 
-    def _fence_end(self, pieces: list[Piece], end: int) -> Block:
+    def _fence_end(self, pieces: list[Piece], end: int, *, quoted: bool) -> Block:
         if pieces:
             end_code(pieces[-1])
-        return self._finish(pieces, end)
+        return self._finish(pieces, end, quoted=quoted)
 
     # Tables
 
@@ -280,7 +283,7 @@ class BlockReader:
         next_quoted, second = self._after_quote(end + 1)
         stop = self._line_end(second)
         rule = self.source[second:stop]
-        if next_quoted != quoted or not is_delimiter_row(rule) or _ITEM.match(rule):
+        if next_quoted != quoted or not is_delimiter_row(rule) or ITEM.match(rule):
             return None
         header = self.source[start:end].lstrip()
         cells = tuple(header[a:b] for a, b in split_row(header))
@@ -328,12 +331,12 @@ class BlockReader:
         )
         if not (ended or self.final):
             return Block(pieces, len(self.source), complete=False)
-        return self._table_end(pieces, at)
+        return self._table_end(pieces, at, quoted=context.quoted)
 
-    def _table_end(self, pieces: list[Piece], at: int) -> Block:
+    def _table_end(self, pieces: list[Piece], at: int, *, quoted: bool) -> Block:
         if pieces:
             last = pieces[-1]
             last.text = closed(last.text.rstrip(), last.after)
             last.after = PLAIN
         end = at - 1 if at and self.source[at - 1] == "\n" else at
-        return self._finish(pieces, end)
+        return self._finish(pieces, end, quoted=quoted)

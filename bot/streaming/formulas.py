@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from bot.streaming.latex import to_unicode
 
-__all__ = ["Formula", "formula_at", "show_formula"]
+__all__ = ["Formula", "formula_at", "formula_goes_on", "show_formula"]
 
 _MATH = re.compile(
     r"\\\((?P<paren>(?!\\\)).{1,1000}?)\\\)|\\\[(?P<bracket>(?!\\\]).{1,1000}?)\\\]|\$\$(?P<double>[^$]{1,1000}?)\$\$"
@@ -15,6 +15,9 @@ _MATH = re.compile(
     re.DOTALL,
 )
 _PARTIAL = re.compile(r"(?:\\\((?!\\\))|\\\[(?!\\\])|\$\$)(.{0,600})", re.DOTALL)
+_DISPLAY = re.compile(r"\\\\|\\[\[\]]|\$\$")
+_CLOSING = {r"\[": r"\]", "$$": "$$"}
+_GAP = re.compile(r"\n[ \t>]*(?:\n|```|~~~)")
 _MONEY = re.compile(r"\d[\d.,]*(?:\s|$|[kKmMbB]\b)")
 
 
@@ -24,6 +27,25 @@ class Formula(NamedTuple):
     tex: str
     end: int
     complete: bool
+
+
+def formula_goes_on(source: str, start: int, at: int, *, final: bool, cap: int) -> bool:
+    r"""Return whether the line end at *at* is inside a displayed formula (``\[`` or ``$$``) of the text from *start*.
+
+    Its lines may look like items of a list. Unless the text is *final*, its closing mark may be still to come.
+    """
+    opened, closing = -1, ""
+    for match in _DISPLAY.finditer(source, max(start, at - cap), at):
+        if opened < 0 and match[0] in _CLOSING:
+            opened, closing = match.end(), _CLOSING[match[0]]
+        elif match[0] == closing:
+            opened, closing = -1, ""
+    if opened < 0:
+        return False
+    end = source.find(closing, at, opened + cap)
+    if _GAP.search(source, at, end if end >= 0 else len(source)):
+        return False
+    return end >= 0 or (not final and len(source) - opened < cap)
 
 
 def formula_at(source: str, at: int, end: int, *, final: bool, cap: int) -> Formula | None:

@@ -11,6 +11,7 @@ from bot.streaming.latex_symbols import ACCENTS, FACES, SUBSCRIPTS, SUPERSCRIPTS
 __all__ = ["to_unicode"]
 
 _PART = re.compile(r"\\(?:[A-Za-z]+\*?|.)|\s+|.", re.DOTALL)
+_LINE_GAP = re.compile(r"\\\\\[[\d.]+[a-z]{2}\]")  # how far the next line is down
 _SPACES = {",": " ", ";": " ", ":": " ", "!": "", " ": " ", "quad": "  ", "qquad": "   ", "\\": "\n", ">": " "}
 _KEPT_TEXT = (
     *("boxed", "underbrace", "overbrace", "text", "textrm", "textbf", "textit", "textsf", "texttt", "mbox"),
@@ -32,7 +33,7 @@ class _NotReadableError(Exception):
 def to_unicode(tex: str) -> str | None:
     """Return *tex* in Unicode characters, or None if it would not read well."""
     try:
-        text = _Reader(tex).read()
+        text = _Reader(_LINE_GAP.sub(r"\\\\", tex)).read()
     except _NotReadableError:
         return None
     lines = (re.sub(r" {2,}", " ", line).strip() for line in text.split("\n"))

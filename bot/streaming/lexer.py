@@ -15,6 +15,7 @@ from bot.streaming.links import (
     LINK,
     LINK_PARTIAL,
     URL,
+    defused,
     footnote,
     plain_label,
     shown_link,
@@ -31,6 +32,7 @@ _PLAIN = re.compile(r"[^\s\\`*_~|<\[!&$]+(?: [^\s\\`*_~|<\[!&$]+)*")
 _SPACE = re.compile(r"[^\S\n]+")
 _NEWLINE = re.compile(r"\\?\n[ \t]*")
 _NEWLINE_QUOTED = re.compile(r"\\?\n(?: {0,3}>[ \t]?)*[ \t]*")
+_QUOTE_MARKS = re.compile(r"\n(?: {0,3}>[ \t]?)+")
 _TICKS = re.compile(r"`{1,60}")
 _RUN = re.compile(r"\*{1,60}|_{1,60}|~{1,60}|\|{1,60}")
 _ANGLE = re.compile(
@@ -116,7 +118,7 @@ class Lexer:
     def _white(self) -> None:
         match = (_NEWLINE_QUOTED if self.quoted else _NEWLINE).match(self.source, self.at, self.end)
         if match:
-            self._emit(Kind.NEWLINE, "\n", match.end())
+            self._emit(Kind.NEWLINE, "\n " if match[0][-1].isspace() and match[0][-1] != "\n" else "\n", match.end())
             return
         match = _SPACE.match(self.source, self.at, self.end)
         if match:
@@ -165,7 +167,8 @@ class Lexer:
         if formula is None:
             return False
         kind = Kind.ATOM if formula.complete else Kind.HELD
-        return self._emit(kind, show_formula(formula.tex, quoted=self.quoted), formula.end)
+        tex = _QUOTE_MARKS.sub("\n", formula.tex) if self.quoted else formula.tex
+        return self._emit(kind, show_formula(tex, quoted=self.quoted), formula.end)
 
     def _ticks(self) -> bool:
         match = _TICKS.match(self.source, self.at, self.end)
@@ -174,12 +177,27 @@ class Lexer:
         if after == self.end and not self.final:
             return self._hold()
         close = self._closing_ticks(mark, after)
+        if len(mark) > 2 and not self.raw and self._short_code(after, close):
+            return True
         optimistic = not self.final and self.end - after <= _CODE_CAP
         if close < 0 and not optimistic:
             return self._emit(Kind.ATOM, "\\`" * len(mark), after)
         self._emit(Kind.OPEN, mark, after)
         self._code_content(mark, after)
         return True
+
+    def _short_code(self, start: int, close: int) -> bool:
+        """Take inline code from *start* to *close*, or to the end, whose marks Discord would take for a fence."""
+        if close < 0 and self.final:
+            return False
+        code = self.source[start : close if close >= 0 else self.end].replace("\n", " ").strip()
+        if close < 0:
+            code = code.rstrip("`")
+        if not code.strip("`") or "``" in code or len(code) > _CODE_CAP:
+            return False
+        shown = f"`` {code} ``" if "`" in code else f"`{code}`"
+        match = _TICKS.match(self.source, close) if close >= 0 else None
+        return self._emit(Kind.ATOM, shown, match.end()) if match else self._emit(Kind.HELD, shown, self.end)
 
     def _closing_ticks(self, mark: str, start: int) -> int:
         for match in _TICKS.finditer(self.source, start, self.end):
@@ -284,7 +302,7 @@ class Lexer:
     def _link(self, default: str = "") -> bool:
         match = LINK.match(self.source, self.at, self.end)
         if match and len(match[0]) <= self.atom_cap:
-            text = match[0] if self.raw else shown_link(match[1].strip() or default, match[2])
+            text = f"[{defused(match[0][1:])}" if self.raw else shown_link(match[1].strip() or default, match[2])
             return self._emit(Kind.ATOM, text, match.end())
         if match or self.final or (self._goes_on_word() and not self.source.startswith("[^", self.at)):
             return False

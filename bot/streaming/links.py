@@ -10,6 +10,7 @@ __all__ = [
     "LINK",
     "LINK_PARTIAL",
     "URL",
+    "defused",
     "footnote",
     "plain_label",
     "shown_link",
@@ -22,6 +23,8 @@ LINK = re.compile(_LABEL + r"\(\s*<?((?:[^\s()<>]|\([^\s()<>]*\))*+)>?(?:\s+(?:\
 LINK_PARTIAL = re.compile(_LABEL + r"\([^\n]{0,1000}")
 LABEL_PARTIAL = re.compile(r"\[(?:[^\[\]\n]|\[[^\[\]\n]*\]){0,300}\]?")
 FOOTNOTE = re.compile(r"\[\^([\w-]{1,30})\]")
+
+_INNER_IMAGE = re.compile(r"!\[([^\[\]]*)\]\([^()\s]*\)")
 
 _URL_TAIL = "*_~|].,;:!?'\""
 _TARGETS = ("http://", "https://", "mailto:", "discord://")
@@ -40,10 +43,19 @@ def trimmed(url: str) -> str:
     return url
 
 
+def defused(label: str) -> str:
+    """Return *label* so that it is no state line of ours: Discord looks for blocks inside links as well."""
+    return "\\" + label if label.lstrip().startswith("-#") else label
+
+
 def shown_link(text: str, target: str) -> str:
     """Return a link that Discord takes, or *text* and *target* in words where it takes none."""
+    text = _INNER_IMAGE.sub(r"\1", text).strip() or "image"
     if target.startswith(_TARGETS):
-        return f"[{text}]({target})"
+        if not URL.search(text):
+            return f"[{defused(text)}]({target})"
+        # Discord shows no link whose text is an address, lest it be another one.
+        return f"<{target}>" if text.rstrip("/") == target.rstrip("/") else f"{text} (<{target}>)"
     label = plain_label(text)
     return label if not target or target.startswith("#") else f"{label} ({plain_label(target)})"
 

@@ -11,6 +11,8 @@ from bot.streaming.tokens import Action, Kind, Token
 __all__ = ["render_inline"]
 
 _BLOCK_START = re.compile(r"(-#|#{1,3}|>{1,3}|[-*+]|\d{1,9}[.)])")
+_LEAD = re.compile(r"( *)(?:[-*]|\d+\.) ")
+_BLOCK_IN_MARKS = re.compile(r"(?:#{1,3}|>)(?:\s|$)")
 
 
 def render_inline(
@@ -123,6 +125,12 @@ def _match_run(token: Token, stack: _OpenMarks) -> list[Action]:
     return actions
 
 
+def _hanging(lead: str) -> str:
+    """Return what an indented line begins with that goes on with the list item that *lead* begins."""
+    item = _LEAD.match(lead)
+    return f"{item[1]}  " if item else ""
+
+
 class _Emitter:
     """Build pieces from matched tokens, marks attached to the text they belong to."""
 
@@ -134,6 +142,7 @@ class _Emitter:
         self.ignored: list[str] = []  # marks nested in themselves say nothing
         self.waiting = list(context.spans)  # opened, but nothing shown in them yet
         self.prefix = ("> " if context.quoted else "") + lead
+        self.hanging = _hanging(lead)
         self.fragile = context.midline  # the next text must not look like the start of a block
         self.line_start = True
         self.contexts: dict[tuple[bool, tuple[str, ...]], Context] = {}
@@ -189,7 +198,7 @@ class _Emitter:
                 self.pieces[-1].rank = Rank.NEVER
             return
         guard = ""
-        if self.line_start and not token.code and (not self.waiting or self.fragile):
+        if self.line_start and not token.code:
             guard, text = self._guard(text, atom=token.kind != Kind.TEXT)
         self.line_start = self.fragile = False
         opened = self.prefix + "".join(self.waiting) + guard
@@ -207,10 +216,13 @@ class _Emitter:
     def _guard(self, text: str, *, atom: bool) -> tuple[str, str]:
         """Keep *text* at the start of a line from being read as a state line of ours or as a block.
 
-        Returns what comes before it and the rest of it.
+        Returns what comes before it and the rest of it. Discord looks for blocks inside marks
+        as well, where Markdown has none.
         """
         if text.startswith(("-#", ">>>")):
             return "\\", text
+        if self.waiting and not self.fragile:
+            return ("\\" if _BLOCK_IN_MARKS.match(text) else ""), text
         if (atom or self.fragile) and _BLOCK_START.match(text):
             rest = text.lstrip("0123456789")
             return text[: len(text) - len(rest)] + "\\", rest
@@ -236,7 +248,7 @@ class _Emitter:
         broken = token.text == "br"
         last.after = self._context(midline=broken or self.quoted)
         last.rank = Rank.LINE + (Rank.SPAN if last.after.spans else 0)
-        self.prefix = "> " if self.quoted else ""
+        self.prefix = ("> " if self.quoted else "") + (self.hanging if token.text == "\n " else "")
         self.line_start = True
         self.fragile = broken
 

@@ -17,6 +17,7 @@ from bot.streaming.latex import to_unicode
         (r"\sum_{i=1}^{n} i", "∑ᵢ₌₁ⁿ i"),
         (r"\mathbb{R}^n \to \mathbb R", "ℝⁿ → ℝ"),
         (r"\begin{aligned} a &= b \\ c &= d \end{aligned}", "a = b\nc = d"),
+        (r"\begin{aligned} a &= b \\[4pt] c &= d \end{aligned}", "a = b\nc = d"),
         (r"\text{if } x > 0", "if x > 0"),
         (r"O(n \log n)", "O(n log n)"),
         (r"90^\circ", "90°"),

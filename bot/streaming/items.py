@@ -1,0 +1,32 @@
+"""What starts a list item, a task or a footnote."""
+
+from __future__ import annotations
+
+import re
+
+from bot.streaming.links import footnote
+
+__all__ = ["DEFINITION", "ITEM", "lead"]
+
+# A number needs white space after its point: "42." alone is an answer.
+ITEM = re.compile(r"([ \t]{0,40})(?:([-*+])(?:[ \t]+|$)|(\d{1,9})([.)])[ \t]+)")
+DEFINITION = re.compile(r" {0,3}\[\^([\w-]{1,30})\]:[ \t]*")
+_TASK = re.compile(r"\[([ xX])\][ \t]+")
+
+
+def lead(line: str, *, raw: bool) -> tuple[int, str]:
+    """Return the length of what starts a list item, task or footnote in *line*, and how it is shown."""
+    item = ITEM.match(line)
+    note = None if item or raw else DEFINITION.match(line)
+    if note:
+        return note.end(), footnote(note[1]) + " "
+    if item is None:
+        return len(line) - len(line.lstrip()), ""
+    if raw:
+        return item.end(), item[0]
+    indent = str(item[1]).replace("\t", "  ")
+    marker = f"{item[3]}." if item[3] else ("*" if item[2] == "*" else "-")
+    task = _TASK.match(line, item.end())
+    if task:
+        return task.end(), f"{indent}{marker} {'☐' if task[1] == ' ' else '☑'} "
+    return item.end(), f"{indent}{marker} "
