@@ -36,6 +36,13 @@ _COLOURS: Final[Mapping[int, str]] = {
 _RESET = "\x1b[0m"
 # Control characters, bidi controls and line separators: a name in a message must not forge a line.
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+# What is a secret wherever it stands, known to us or not: the tokens of interactions and webhooks
+# in their routes, what follows an Authorization header's scheme, a password in an address.
+_CREDENTIALS = re.compile(
+    r"(?<=/)((?:webhooks|interactions)/\d+/)[\w.~%-]{20,}"
+    r"|\b((?:Bot|Bearer|Basic) )[\w.~+/=-]{20,}"
+    r"|(//[^/\s:@\"']*:)[^/\s@\"']+(?=@)"
+)
 _SHORTEST_SECRET = 4  # anything shorter would mask ordinary words
 
 
@@ -47,7 +54,8 @@ class LineFormatter(logging.Formatter):
     """``2026-01-31 18:02:11 INFO     bot.app  message``; a traceback follows on lines of its own.
 
     *secrets* are replaced wherever they would appear: in the message, its
-    arguments, the traceback, as they are or percent-encoded.
+    arguments, the traceback, as they are or percent-encoded; so is whatever
+    stands where a credential does.
     """
 
     def __init__(self, *, colour: bool = False, secrets: Iterable[str] = ()) -> None:
@@ -61,7 +69,7 @@ class LineFormatter(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the finished text, secrets masked in all of it."""
-        text = super().format(record)
+        text = _CREDENTIALS.sub(lambda found: f"{found[1] or found[2] or found[3]}{MASK}", super().format(record))
         return text if self._secrets is None else self._secrets.sub(MASK, text)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name

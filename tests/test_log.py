@@ -72,6 +72,31 @@ def test_secrets_are_masked_in_message_arguments_traceback_and_stack(stream: io.
     assert "ValueError: Bot [secret]" in shown
 
 
+INTERACTION = "aW50ZXJhY3Rpb246MTE5MTAwMDAwMDAwMDAwMDAwMTpzM2NyZXQ"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (f"POST https://h/api/v10/webhooks/11910/{INTERACTION}?wait=true", "POST https://h/api/v10/webhooks/11910/[secret]?wait=true"),
+        (f"/interactions/11910/{INTERACTION}/callback", "/interactions/11910/[secret]/callback"),
+        (f"{{'Authorization': 'Bot {TOKEN}'}}", "{'Authorization': 'Bot [secret]'}"),
+        ("Bearer sk-0123456789abcdef0123", "Bearer [secret]"),
+        ("Basic YWRhOmh1bnRlcjJodW50ZXIy==", "Basic [secret]"),
+        ("postgresql+psycopg://ada:hunter2@h/db", "postgresql+psycopg://ada:[secret]@h/db"),
+        ("http://ada:p%40ss:w@127.0.0.1:1/x", "http://ada:[secret]@127.0.0.1:1/x"),
+        ("Bot of Ada at http://h:80/webhooks/1/short", "Bot of Ada at http://h:80/webhooks/1/short"),
+        ("mail to a@b, see http://h:80/x", "mail to a@b, see http://h:80/x"),
+    ],
+)  # fmt: skip
+def test_what_stands_where_a_credential_does_is_masked_unknown_as_it_is(
+    stream: io.StringIO, text: str, shown: str
+) -> None:
+    setup_logging("INFO", stream=stream)
+    logging.getLogger("aiohttp.client").error(text, exc_info=ValueError(text))
+    assert stream.getvalue().count(shown) == 2
+
+
 def test_a_secret_that_begins_another_does_not_leave_its_rest() -> None:
     formatter = LineFormatter(secrets=["abcd", "abcdefgh"])
     record = logging.makeLogRecord({"msg": "abcdefgh abcd", "name": "n", "levelname": "INFO"})

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
-import ipaddress
 import logging
 import time
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -17,6 +15,7 @@ import orjson
 from yarl import URL
 
 from bot.errors import FirstByteTimeout, NotOllama, OllamaError, OllamaUnreachable, ProtocolError
+from bot.ollama.credentials import authorization, concealing, secrets_of
 from bot.ollama.failures import connection_error, error_text, foreign_line, status_error
 from bot.ollama.ndjson import NDJSONError, decode_json
 from bot.ollama.requests import KeepAlive, Think, chat_body, generate_body
@@ -95,8 +94,9 @@ class OllamaClient:
             # The server hands our headers on to its cloud, which would compress the stream.
             "Accept-Encoding": "identity",
             "User-Agent": "Burble",
-            **_authorization(address, api_key),
+            **authorization(address, api_key),
         }
+        self._secrets = secrets_of(address, api_key)
         self._timeouts = timeouts
         self._session = session
         self._owns_session = session is None
@@ -220,13 +220,16 @@ class OllamaClient:
     async def _stream(
         self, path: str, body: dict[str, Any], model: str, parse: ParseChunk
     ) -> AsyncIterator[ChatStream]:
-        async with self._within(self._timeouts.first_byte):
-            response = await self._request("POST", path, body, model)
-        stream = ChatStream(response, parse, url=self.url, idle=self._timeouts.idle, first=self._timeouts.first_byte)
-        try:
-            yield stream
-        finally:
-            stream.close()
+        with concealing(self._secrets):
+            async with self._within(self._timeouts.first_byte):
+                response = await self._request("POST", path, body, model)
+            stream = ChatStream(
+                response, parse, url=self.url, idle=self._timeouts.idle, first=self._timeouts.first_byte
+            )
+            try:
+                yield stream
+            finally:
+                stream.close()
 
     async def _fetch_object(
         self,
@@ -239,15 +242,16 @@ class OllamaClient:
         needs: str | None = None,
     ) -> dict[str, Any]:
         """Return the JSON object of an answer that comes whole, with the key *needs*."""
-        async with self._within(limit):
-            response = await self._request(method, path, body, model)
-            try:
-                data = await _read_capped(response, _MAX_ANSWER_BYTES)
-            except (aiohttp.ClientError, OSError) as error:
-                raise OllamaUnreachable(self.url, f"the connection broke within the answer: {error}") from error
-            finally:
-                response.close()
-        return self._object(data, needs)
+        with concealing(self._secrets):
+            async with self._within(limit):
+                response = await self._request(method, path, body, model)
+                try:
+                    data = await _read_capped(response, _MAX_ANSWER_BYTES)
+                except (aiohttp.ClientError, OSError) as error:
+                    raise OllamaUnreachable(self.url, f"the connection broke within the answer: {error}") from error
+                finally:
+                    response.close()
+            return self._object(data, needs)
 
     @asynccontextmanager
     async def _within(self, seconds: float) -> AsyncIterator[None]:
@@ -314,39 +318,6 @@ class OllamaClient:
             # Given here, not to the session, so that a caller's session keeps to it too.
             timeout=aiohttp.ClientTimeout(total=None, connect=self._timeouts.connect),
         )
-
-
-def _authorization(address: URL, api_key: str | None) -> dict[str, str]:
-    """Return the Authorization header: the key, else the URL's credentials, else none.
-
-    A key belongs to whoever runs ollama.com or the proxy, and is kept back
-    where it could be read on the way; a password in the URL was written for
-    this very address, so it is sent, with a warning.
-    """
-    is_protected = address.scheme == "https" or _is_loopback(address.host or "")
-    if api_key:
-        if not (api_key.isascii() and api_key.isprintable()):
-            # The value stays out of the message; a header cannot hold it.
-            raise ValueError("the API key holds a line break or another character that no key has")
-        if is_protected:
-            return {"Authorization": f"Bearer {api_key}"}
-        _log.warning(
-            "The API key is not sent: %s is neither https nor loopback. Put https:// into OLLAMA_HOST",
-            address.with_user(None),
-        )
-    if address.user is None:
-        return {}
-    if not is_protected:
-        _log.warning("The password in OLLAMA_HOST goes to %s unencrypted; better use https", address.with_user(None))
-    pair = f"{address.user}:{address.password or ''}".encode()
-    return {"Authorization": f"Basic {base64.b64encode(pair).decode()}"}
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 async def _read_capped(response: aiohttp.ClientResponse, cap: int) -> bytes:

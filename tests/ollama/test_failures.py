@@ -20,11 +20,13 @@ from bot.errors import (
     OllamaStatusError,
     OllamaTLSError,
     OllamaUnauthorized,
+    StreamError,
 )
 from bot.ollama.client import OllamaClient
 from bot.ollama.failures import error_text, parse_retry_after, status_error
 from bot.ollama.types import Message
-from tests.scripted_ollama import ScriptedOllama, hang, status
+from tests.ollama.asking import answer_of
+from tests.scripted_ollama import ScriptedOllama, error, hang, say, status
 
 RECORDS = [
     json.loads(line)
@@ -224,3 +226,29 @@ def test_words_are_found_in_every_wrapping(answer: object, text: str) -> None:
 )
 def test_no_answer_breaks_the_mapping(code: int, body: bytes, fields: dict[str, str]) -> None:
     assert status_error("http://h", code, fields, body, "m").sentence()
+
+
+@pytest.mark.parametrize("quoted", ["sesame-0123456789", "hunter2hunter2", "YWRhOmh1bnRlcjJodW50ZXIy"])
+@pytest.mark.parametrize("code", [400, 401, 403, 404, 500, 503])
+async def test_a_proxy_that_quotes_the_key_shows_it_to_nobody(server: ScriptedOllama, quoted: str, code: int) -> None:
+    url = server.url.replace("//", "//ada:hunter2hunter2@")
+    async with OllamaClient(url, api_key="sesame-0123456789") as client:
+        for body in ({"error": f"invalid key: {quoted}!"}, f"<title>invalid key: {quoted}!</title>"):
+            server.override("/api/tags", status(code, body))
+            server.enqueue(status(code, body))
+            with pytest.raises(OllamaError) as whole:
+                await client.tags()
+            with pytest.raises(OllamaError) as begun:
+                async with client.chat("m", PROMPT):
+                    pytest.fail("no error was raised")
+            for caught in (whole, begun):
+                assert quoted not in f"{caught.value} {caught.value.sentence()} {caught.value!r} {caught.value.detail}"
+                assert "[secret]" in str(caught.value)
+
+
+async def test_a_key_in_an_error_line_is_shown_to_nobody(server: ScriptedOllama) -> None:
+    server.enqueue(say("one"), error("upstream refused sesame-0123456789"))
+    async with OllamaClient(server.url, api_key="sesame-0123456789") as client:
+        with pytest.raises(StreamError, match=r"upstream refused \[secret\]") as caught:
+            await answer_of(client)
+    assert "sesame" not in caught.value.sentence()
