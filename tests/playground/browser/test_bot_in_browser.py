@@ -94,7 +94,7 @@ async def test_a_restart_in_the_middle_is_told_and_survived(view):
     await view.page.get_by_role("button", name="Restart the bot").click()
     await expect(view.page.locator("#bot-state")).to_have_text("Restarting…")
     await expect(view.page.locator("#bot-detail")).to_have_text("Waiting up to 8 s for running replies.")
-    await expect(view.messages.last).to_contain_text("restart", timeout=20_000)
+    await expect(view.messages.last).to_contain_text("shut down", timeout=20_000)
     await expect(view.page.locator("#bot-state")).to_have_text("Online", timeout=30_000)
     await expect(view.page.get_by_role("button", name="Stop the reply")).to_have_count(0)
     await view.ask("what did I say first?")
