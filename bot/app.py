@@ -302,6 +302,7 @@ async def recover(bot: OllamaBot) -> None:
         bot.note_deleted,
         bot.was_deleted,
         bot.permissions_at,
+        bot.followups,
         way_out,
         answer,
     )

@@ -148,6 +148,7 @@ def _record(interaction: discord.Interaction, text: str) -> PromptRecord:
         text=text,
         created_at=interaction.created_at.timestamp(),
         kind=PromptKind.ASK,
+        token=interaction.token,
     )
 
 

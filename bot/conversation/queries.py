@@ -174,6 +174,17 @@ def drop_pieces() -> Delete:
     return delete(reply_piece).where(reply_piece.c.reply_id == bindparam("ended"))
 
 
+def drop_token() -> Update:
+    """Forget the token of the command that the reply ``shown`` answers."""
+    answered = select(reply.c.prompt_id).where(reply.c.id == bindparam("shown")).scalar_subquery()
+    return update(prompt).where(prompt.c.message_id == answered, prompt.c.token != "").values(token="")
+
+
+def drop_dead_tokens(before: float) -> Update:
+    """Forget the tokens of commands that were used *before* (Unix seconds)."""
+    return update(prompt).where(prompt.c.token != "", prompt.c.created_at < before).values(token="")
+
+
 def begin_again(reply_id: int) -> Update:
     """Count one more attempt at a reply."""
     return update(reply).where(reply.c.id == reply_id).values(attempts=reply.c.attempts + 1)
@@ -182,7 +193,7 @@ def begin_again(reply_id: int) -> Update:
 def forget(message_id: int) -> tuple[Update | Delete, ...]:
     """Blank a prompt, its replies and their messages."""
     replies = select(reply.c.id).where(reply.c.prompt_id == message_id)
-    forgotten = {"state": PromptState.FORGOTTEN, "text": "", "author_name": ""}
+    forgotten = {"state": PromptState.FORGOTTEN, "text": "", "author_name": "", "token": ""}
     return (
         update(prompt).where(prompt.c.message_id == message_id).values(**forgotten),
         update(reply).where(reply.c.prompt_id == message_id).values(text=""),
@@ -202,4 +213,5 @@ def prompt_record(row: Any) -> PromptRecord:
         text=row.text,
         created_at=row.created_at,
         kind=PromptKind(row.kind),
+        token=row.token,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -49,6 +49,7 @@ class PromptRecord:
         text: the prompt as a reader sees it: mentions as names, ours stripped.
         created_at: Unix seconds.
         kind: chat, or ask (which has and leaves no history).
+        token: the interaction's while its answer is not on screen, a secret for 15 minutes; else empty.
     """
 
     message_id: int
@@ -59,6 +60,7 @@ class PromptRecord:
     text: str
     created_at: float
     kind: PromptKind = PromptKind.CHAT
+    token: str = field(default="", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ def prompt_row(record: PromptRecord) -> dict[str, Any]:
         "kind": record.kind,
         "state": PromptState.WAITING,
         "created_at": record.created_at,
+        "token": record.token,
     }
 
 

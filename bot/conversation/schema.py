@@ -42,7 +42,7 @@ __all__ = [
     "setting",
 ]
 
-REVISIONS = ("0001", "0002")
+REVISIONS = ("0001", "0002", "0003")
 """Every revision of the schema, oldest first (the names of the migrations)."""
 
 HEAD = REVISIONS[-1]
@@ -75,6 +75,9 @@ prompt = Table(
     Column("kind", String(16), nullable=False),
     Column("state", String(16), nullable=False),
     Column("created_at", Double, nullable=False),
+    # Of a command's interaction, until its reply is on screen: whoever has it can write in its
+    # place, for the quarter of an hour that Discord lets it live.
+    Column("token", Text, nullable=False, server_default=text("''")),
     # The history: one channel's prompts, newest first.
     Index(None, "channel_id", "message_id"),
 )

@@ -53,6 +53,8 @@ __all__ = [
     "UnfinishedReply",
 ]
 
+_TOKEN_SECONDS = 15 * 60.0  # how long Discord lets an interaction's token live
+
 
 class Store:
     """What was said, in the database at one URL.
@@ -67,6 +69,7 @@ class Store:
         self._record_message = queries.record_message(self._insert)
         self._add_piece = queries.add_piece(self._insert)
         self._drop_pieces = queries.drop_pieces()
+        self._drop_token = queries.drop_token()
 
     @classmethod
     @asynccontextmanager
@@ -191,6 +194,8 @@ class Store:
                 connection.execute(update(reply).where(reply.c.id == reply_id).values(**changes))
             if end is not None:
                 connection.execute(self._drop_pieces, {"ended": reply_id})
+            if is_shown:
+                connection.execute(self._drop_token, {"shown": reply_id})
 
         await self._database.run(write)
 
@@ -237,6 +242,7 @@ class Store:
 
         A prompt that no reply was begun for gets one, begun *at* (Unix seconds).
         """
+        await self._write(queries.drop_dead_tokens(at - _TOKEN_SECONDS))
         for record in await self.unanswered_prompts():
             await self.begin_reply(record.message_id, model="", at=at)
         return await self.unfinished_replies()

@@ -9,6 +9,8 @@ from typing import Literal
 from bot.conversation.records import PromptKind, ReplyMessage, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
 from bot.delivery.courier import Answer, Courier
+from bot.delivery.followups import Followups
+from bot.delivery.interaction_sink import InteractionSink
 from bot.delivery.quote import QuotedSink, quote
 from bot.delivery.screen import INTERRUPTED, Screen, letters
 from bot.delivery.sinks import ChannelSink, Journal, MessagesSink
@@ -112,23 +114,39 @@ def open_sink(
     screen: Screen,
     *,
     refer: bool,
+    followups: Followups,
 ) -> MessagesSink:
     """Open a sink over the messages that are there; more are posted as the earlier process would have done.
 
-    With *refer* the first one may reply to the prompt.
+    With *refer* the first one may reply to the prompt. *followups* tells of a command's messages.
     """
-    channel_id, prompt_id = reply.prompt.channel_id, reply.prompt.message_id
-    is_chat = reply.prompt.kind is PromptKind.CHAT
-    sink = ChannelSink(
-        courier,
-        journal,
-        on_posted,
-        channel_id=channel_id,
-        reply_to=prompt_id if is_chat and refer else None,
-        nonce_seed=str(prompt_id),
-        adopted={
-            ordinal: Answer(seen.message_id, seen.channel_id, seen.text if seen.is_certain else "", None)
-            for ordinal, seen in screen.messages.items()
-        },
-    )
+    prompt = reply.prompt
+    is_chat = prompt.kind is PromptKind.CHAT
+    adopted = {
+        ordinal: Answer(seen.message_id, seen.channel_id, seen.text if seen.is_certain else "", None)
+        for ordinal, seen in screen.messages.items()
+    }
+    if prompt.token:
+        sink: MessagesSink = InteractionSink(
+            courier,
+            journal,
+            on_posted,
+            channel_id=prompt.channel_id,
+            token=prompt.token,
+            original_id=None,
+            nonce_seed=str(prompt.message_id),
+            created_at=prompt.created_at,
+            followups=followups,
+            adopted=adopted,
+        )
+    else:
+        sink = ChannelSink(
+            courier,
+            journal,
+            on_posted,
+            channel_id=prompt.channel_id,
+            reply_to=prompt.message_id if is_chat and refer else None,
+            nonce_seed=str(prompt.message_id),
+            adopted=adopted,
+        )
     return sink if is_chat else QuotedSink(sink, header_of(reply))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from bot.delivery.courier import Answer, Courier
@@ -38,9 +38,10 @@ class InteractionSink(MessageList):
         nonce_seed: str,
         created_at: float,
         followups: Followups,
+        adopted: Mapping[int, Answer] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__(courier, journal, on_posted, channel_id, nonce_seed)
+        super().__init__(courier, journal, on_posted, channel_id, nonce_seed, adopted)
         self._token = token
         self._original_id = original_id
         self._expires_at = created_at + _TOKEN_SECONDS
@@ -52,9 +53,8 @@ class InteractionSink(MessageList):
     @property
     def message_ids(self) -> Sequence[int]:
         """Ids of the reply's messages, in order; at first the loading message's."""
-        if not self._messages and self._original_id is not None:
-            return [self._original_id]
-        return super().message_ids
+        known = super().message_ids
+        return known if known or self._original_id is None else [self._original_id]
 
     @property
     def _by_token(self) -> bool:
@@ -77,6 +77,8 @@ class InteractionSink(MessageList):
         """Turn the loading message into the first one, or send a followup."""
         ordinal = len(self._messages)
         nonce = f"{self._nonce_seed}-{ordinal}"[-25:]
+        if ordinal in self._adopted:
+            return await self._take_over(self._adopted[ordinal], ordinal, nonce, text)
         await self._journal.note(ordinal, channel_id=self._channel_id, nonce=nonce, message_id=None, text=text)
         payload: dict[str, Any] = {"content": text, "allowed_mentions": NO_MENTIONS, "flags": SUPPRESS_EMBEDS}
         answer = await self._post(payload, nonce, original=ordinal == 0)
@@ -128,22 +130,14 @@ class InteractionSink(MessageList):
                 return Answer(int(message["id"]), self._channel_id, str(message.get("content") or ""), None)
         return None
 
-    async def edit(self, ordinal: int, text: str, file: File | None = None) -> Sent:
-        """Replace a message's text over whichever route still works."""
-        message = self._messages[ordinal]
-        nonce = f"{self._nonce_seed}-{ordinal}"[-25:]
-        await self._journal.note(
-            ordinal, channel_id=message.channel_id, nonce=nonce, message_id=message.message_id, text=text
-        )
-        payload = {"content": text, "allowed_mentions": NO_MENTIONS}
+    async def _rewrite(self, message: Answer, payload: dict[str, Any], file: File | None = None) -> Answer:
+        """Edit over whichever route still works."""
         if self._by_token:
             try:
-                answer = await self._courier.edit_response(self._token, message.message_id, payload, file)
-                return Sent(text, answer.headers)
+                return await self._courier.edit_response(self._token, message.message_id, payload, file)
             except (DeliveryForbidden, MessageGone) as error:
                 self._note_refusal(error)
-        answer = await self._courier.edit_message(message.channel_id, message.message_id, payload, file)
-        return Sent(text, answer.headers)
+        return await super()._rewrite(message, payload, file)
 
     def redirect(self, channel_id: int) -> None:
         """Post what comes next in another channel, and nothing more over the token."""

@@ -26,13 +26,14 @@ from bot.delivery.closing import PAGE_LIMIT, ClosingJournal, final_pages, footer
 from bot.delivery.control import STOP_EMOJI
 from bot.delivery.courier import Answer, Courier
 from bot.delivery.cursor import without_cursor
+from bot.delivery.followups import Followups
 from bot.delivery.last_resort import LastResort
 from bot.delivery.permissions import may_look_back, may_react, may_refer
 from bot.delivery.reply import DiscordReply
 from bot.delivery.screen import INTERRUPTED, Screen, Seen, by_journal, letters, look
 from bot.delivery.sinks import Journal, MessagesSink
 from bot.delivery.steadfast import SteadfastSink
-from bot.errors import DeliveryError, DeliveryRetry, StoreError
+from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRetry, MessageGone, StoreError
 from bot.streaming.backoff import Backoff
 from bot.streaming.budget import EditBudget
 from bot.streaming.streamer import ReplyStreamer
@@ -62,6 +63,7 @@ class Connection:
         note_deleted: told of a message of ours that somebody deleted.
         was_deleted: tells of a message whether somebody deleted it lately.
         permissions: what we may do in a channel, None where that is not known.
+        followups: which messages of commands the gateway told of.
         way_out: where an answer goes when its channel takes no more, or None.
         answer: answers a prompt in the reply that a function opens, with so many code points to a message.
     """
@@ -72,6 +74,7 @@ class Connection:
     note_deleted: Callable[[int], None]
     was_deleted: Callable[[int], bool]
     permissions: Callable[[int], discord.Permissions | None]
+    followups: Followups
     way_out: Callable[[PromptRecord], LastResort | None]
     answer: AnswerAgain
 
@@ -154,7 +157,12 @@ class Recovery:
     async def _look(self, connection: Connection, reply: UnfinishedReply) -> Screen:
         if not may_look_back(connection.permissions(reply.prompt.channel_id)):
             return by_journal(reply)  # where the past may not be read, every channel looks empty
-        return await look(connection.courier, connection.me, reply, self._is_known)
+        try:
+            return await look(connection.courier, connection.me, reply, self._is_known)
+        except (DeliveryForbidden, MessageGone):
+            if not reply.prompt.token:
+                raise
+            return by_journal(reply)  # a command's token reaches where we cannot look
 
     async def _is_known(self, message_id: int) -> bool:
         try:
@@ -171,7 +179,8 @@ class Recovery:
         screen: Screen,
     ) -> MessagesSink:
         refer = may_refer(connection.permissions(reply.prompt.channel_id))
-        return open_sink(connection.courier, journal, on_posted, reply, screen, refer=refer)
+        followups = connection.followups
+        return open_sink(connection.courier, journal, on_posted, reply, screen, refer=refer, followups=followups)
 
     # ------------------------------------------------------------ answering after all
 

@@ -59,10 +59,21 @@ class MessagesSink(Sink, Protocol):
 
 
 class MessageList:
-    """What both sinks share: the messages so far, and who wants to know of new ones."""
+    """What both sinks share: the messages so far, and who wants to know of new ones.
+
+    *adopted* are messages, by ordinal, that an earlier process posted for the
+    reply: they get the text that a new message would have got, and count as the
+    reply's from the start.
+    """
 
     def __init__(
-        self, courier: Courier, journal: Journal, on_posted: Callable[[Answer], None], channel_id: int, nonce_seed: str
+        self,
+        courier: Courier,
+        journal: Journal,
+        on_posted: Callable[[Answer], None],
+        channel_id: int,
+        nonce_seed: str,
+        adopted: Mapping[int, Answer] | None = None,
     ) -> None:
         self._courier = courier
         self._journal = journal
@@ -70,12 +81,14 @@ class MessageList:
         self._channel_id = channel_id
         self._nonce_seed = nonce_seed
         self._messages: list[Answer] = []
+        self._adopted = adopted or {}
         self._replaced = 0
 
     @property
     def message_ids(self) -> Sequence[int]:
-        """Ids of the reply's messages, in order."""
-        return [answer.message_id for answer in self._messages]
+        """Ids of the reply's messages, in order, those that an earlier process left included."""
+        left = [self._adopted[each].message_id for each in sorted(self._adopted) if each >= len(self._messages)]
+        return [*(answer.message_id for answer in self._messages), *left]
 
     @property
     def limit(self) -> int:
@@ -85,6 +98,39 @@ class MessageList:
     def _posted(self, answer: Answer) -> None:
         self._messages.append(answer)
         self._on_posted(answer)
+
+    async def edit(self, ordinal: int, text: str, file: File | None = None) -> Sent:
+        """Replace a message's text; see `bot.streaming.sink.Sink`."""
+        message = self._messages[ordinal]
+        await self._journal.note(
+            ordinal,
+            channel_id=message.channel_id,
+            nonce=f"{self._nonce_seed}-{ordinal}"[-25:],
+            message_id=message.message_id,
+            text=text,
+        )
+        payload = {"content": text, "allowed_mentions": NO_MENTIONS}
+        answer = await self._rewrite(message, payload, file)
+        return Sent(text, answer.headers)
+
+    async def _take_over(self, known: Answer, ordinal: int, nonce: str, text: str) -> Sent:
+        """Give the message that an earlier process left its text; one that somebody deleted is not posted again."""
+        await self._journal.note(
+            ordinal, channel_id=known.channel_id, nonce=nonce, message_id=known.message_id, text=text
+        )
+        answer = known
+        if known.text != text.strip():
+            payload = {"content": text, "allowed_mentions": NO_MENTIONS}
+            try:
+                answer = await self._rewrite(known, payload)
+            except MessageGone as error:
+                if error.code != _UNKNOWN_MESSAGE:
+                    raise
+        self._posted(answer)
+        return Sent(text, answer.headers)
+
+    async def _rewrite(self, message: Answer, payload: dict[str, Any], file: File | None = None) -> Answer:
+        return await self._courier.edit_message(message.channel_id, message.message_id, payload, file)
 
     def place(self, ordinal: int) -> tuple[int, int]:
         """Return the channel and the id of a message."""
@@ -123,9 +169,7 @@ class ChannelSink(MessageList):
 
     *nonce_seed* is unique to the reply; with the ordinal it makes nonces that
     stay the same over retries and restarts (Discord returns the message that an
-    earlier try created instead of a second one). *adopted* are messages, by
-    ordinal, that an earlier process posted for the reply: they get the text that
-    a new message would have got, and count as the reply's from the start.
+    earlier try created instead of a second one).
     """
 
     def __init__(
@@ -139,15 +183,8 @@ class ChannelSink(MessageList):
         nonce_seed: str,
         adopted: Mapping[int, Answer] | None = None,
     ) -> None:
-        super().__init__(courier, journal, on_posted, channel_id, nonce_seed)
+        super().__init__(courier, journal, on_posted, channel_id, nonce_seed, adopted)
         self._reply_to = reply_to
-        self._adopted = adopted or {}
-
-    @property
-    def message_ids(self) -> Sequence[int]:
-        """Ids of the reply's messages, in order, those that an earlier process left included."""
-        left = [self._adopted[each].message_id for each in sorted(self._adopted) if each >= len(self._messages)]
-        return [*super().message_ids, *left]
 
     def post_bucket(self) -> Bucket:
         """Return the bucket of the channel's new messages, or of its edits if the next message is there already."""
@@ -172,22 +209,6 @@ class ChannelSink(MessageList):
         )
         return Sent(text if answer.text == text.strip() else answer.text, answer.headers)
 
-    async def _take_over(self, known: Answer, ordinal: int, nonce: str, text: str) -> Sent:
-        """Give the message that an earlier process left its text; one that somebody deleted is not posted again."""
-        await self._journal.note(
-            ordinal, channel_id=known.channel_id, nonce=nonce, message_id=known.message_id, text=text
-        )
-        answer = known
-        if known.text != text.strip():
-            payload = {"content": text, "allowed_mentions": NO_MENTIONS}
-            try:
-                answer = await self._courier.edit_message(known.channel_id, known.message_id, payload)
-            except MessageGone as error:
-                if error.code != _UNKNOWN_MESSAGE:
-                    raise
-        self._posted(answer)
-        return Sent(text, answer.headers)
-
     def redirect(self, channel_id: int) -> None:
         """Post what comes next in another channel."""
         super().redirect(channel_id)
@@ -205,17 +226,3 @@ class ChannelSink(MessageList):
                 raise
             self._reply_to = None
             raise DeliveryRetry(error.status, error.code, error.detail) from error
-
-    async def edit(self, ordinal: int, text: str, file: File | None = None) -> Sent:
-        """Replace a message's text; see `bot.streaming.sink.Sink`."""
-        message = self._messages[ordinal]
-        await self._journal.note(
-            ordinal,
-            channel_id=message.channel_id,
-            nonce=f"{self._nonce_seed}-{ordinal}"[-25:],
-            message_id=message.message_id,
-            text=text,
-        )
-        payload = {"content": text, "allowed_mentions": NO_MENTIONS}
-        answer = await self._courier.edit_message(message.channel_id, message.message_id, payload, file)
-        return Sent(text, answer.headers)

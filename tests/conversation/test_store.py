@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from bot.conversation.context import MOST_CHARACTERS_PER_TOKEN
-from bot.conversation.records import Piece, PromptKind, ReplyMessage, ReplyOwner, ReplyState, Turn
+from bot.conversation.records import Piece, PromptKind, ReplyEnd, ReplyMessage, ReplyOwner, ReplyState, Turn
 from bot.conversation.store import Store
 from bot.errors import StoreError
 from tests.conversation.builders import CHANNEL, NOW, a_prompt, answer, record_message
@@ -421,3 +421,22 @@ async def test_an_errors_traceback_holds_nobodys_words(store: Store) -> None:
     with pytest.raises(StoreError) as caught:
         await record_message(store, 12345, 0, channel_id=CHANNEL, nonce="n", text=words)
     assert "secret" not in "".join(traceback.format_exception(caught.value))
+
+
+async def test_a_commands_token_is_kept_until_its_reply_is_on_screen_and_never_shown(store: Store, path: Path) -> None:
+    secret = "aW50ZXJhY3Rpb24"
+    record = a_prompt(10, kind=PromptKind.ASK, token=secret)
+    assert secret not in repr(record)
+    reply_id = await store.take_in(record, model="m", at=NOW)
+    assert reply_id is not None
+    await store.write_down(reply_id, end=ReplyEnd(ReplyState.COMPLETE, "x"))
+    assert [reply.prompt.token for reply in await store.unfinished_replies()] == [secret]
+    await store.write_down(reply_id, is_shown=True)
+    assert rows(path, "SELECT token FROM prompt") == [("",)]
+
+
+async def test_a_start_forgets_tokens_that_discord_has_let_die(store: Store) -> None:
+    for number, age in ((10, 901), (11, 899)):
+        record = a_prompt(number, kind=PromptKind.ASK, token="secret", created_at=NOW - age)
+        await store.take_in(record, model="m", at=NOW)
+    assert [reply.prompt.token for reply in await store.leftovers(at=NOW)] == ["", "secret"]

@@ -40,6 +40,7 @@ async def left(
     attempts: int = 1,
     kind: PromptKind = PromptKind.CHAT,
     words: str = "What then?",
+    token: str = "",
 ) -> int:
     """Store a reply that was under way; return its id."""
     record = PromptRecord(
@@ -51,6 +52,7 @@ async def left(
         text=words,
         created_at=time.time() - age,
         kind=kind,
+        token=token,
     )
     async with Store.open(stack.settings.store_url) as store:
         reply_id = await store.take_in(record, model="", at=time.time() - age)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from pathlib import Path
@@ -401,3 +402,60 @@ async def test_a_followup_under_way_is_found_by_its_interaction_even_if_the_jour
         assert len(texts) == 2
         assert texts[0].startswith("> What then?\nword0 word1")
         assert texts[1].endswith(f"word399\n{INTERRUPTED}")
+
+
+def hidden(stack: Stack) -> dict[str, Any]:
+    """A command that was used where the bot sees nothing."""
+    stack.world.deny(GENERAL_ID, BOT_ID, int(Permission.VIEW_CHANNEL))
+    return asked(stack)
+
+
+def token_of(stack: Stack, prompt: dict[str, Any]) -> str:
+    return str(stack.world.interactions.all[prompt["id"]].token)
+
+
+def kept_tokens(stack: Stack) -> list[str]:
+    with contextlib.closing(sqlite3.connect(stack.settings.data_dir / "burble.db")) as connection:
+        return [token for (token,) in connection.execute("SELECT token FROM prompt") if token]
+
+
+async def test_an_ask_that_waited_where_the_bot_sees_nothing_is_answered_over_its_token(asking: Stack):
+    stack = asking
+    prompt = hidden(stack)
+    await left(stack, prompt, kind=PromptKind.ASK, token=token_of(stack, prompt))
+    async with stack.running_bot():
+        await stack.shows("Hello from the scripted model.")
+        await stack.idle()
+        assert stack.texts() == ["> What then?\nHello from the scripted model."]
+        assert kept_tokens(stack) == []
+    assert [each for each in stack.discord.log if each.status >= 400] == []
+
+
+async def test_an_ask_that_was_cut_where_the_bot_sees_nothing_is_closed_over_its_token(asking: Stack):
+    stack = asking
+    prompt = hidden(stack)
+    token = token_of(stack, prompt)
+    shown = pages(f"> What then?\n{LONG}")
+    original = stack.replies()[0]
+    stack.world.interactions.edit(token, original["id"], {"content": shown[0]})
+    second = stack.world.interactions.follow_up(token, {"content": f"word300 {CURSOR}"})
+    notes = [note(prompt, 0, original, shown[0]), note(prompt, 1, second, "word300")]
+    await left(stack, prompt, kind=PromptKind.ASK, text=LONG, notes=notes, token=token)
+    async with stack.running_bot():
+        texts = stack.texts()
+        assert len(texts) == 2
+        assert texts[0].startswith("> What then?\nword0 word1")
+        assert texts[1].endswith(f"word399\n{INTERRUPTED}")
+        assert kept_tokens(stack) == []
+
+
+async def test_an_ask_whose_token_is_dead_is_closed_in_the_channel_and_forgets_it(asking: Stack):
+    stack = asking
+    prompt = asked(stack)
+    stack.world.interactions.expire(prompt["id"])
+    await left(stack, prompt, kind=PromptKind.ASK, text="Half of it", token=token_of(stack, prompt))
+    old = asked(stack)
+    await left(stack, old, kind=PromptKind.ASK, text="Long ago", token=token_of(stack, old), age=1000)
+    async with stack.running_bot():
+        assert stack.texts() == [f"> What then?\n{text}\n{INTERRUPTED}" for text in ("Half of it", "Long ago")]
+        assert kept_tokens(stack) == []
