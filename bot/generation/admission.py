@@ -75,7 +75,9 @@ class Admission:
         refusal.is_repeated = at < self._told.get(key, at)
         if refusal.is_repeated:
             return
-        log.warning("Prompt %s of user %s in channel %s: %s", prompt.message_id, prompt.author_id, key[1], refusal)
+        log.warning(
+            "Refused prompt %s of user %s in channel %s: %s", prompt.message_id, prompt.author_id, key[1], refusal
+        )
         self._told[key] = at + max(SPELL_SECONDS, refusal.seconds)
         self._told.move_to_end(key)
         while len(self._told) > _MOST_TOLD or next(iter(self._told.values())) <= at:
