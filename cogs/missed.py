@@ -37,6 +37,7 @@ class Missed(commands.Cog):
         self.bot = bot
         self._seen = bot.services.seen
         self._began_at = time.time()
+        self._away: set[int] = set()  # shards that hear nothing
         self._noting: asyncio.Task[None] | None = None
 
     async def cog_unload(self) -> None:
@@ -45,14 +46,22 @@ class Missed(commands.Cog):
             self._noting.cancel()
 
     @commands.Cog.listener()
-    async def on_disconnect(self) -> None:
+    async def on_shard_disconnect(self, shard_id: int) -> None:
         """Remember since when something may be missed."""
+        self._away.add(shard_id)
         self._seen.lost()
 
     @commands.Cog.listener()
-    async def on_resumed(self) -> None:
-        """Note that Discord has told everything again."""
-        self._seen.caught_up(self._seen.losses)
+    async def on_shard_ready(self, shard_id: int) -> None:
+        """Note that a shard hears again what comes; what it missed is looked up when all of them do."""
+        self._away.discard(shard_id)
+
+    @commands.Cog.listener()
+    async def on_shard_resumed(self, shard_id: int) -> None:
+        """Note that Discord has told a shard again everything that it missed."""
+        self._away.discard(shard_id)
+        if not self._away:
+            self._seen.caught_up(self._seen.losses)
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
@@ -66,7 +75,8 @@ class Missed(commands.Cog):
             except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, StoreError) as error:
                 log.info("What was missed in channel %s cannot be read: %s", place.channel_id, error)
         self._hand_over(missed)
-        self._seen.caught_up(losses)
+        if not self._away:
+            self._seen.caught_up(losses)
         if self._noting is None:
             self._noting = asyncio.create_task(self._note_alive(), name="note-alive")
 
