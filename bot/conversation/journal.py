@@ -50,7 +50,7 @@ class StoreHealth:
         self._late: set[asyncio.Future[Any]] = set()
         self._failed_at = float("-inf")
         self._logged_at = float("-inf")
-        self._is_in_trouble = False
+        self._is_trouble_told = False
 
     @property
     def is_stuck(self) -> bool:
@@ -103,15 +103,15 @@ class StoreHealth:
 
     def worked(self) -> None:
         """Note that a write worked; on a full disk some do and some do not."""
-        if self._is_in_trouble and not self.has_just_failed:
-            self._is_in_trouble = False
+        if self._is_trouble_told and not self.has_just_failed:
+            self._is_trouble_told = False
             log.warning("The database works again")
 
     def _warn(self, why: str) -> None:
-        self._is_in_trouble = True
         now = self._clock()
         if now - self._logged_at >= _LOG_EVERY_SECONDS:
             self._logged_at = now
+            self._is_trouble_told = True
             log.error("Conversations are not being stored; replies go on without: %s", why)
 
 

@@ -173,6 +173,17 @@ async def test_what_failed_is_stored_once_the_store_works(
     assert "The database works again" in caplog.text
 
 
+def test_a_store_that_comes_and_goes_is_logged_once_a_minute_each_way(caplog: pytest.LogCaptureFixture) -> None:
+    now = 0.0
+    health = StoreHealth(clock=lambda: now)
+    for _ in range(10):
+        health.failed(StoreError("The disk is full."))
+        now += 5.0
+        health.worked()
+    assert caplog.text.count("Conversations are not being stored") == 1
+    assert caplog.text.count("The database works again") == 1
+
+
 async def test_a_stuck_store_is_waited_for_once(
     store: Store, journals: Journals, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
