@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import secrets
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.delivery.interactions import ALREADY_ANSWERED, UNKNOWN_INTERACTION, say
+from bot.delivery.interactions import ALREADY_ANSWERED, UNKNOWN_INTERACTION, replace_answer, say
 from bot.errors import BurbleError, DeliveryError, DeliveryRetry
 
 if TYPE_CHECKING:
@@ -47,8 +48,9 @@ class Errors(commands.Cog):
         if interaction.type is discord.InteractionType.autocomplete:
             log.info("No suggestions for /%s: %s", name, cause)
             return
-        if isinstance(cause, DeliveryRetry):  # by now Discord has told the user that nothing came
+        if isinstance(cause, DeliveryRetry):
             log.warning("/%s: %s", name, cause)
+            await _replace_loading(interaction)
             return
         if isinstance(cause, discord.HTTPException) and cause.code in (UNKNOWN_INTERACTION, ALREADY_ANSWERED):
             missed = cause.code == UNKNOWN_INTERACTION
@@ -89,6 +91,12 @@ def _unexpected(name: str, cause: Exception) -> str:
         "⚠️ Something went wrong on my side. Please try again; whoever hosts me finds the cause "
         f"in my log under `{reference}`."
     )
+
+
+async def _replace_loading(interaction: discord.Interaction) -> None:
+    """Say that an answer is lost if one of its tries arrived after all; else Discord has said that nothing came."""
+    with contextlib.suppress(discord.DiscordException, DeliveryError):
+        await replace_answer(interaction, "⚠️ Discord did not take my answer in time. Please try again.")
 
 
 async def _tell(interaction: discord.Interaction, name: str, sentence: str) -> None:

@@ -82,11 +82,7 @@ async def say(interaction: discord.Interaction, text: str, *, ephemeral: bool) -
     """
     response = interaction.response
     if response.type is InteractionResponseType.deferred_channel_message:
-        await _insist(
-            lambda: interaction.edit_original_response(content=text),
-            each=_LATER_TRY_SECONDS,
-            within=_LATER_WITHIN_SECONDS,
-        )
+        await replace_answer(interaction, text)
     elif response.is_done():
         await _insist(
             lambda: interaction.followup.send(text, ephemeral=ephemeral, suppress_embeds=True),
@@ -99,6 +95,20 @@ async def say(interaction: discord.Interaction, text: str, *, ephemeral: bool) -
             InteractionResponseType.channel_message,
             lambda: response.send_message(text, ephemeral=ephemeral, suppress_embeds=True),
         )
+
+
+async def replace_answer(interaction: discord.Interaction, text: str) -> None:
+    """Put *text* in the place of what was answered, or of the sign that something is being done.
+
+    Raises:
+        discord.HTTPException: Discord refused it, or there was no answer.
+        DeliveryRetry: Discord could not be reached.
+    """
+    await _insist(
+        lambda: interaction.edit_original_response(content=text),
+        each=_LATER_TRY_SECONDS,
+        within=_LATER_WITHIN_SECONDS,
+    )
 
 
 async def defer(interaction: discord.Interaction, *, ephemeral: bool = False) -> int | None:

@@ -167,3 +167,12 @@ async def test_a_discord_that_takes_no_answer_in_time_is_one_line_in_the_log(sta
         await stack.until(lambda: "/help: " in caplog.text)
     assert "could not be answered" in caplog.text
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.usefixtures("quick_tries")
+async def test_a_question_that_waits_in_vain_is_told_when_nothing_said_that_it_had_arrived(stack: Stack, monkeypatch):
+    monkeypatch.setattr("bot.delivery.interactions._WITHIN_SECONDS", 0.01)
+    stack.discord.inject(method="POST", route=CALLBACK, hang=True, after=True)
+    command(stack, "ask", prompt="Hello?")
+    [message] = await said(stack)
+    assert "did not take my answer in time" in message["content"]
