@@ -68,7 +68,8 @@ class Check:
             gone = set(ids) - {page["id"] for page in pages}
             if is_open:
                 self.problems.append(f"reply {reply_id} is still open")
-            if gone - self._people.deleted:
+            # a message may be gone before the journal knew its id
+            if gone - self._people.deleted - {"None"}:
                 self.problems.append(f"reply {reply_id} is shown in messages that are not there: {gone}")
             if str(prompt_id) in self._replies:
                 self.problems.append(f"prompt {prompt_id} has two replies")
@@ -99,7 +100,7 @@ class Check:
 
     def _reasons(self, question: Question, reply: _Reply) -> list[str]:
         """Tell if it ended otherwise than well and nobody and nothing gave a reason."""
-        content = "\n".join(page["content"] for page in reply.pages)
+        content = self._content(question, reply)
         if reply.state == "stopped" and question.number not in self._people.disturbed:
             return [f"it was stopped by nobody: {content[-200:]!r}"]
         if reply.state == "failed" and not self._model.faults[question.number] and _BUSY not in content:
@@ -119,7 +120,7 @@ class Check:
         on_screen = [word for words in shown for word in words]
         files = [file for page in reply.pages for file in page["attachments"]]
         if files:
-            if self._content(files[0]) != reply.text:
+            if self._read_file(files[0]) != reply.text:
                 problems.append("the attached file is not the whole answer")
             row = row[: len(on_screen)]
         if on_screen != row:
@@ -132,10 +133,15 @@ class Check:
         """Look for the sentence of a reply without text, unless its prompt is gone, or the message with it."""
         if question.id in self._people.deleted or not reply.is_whole:
             return []
-        content = "\n".join(_body(page["content"]) for page in reply.pages)
-        return [] if content.strip() else [f"it is {reply.state} without a word"]
+        return [] if self._content(question, reply).strip() else [f"it is {reply.state} without a word"]
 
-    def _content(self, file: dict[str, Any]) -> str:
+    def _content(self, question: Question, reply: _Reply) -> str:
+        """Return what is on screen: of a reply that the store could not follow, what answers the prompt."""
+        if not reply.pages:
+            return self._screen.answers.get(question.id, "")
+        return "\n".join(page["content"] for page in reply.pages)
+
+    def _read_file(self, file: dict[str, Any]) -> str:
         stored_file = self._world.state.files.get(file["id"], file["filename"])
         assert stored_file is not None
         return stored_file.data.decode()

@@ -11,14 +11,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from bot.playground import seed
 from bot.playground.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID, GRACE_ID, LINUS_ID, RANDOM_ID
 from bot.playground.world import World, WorldError
 from tests.kills.checking import WORD, Witness, prompt_of
 from tests.soak.model import FlakyOllama, tokens_of
 
-PEOPLE = (ADA_ID, GRACE_ID, LINUS_ID)
 STOP = "⏹️"
 _MODERATOR = GRACE_ID
+_SEEDED = (ADA_ID, GRACE_ID, LINUS_ID)
+_CROWD = 60  # so many that nobody has more questions waiting than one may have
 _ASK_COMMANDS = 0.15
 _MISHAPS = {"": 72, "stopped": 11, "edited": 8, "deleted": 4, "replies deleted": 5}
 _COMMANDS: tuple[tuple[list[str], dict[str, str]], ...] = (
@@ -36,8 +38,17 @@ _GIVEN_UP = 60.0  # seconds after which nobody counts on a question that never r
 
 def make_channels(world: World, count: int) -> list[str]:
     """Return so many channels: the world's own, a direct message of each person, and new ones."""
-    channels = [GENERAL_ID, CODE_ID, RANDOM_ID, *(world.open_dm(person)["id"] for person in PEOPLE)]
+    channels = [GENERAL_ID, CODE_ID, RANDOM_ID, *(world.open_dm(person)["id"] for person in _SEEDED)]
     return [*channels, *(world.create_channel(f"room-{n}")["id"] for n in range(count - len(channels)))][:count]
+
+
+def _crowd(world: World) -> list[str]:
+    """Let more people into the server; return the ids of all."""
+    for number in range(_CROWD - len(_SEEDED)):
+        member = seed.member(seed.user(world.state.ids.next(), f"guest{number}", f"Guest {number}", "#206694"), [])
+        world.state.members[member["user"]["id"]] = member
+        world.state.users[member["user"]["id"]] = member["user"]
+    return [person["id"] for person in world.people]
 
 
 class Screen(Witness):
@@ -93,6 +104,7 @@ class People:
         self._screen = screen
         self._model = model
         self._channels = channels
+        self._crowd = _crowd(world)
         self._seed = seed
         self._scale = scale
         self._chance = random.Random(f"{seed}/people")
@@ -149,7 +161,7 @@ class People:
     def _somebody(self) -> tuple[str, str]:
         channel = self._chance.choice(self._channels)
         recipients = self._world.channels[channel].get("recipients")
-        return (recipients[0]["id"] if recipients else self._chance.choice(PEOPLE)), channel
+        return (recipients[0]["id"] if recipients else self._chance.choice(self._crowd)), channel
 
     def _soon(self, mishap: str, question: Question) -> None:
         actions: dict[str, Callable[[Question], bool]] = {
