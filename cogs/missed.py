@@ -37,6 +37,7 @@ class Missed(commands.Cog):
         self.bot = bot
         self._seen = bot.services.seen
         self._began_at = time.time()
+        self._has_begun = False
         self._away: set[int] = set()  # shards that hear nothing
         self._noting: asyncio.Task[None] | None = None
 
@@ -53,8 +54,10 @@ class Missed(commands.Cog):
 
     @commands.Cog.listener()
     async def on_shard_ready(self, shard_id: int) -> None:
-        """Note that a shard hears again what comes; what it missed is looked up when all of them do."""
+        """Look for what a shard missed that lost its session: discord.py says "ready" again for all of them only."""
         self._away.discard(shard_id)
+        if self._has_begun and not self._away:
+            await self._catch_up()
 
     @commands.Cog.listener()
     async def on_shard_resumed(self, shard_id: int) -> None:
@@ -65,7 +68,15 @@ class Missed(commands.Cog):
 
     @commands.Cog.listener()
     async def on_ready(self) -> None:
-        """Look for what was missed before this session, in the last hour."""
+        """Look for what was missed before this start, now that all servers are known."""
+        if self._has_begun:
+            return
+        self._has_begun = True
+        await self._catch_up()
+        self._noting = asyncio.create_task(self._note_alive(), name="note-alive")
+
+    async def _catch_up(self) -> None:
+        """Find and hand over what was missed in the last hour."""
         losses = self._seen.losses
         newest = {channel.id: channel.last_message_id or 0 for guild in self.bot.guilds for channel in _channels(guild)}
         missed: list[discord.Message] = []
@@ -77,8 +88,6 @@ class Missed(commands.Cog):
         self._hand_over(missed)
         if not self._away:
             self._seen.caught_up(losses)
-        if self._noting is None:
-            self._noting = asyncio.create_task(self._note_alive(), name="note-alive")
 
     async def _look(self, place: Place) -> list[discord.Message]:
         """Return the prompts of a channel that nobody has taken in or replied to; close commands that were cut."""

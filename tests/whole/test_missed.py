@@ -141,3 +141,20 @@ async def test_a_channel_that_fails_costs_the_others_nothing(stack: Stack, caplo
         await start(stack)
     assert stack.texts() == [CANNED]
     assert f"What was missed in channel {CODE_ID} cannot be read" in caplog.text
+
+
+async def test_of_several_shards_each_must_hear_again_before_nothing_is_missed(stack: Stack):
+    async with stack.running_bot() as bot:
+        seen = bot.services.seen
+        await stack.until(lambda: bot.is_ready() and seen._lost_at is None)
+        for event, shard_id in (("shard_disconnect", 1), ("shard_disconnect", 2), ("shard_resumed", 1)):
+            bot.dispatch(event, shard_id)
+            await asyncio.sleep(0.01)
+        assert seen.heard_until == seen._lost_at
+        before = looks(stack)
+        stack.ask("Who hears me?")
+        await stack.answered(1)
+        bot.dispatch("shard_ready", 2)
+        await stack.until(lambda: seen._lost_at is None)
+        assert looks(stack) > before
+        assert stack.texts() == [CANNED]
