@@ -126,7 +126,7 @@ async def test_a_gateway_that_always_fails_is_tried_less_and_less_often(tmp_path
 async def test_a_frame_that_is_no_json_costs_the_connection_and_not_the_bot(tmp_path: Path, caplog):
     async with servers(tmp_path) as stack:
         endpoint.use_api(stack.discord.api_url)
-        stopping = asyncio.Event()
+        stopping = Stop(0.2)
         async with app.open_services(stack.settings) as services:
             running = asyncio.create_task(app.Supervisor(services, stopping).run())
             await stack.until(lambda: stack.world.bot_online)
