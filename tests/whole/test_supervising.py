@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import discord
+import pytest
 
 from bot import app
 from bot.delivery import endpoint
@@ -123,6 +124,7 @@ async def test_a_gateway_that_always_fails_is_tried_less_and_less_often(tmp_path
     assert sum(waits) > 3600  # so less than 1000 a day
 
 
+@pytest.mark.slow
 async def test_a_frame_that_is_no_json_costs_the_connection_and_not_the_bot(tmp_path: Path, caplog):
     async with servers(tmp_path) as stack:
         endpoint.use_api(stack.discord.api_url)
@@ -137,5 +139,5 @@ async def test_a_frame_that_is_no_json_costs_the_connection_and_not_the_bot(tmp_
             stack.ask("Still there?")
             await stack.shows("Hello from the scripted model.")
             stopping.set()
-            assert await running == app.EXIT_OK
+            assert await running == EXIT_OK
     assert "zorillafern" not in caplog.text
