@@ -6,9 +6,26 @@ from bot.streaming.blocks import BlockReader
 from bot.streaming.pieces import PLAIN, Context, Piece, Rank, closed
 from bot.streaming.text import is_blank
 
-__all__ = ["Page", "choose_cut", "fit", "latest_cut", "show", "size", "words"]
+__all__ = [
+    "Page",
+    "choose_cut",
+    "fit",
+    "is_nearly_full",
+    "latest_cut",
+    "next_level",
+    "show",
+    "size",
+    "take_page",
+    "words",
+]
 
 _EXPANSION = 2  # rendered characters that one more of the source adds at most, but for oddities
+# A page ends at the first place that is good enough for how full it is, so that it ends
+# before anything of the next page is on screen: shares of the limit for the end of a
+# block, of a line, of a line of code or a row, of a sentence, of a word.
+_BLOCK, _LINE, _ROW, _SENTENCE, _WORD = 0.85, 0.9, 0.94, 0.94, 0.97
+_NEARLY = 0.82  # from here on it is watched for one
+_LEVELS = (_NEARLY, _SENTENCE, _WORD, 1.0)
 
 
 class Page:
@@ -18,6 +35,7 @@ class Page:
 
     Attributes:
         start: what is open where it starts.
+        settled: how many of the pieces that `render` returned last belong to complete blocks.
         growth: how many characters one more of the source may add to what `render` returned last.
         open_context: what is open at the end of the source, if nothing of the open block is shown.
     """
@@ -29,6 +47,7 @@ class Page:
         self._stable: list[Piece] = []
         self._raw = raw
         self._atom_cap = limit // 3
+        self.settled = 0
         self.growth = _EXPANSION
         self.open_context = context
 
@@ -43,12 +62,57 @@ class Page:
             if not block.complete or (block.end <= self._at and not final):
                 self.growth = _EXPANSION + sum([piece.after.table is not None for piece in block.pieces])
                 self.open_context = block.context
+                self.settled = len(self._stable)
                 return self._stable + block.pieces
             self._stable += block.pieces
             self._at = max(block.end, self._at + 1)
             self._context = PLAIN
         self.growth, self.open_context = _EXPANSION, PLAIN
+        self.settled = len(self._stable)
         return self._stable
+
+
+def next_level(length: int, limit: int) -> float:
+    """Return the length above *length* from which more kinds of ends are good enough."""
+    return next((share * limit for share in _LEVELS if share * limit > length), limit)
+
+
+def is_nearly_full(length: int, limit: int) -> bool:
+    """Return whether a page of *length* may end at the next good place."""
+    return length >= _NEARLY * limit
+
+
+def take_page(pieces: list[Piece], settled: int, limit: int) -> list[Piece]:
+    """Return those first *pieces* that are full enough for a page; [] if it should go on.
+
+    The first *settled* pieces belong to blocks that are complete. Of the last
+    one more may come otherwise, so that no page ends with it.
+    """
+    taken = _take(pieces, settled, limit)
+    if not taken and size(pieces) >= _SENTENCE * limit:
+        taken = _take(words(pieces), 0, limit)
+    return taken
+
+
+def _take(pieces: list[Piece], settled: int, limit: int) -> list[Piece]:
+    total = 0
+    for i, piece in enumerate(pieces[: max(settled, len(pieces) - 1)]):
+        length = total + len(closed(piece.text.rstrip(), piece.after))
+        if _least_share(piece) * limit <= length <= limit:
+            return pieces[: i + 1]
+        total += len(piece.text)
+    return []
+
+
+def _least_share(piece: Piece) -> float:
+    """Return how full a page must be to end after *piece*."""
+    if piece.rank == Rank.BLOCK:
+        return _BLOCK
+    if piece.rank == Rank.LINE:
+        return _ROW if piece.after.in_code_block else _LINE
+    if piece.rank == Rank.SENTENCE:
+        return _SENTENCE
+    return _WORD if piece.rank < Rank.HEADING else float("inf")
 
 
 def words(pieces: list[Piece]) -> list[Piece]:

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import re
+from collections import deque
 from collections.abc import Sequence
 from copy import copy
 from typing import Literal
 
-from bot.streaming.page import Page, choose_cut, fit, latest_cut, show, size, words
+from bot.streaming.page import (
+    Page,
+    choose_cut,
+    fit,
+    is_nearly_full,
+    latest_cut,
+    next_level,
+    show,
+    size,
+    take_page,
+    words,
+)
 from bot.streaming.pieces import PLAIN, Context, Piece
 from bot.streaming.sanitize import Sanitizer
 
@@ -15,9 +28,12 @@ __all__ = ["STATE_ROOM", "Splitter"]
 STATE_ROOM = 400
 """Code points that the last page of a reply leaves for our own lines: how long the text is, how it ended."""
 
-_STEP = 16  # source characters between two looks at a page that is nearly full
-_TABLE_STEP = 64  # the same for a table, whose rows all grow with one cell
+_STEP = 16  # source characters between two looks at a page that is full to such a share
+_FINE = 0.95
+_LONG_STEP = 64  # the same before that, and for a table, whose rows all grow with one cell
 _MAX_SOURCE = 4  # source of one page in pages; more of it than that shows little or nothing
+_MARKER = 3  # so much of a line tells whether it goes on with the block before
+_LINE_START = re.compile(r"\n\s*(?=\S)")
 _MIN_LIMIT = 200
 _COMPACT = 1 << 16
 
@@ -27,7 +43,12 @@ class Splitter:
 
     Where a page ends depends on the text alone, never on how it was cut into
     `feed` calls or on when `tail` was read: the page is looked at whenever its
-    source has reached lengths that follow from the text before them.
+    source has reached lengths that follow from the text before them. It ends at
+    the first place that is good enough for how full it is, so that as a rule
+    nothing of the next page was on screen in this one.
+
+    Attributes:
+        is_nearly_full: whether the open page ends at the next good place.
 
     *limit* is in Unicode code points, as Discord counts; *cursor* is put at the
     end of the open page; *mode* "raw" leaves Markdown as the model wrote it.
@@ -56,6 +77,10 @@ class Splitter:
         self._fresh: list[str] = []
         self._length = 0  # of the open page's source
         self._start = 0  # of the open page in the buffer
+        self._turned = 0  # source before the open page
+        self._lines: deque[int] = deque()  # in the whole source: where lines ahead have begun
+        self._after_newline = False
+        self.is_nearly_full = False
         self._limit = self._room()  # of the open page
         self._page = Page(PLAIN, raw=self._raw, limit=self._limit)
         self._check = self._limit // 4
@@ -124,10 +149,27 @@ class Splitter:
 
     def _take(self, text: str) -> None:
         if text and not self._finished:
+            self._note_lines(text)
             self._fresh.append(text)
             self._length += len(text)
-            while self._length >= self._check:
-                self._look()
+            while (at := self._next_look()) <= self._length:
+                self._look(at)
+
+    def _note_lines(self, text: str) -> None:
+        """Note where lines with text have begun in *text*, which is appended: there the lines before have ended."""
+        at = self._turned + self._length + _MARKER
+        if self._after_newline and (begun := text.lstrip()):
+            self._lines.append(at + len(text) - len(begun))
+            self._after_newline = False
+        if "\n" in text:
+            self._lines += [at + match.end() for match in _LINE_START.finditer(text)]
+            self._after_newline = not text[text.rindex("\n") :].strip()
+
+    def _next_look(self) -> int:
+        """Return the length at which to look at the open page: a page that is nearly full may end with a line."""
+        if self._lines and self.is_nearly_full:
+            return min(self._check, self._lines[0] - self._turned)
+        return self._check
 
     def _source(self, length: int) -> str:
         """Return the first *length* characters of the open page's source."""
@@ -138,31 +180,45 @@ class Splitter:
             self._fresh.clear()
         return self._buffer[self._start : self._start + length]
 
-    def _look(self) -> None:
-        """Close the page if it is full at this length, else set the length to look at next."""
-        pieces = self._page.render(self._source(self._check), final=False)
-        slack = self._limit - len(self._cursor) - size(pieces)
-        if slack < 0 or (pieces and self._check >= self._window):
+    def _look(self, at: int) -> None:
+        """Close the page if it is full enough at this length, else set the length to look at next."""
+        pieces = self._page.render(self._source(at), final=False)
+        length, full = size(pieces), self._limit - len(self._cursor)
+        if length > full or (pieces and at >= self._window):
             self._cut(pieces)
-        elif self._check >= self._window:
-            self._turn(self._check, self._page.open_context)
+        elif at >= self._window:
+            self._turn(at, self._page.open_context)
+        elif taken := take_page(pieces, self._page.settled, full):
+            self._close_page(taken)
         else:
-            step = _STEP if self._page.growth <= _STEP else _TABLE_STEP
-            self._check += max(step, slack // self._page.growth)
+            self.is_nearly_full = is_nearly_full(length, full)
+            self._drop_lines(at)
+            level = next_level(length, full)
+            is_fine = level > _FINE * full and self._page.growth <= _STEP
+            self._check = at + max(_STEP if is_fine else _LONG_STEP, int(level - length) // self._page.growth)
 
     def _cut(self, pieces: list[Piece]) -> None:
         pieces = words(pieces)
         count = max(1, choose_cut(pieces, self._limit))
         if self._is_last():  # what was on screen of it stays there
             count = max(count, latest_cut(pieces, self._limit))
-        self._close(show(pieces[:count]))
-        last = pieces[count - 1]
-        self._turn(last.end, last.after)
+        self._close_page(pieces[:count])
+
+    def _close_page(self, pieces: list[Piece]) -> None:
+        self._close(show(pieces))
+        self._turn(pieces[-1].end, pieces[-1].after)
+
+    def _drop_lines(self, at: int) -> None:
+        while self._lines and self._lines[0] <= self._turned + at:
+            self._lines.popleft()
 
     def _turn(self, consumed: int, context: Context) -> None:
         """Start the next page after *consumed* characters of this one's source."""
         self._start += consumed
         self._length -= consumed
+        self._turned += consumed
+        self._drop_lines(0)
+        self.is_nearly_full = False
         self._limit = self._room()
         self._page = Page(context, raw=self._raw, limit=self._limit)
         self._check = self._limit // 4

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import random
 import sys
 
 from bot.streaming.budget import EditBudget
+from bot.streaming.splitter import Splitter
 from bot.streaming.streamer import ReplyStreamer
 from tests.benchmarks.lags import ReplyTrace
 from tests.benchmarks.report import Outcome, head, line, row
 from tests.benchmarks.streams import SCENARIOS, Scenario, length, make_tokens, page_breaks
-from tests.streaming.simulated import LimiterKind, PlainPages, SimulatedDiscord, SimulatedSink
+from tests.streaming.simulated import LimiterKind, SimulatedDiscord, SimulatedSink
 from tests.streaming.virtual_time import run
 
 _PAUSE_BETWEEN_RUNS = 12.0
@@ -31,8 +31,7 @@ async def play_reply(
     """Stream *tokens* into a channel; return what was seen when."""
     loop = asyncio.get_running_loop()
     sink = SimulatedSink(discord, channel)
-    pages = PlainPages(rng=random.Random(len(tokens)))
-    streamer = ReplyStreamer(sink, pages, budget, max_messages=1000)
+    streamer = ReplyStreamer(sink, Splitter(), budget, max_messages=1000)
     writer = asyncio.create_task(streamer.run())
     trace = ReplyTrace(breaks=page_breaks(tokens))
     start = loop.time()
@@ -63,7 +62,9 @@ async def _play_once(scenario: Scenario, seed: int, discord: SimulatedDiscord, b
         await asyncio.sleep(index * scenario.spread / scenario.channels)
         count = length(scenario, seed * scenario.channels + index)
         channel = seed if scenario.is_shared else seed * scenario.channels + index
-        return await play_reply(discord, budget, channel, make_tokens(count, seed), scenario.rate)
+        return await play_reply(
+            discord, budget, channel, make_tokens(count, seed, is_markdown=scenario.is_markdown), scenario.rate
+        )
 
     return await asyncio.gather(*(one(i) for i in range(scenario.channels)))
 

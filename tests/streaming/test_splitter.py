@@ -7,6 +7,7 @@ import time
 import pytest
 
 from bot.streaming.splitter import Splitter
+from tests.benchmarks.streams import make_tokens, numbers
 
 
 def tail(text: str, *, mode: str = "discord", limit: int = 2000) -> str:
@@ -192,6 +193,43 @@ def test_a_page_ends_at_the_best_place_in_its_second_half() -> None:
     assert pages(f"{paragraph}\n\n{paragraph}") == [paragraph, paragraph]
     assert pages(sentence * 8) == [(sentence * 5).strip(), (sentence * 3).strip()]
     assert all(page.split()[-1] in {"word", "words"} for page in pages("word words " * 60))
+
+
+def test_a_page_that_is_nearly_full_ends_with_the_next_block_line_sentence_or_word() -> None:
+    def first(end: str, *, before: str = "") -> int:
+        """Return how long the first page is if such an end comes again and again."""
+        return len(pages(before + f"word word word{end}" * 400, limit=2000)[0])
+
+    assert 1700 <= first("\n\n") < 1740
+    assert 1790 <= first("\n- ", before="- ") < 1830
+    assert 1870 <= first("\n", before="```\n") < 1910
+    assert 1870 <= first(". ") < 1910
+    assert 1930 <= first(" ") < 1960
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_was_on_screen_of_a_page_stays_there(seed: int) -> None:
+    """A page that ended before what it shows would cost an edit that takes text away."""
+    splitter = Splitter()
+    shown: list[int] = []
+    for token in make_tokens(2000, seed, is_markdown=True):
+        before = len(splitter.closed)
+        splitter.feed(token)
+        if len(splitter.closed) > before:
+            assert len(set(shown) - set(numbers(splitter.closed[before]))) <= 1
+        shown = numbers(splitter.tail())
+    assert len(splitter.closed) > 3
+
+
+def test_a_page_is_nearly_full_before_it_ends() -> None:
+    splitter = Splitter()
+    splitter.feed("word " * 320)
+    assert not splitter.is_nearly_full
+    splitter.feed("word " * 60)
+    assert splitter.is_nearly_full
+    splitter.feed("word " * 20)
+    assert len(splitter.closed) == 1
+    assert not splitter.is_nearly_full
 
 
 def test_a_heading_goes_with_its_text() -> None:
