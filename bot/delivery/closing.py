@@ -45,6 +45,7 @@ class _FixedPages:
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.closed = list(texts)
+        self.is_nearly_full = False
 
     def feed(self, text: str) -> None:
         """Take nothing: the pages are whole."""

@@ -13,6 +13,8 @@ Pure: times come in as numbers (seconds of one monotonic clock).
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
 
@@ -27,7 +29,7 @@ from bot.streaming.sink import RateHeaders
 _MIN_GAP = 0.1
 # A fixed window's last token is kept for the ending until this share of a gap
 # before the window's end; then it is about to be replaced anyway.
-_RELEASE = 0.65
+_RELEASE = 0.8
 # What a leaky bucket keeps back for the ending, in tokens, and what is left of
 # it when a page is complete: its last words are an ending, too.
 _RESERVE = 1.0
@@ -35,12 +37,17 @@ _PAGE_RESERVE = 0.3
 # As long as a leaky bucket has something saved up beyond that, edits come
 # somewhat faster than it can sustain.
 _THRIFT = 0.8
+# An edit that will soon show much more (the page is about to end) waits so much longer.
+_HOLD = 0.25
 # A further message shows new text and costs no edit: it goes so long after the
 # request before, so that the last words of the full page can go first, and the
 # next edit so long after it.
 _OVERFLOW_GAP = 0.7
-_OVERFLOW_WAIT = 0.4
-_AFTER_OVERFLOW = 0.5
+_OVERFLOW_WAIT = 0.6
+_AFTER_OVERFLOW = 0.65
+# Where pages came fast in the last period, so many will come in the rest of this one:
+# a fixed window keeps this share of the tokens that they will take.
+_PAGES_AHEAD = 0.3
 
 # A round trip (seconds) that is not worth being surprised by.
 _QUICK = 0.1
@@ -59,8 +66,11 @@ class Kind(Enum):
     LEAKY = "leaky"
 
 
-# The first edits of an answer come fast, since most are short: the gap before each.
-_OPENING = {Kind.UNKNOWN: (0.15, 0.25), Kind.FIXED: (0.15, 0.25), Kind.LEAKY: (0.15, 0.15)}
+# The first edits of an answer come fast, for it may be over soon: the gap before each.
+# The first of a fixed window costs nothing, for the window begins with it; a second
+# one is missed later, so it goes where most answers are brief.
+_OPENING = {Kind.UNKNOWN: (0.2,), Kind.FIXED: (0.2,), Kind.LEAKY: (0.15, 0.15)}
+_BRIEF_OPENING = {Kind.UNKNOWN: (0.15, 0.25), Kind.FIXED: (0.15, 0.25), Kind.LEAKY: (0.15, 0.15)}
 
 
 class Urgency(IntEnum):
@@ -71,7 +81,8 @@ class Urgency(IntEnum):
     OVERFLOW = 2  # a further message while the text goes on
     PAGE = 3  # a page that is complete and will not change again
     EDIT = 4  # the growing page
-    STATUS = 5  # a word on what is going on, before there is any text
+    LATE_EDIT = 5  # the same, where waiting a little shows much more
+    STATUS = 6  # a word on what is going on, before there is any text
 
 
 @dataclass(slots=True)
@@ -105,6 +116,7 @@ class BucketState:
         self._reset_at = float("-inf")  # fixed: the window's end; leaky: when it is full again
         self._window_start = float("-inf")  # fixed: when its first request went
         self._sample: tuple[float, int] | None = None  # the latest answer's reset moment and remaining
+        self._pages: deque[float] = deque(maxlen=8)  # when a token went on a page's end
         self._quickest = _QUICK  # the shortest round trip so far
 
     @property
@@ -120,8 +132,10 @@ class BucketState:
             return max(0.0, self.limit - max(0.0, self._reset_at - now) / self.emission)
         return float(self.limit if now >= self._reset_at else self._remaining)
 
-    def spend(self, now: float) -> None:
-        """Count a request that goes at *now*."""
+    def spend(self, now: float, urgency: Urgency = Urgency.EDIT) -> None:
+        """Count a request of that urgency that goes at *now*."""
+        if urgency is Urgency.PAGE:
+            self._pages.append(now)
         if self.kind is Kind.LEAKY:
             self._reset_at = max(self._reset_at, now) + self.emission
         elif now >= self._reset_at:
@@ -150,12 +164,15 @@ class BucketState:
         now: float,
         shown_at: float = float("-inf"),
         asked_at: float = float("-inf"),
+        *,
+        is_brief: bool = False,
     ) -> float:
         """Return when a request of that urgency is worth its token.
 
         *edits* is how many edits its reply has had: the first ones come fast.
         *shown_at* is when the reply's latest request went, of whatever bucket,
-        *asked_at* when this one was wanted first.
+        *asked_at* when this one was wanted first; *is_brief* says that most
+        answers of late were over before long.
         """
         free = self.free_at(now)
         if urgency <= Urgency.FINAL:
@@ -165,11 +182,12 @@ class BucketState:
         soonest = max(free, self.last + max(_MIN_GAP, self._caution) * self.emission)
         if urgency is Urgency.PAGE:
             return max(soonest, self._saved(1 + _PAGE_RESERVE))
-        return max(soonest, self._pace(edits, shown_at))
+        hold = _HOLD * self.emission if urgency is Urgency.LATE_EDIT else 0.0
+        return max(soonest, self._pace(edits, shown_at, _BRIEF_OPENING if is_brief else _OPENING) + hold)
 
-    def _pace(self, edits: int, shown_at: float) -> float:
+    def _pace(self, edits: int, shown_at: float, openings: Mapping[Kind, Sequence[float]]) -> float:
         """Return when the next edit goes in a steady run of them."""
-        opening = _OPENING[self.kind]
+        opening = openings[self.kind]
         is_opening = edits < len(opening)
         gap = opening[edits] if is_opening else _AFTER_OVERFLOW
         after_shown = shown_at + gap * self.emission
@@ -182,7 +200,9 @@ class BucketState:
 
     def _spread(self) -> float:
         """Return when the next edit goes if a fixed window's tokens are spread evenly over what is left of it."""
-        gap = (self._reset_at - self.last) / (self._remaining + _RELEASE)
+        left = self._reset_at - self.last
+        pages = sum(at > self.last - self.period for at in self._pages) * left / self.period
+        gap = left / max(_RELEASE, self._remaining + _RELEASE - _PAGES_AHEAD * pages)
         return min(self.last + gap, self._reset_at)
 
     def _saved(self, tokens: float) -> float:

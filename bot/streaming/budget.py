@@ -39,11 +39,23 @@ _JITTER_FADES = 0.99  # with each answer
 # worth at once would leave the rest of the second to nobody.
 _BURST = 12
 # What each urgency leaves of the global limit to the more urgent ones.
-_LEAVES = {Urgency.FIRST: 0, Urgency.FINAL: 0, Urgency.OVERFLOW: 0, Urgency.PAGE: 1, Urgency.EDIT: 2, Urgency.STATUS: 8}
+_LEAVES = {
+    Urgency.FIRST: 0,
+    Urgency.FINAL: 0,
+    Urgency.OVERFLOW: 0,
+    Urgency.PAGE: 1,
+    Urgency.EDIT: 2,
+    Urgency.LATE_EDIT: 2,
+    Urgency.STATUS: 8,
+}
 # What typing indicators, reactions and commands leave; but one of them goes at
 # least every so many seconds.
 _OTHERS_LEAVE = 12
 _OTHERS_EVERY = 0.25
+# An answer is brief if it is over within so many seconds; each one counts so much
+# against those before it.
+_BRIEF = 1.0
+_NEWS = 0.3
 # Buckets that nobody used for so long (seconds) are forgotten.
 _FORGET_AFTER = 600.0
 
@@ -55,10 +67,17 @@ class Lane:
     Attributes:
         edits: turns it has had since its first message.
         last: when the latest one was.
+        began: when its first text went.
     """
 
     edits: int = 0
     last: float = float("-inf")
+    began: float = float("-inf")
+    is_counted: bool = False  # whether how long it takes is known
+
+    def begin(self, at: float) -> None:
+        """Note that its first text went at *at*: a reader's first look, however long the wait before it was."""
+        self.edits, self.began = 0, at
 
 
 @dataclass(slots=True, eq=False)
@@ -146,6 +165,7 @@ class EditBudget:
         self._ready: list[tuple[Urgency, float, int, Ticket, int]] = []  # due, waiting for the global rate
         self._others_last = float("-inf")  # when one of them went
         self._others: deque[asyncio.Future[None]] = deque()
+        self._brief = 1.0  # the share of brief answers of late
         self._serial = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
@@ -172,8 +192,8 @@ class EditBudget:
         return ticket
 
     def hurry(self, ticket: Ticket, urgency: Urgency) -> None:
-        """Make a waiting ticket more urgent."""
-        if urgency < ticket.urgency and not ticket.granted.done():
+        """Change how urgent a waiting ticket is."""
+        if urgency != ticket.urgency and not ticket.granted.done():
             ticket.urgency = urgency
             self._refresh(ticket.bucket.key)
             self._dispatch()
@@ -265,7 +285,14 @@ class EditBudget:
         head = min(waiting, key=lambda t: (t.urgency, t.lane.last, t.serial))
         for ticket in waiting:
             ticket.version += 1  # what lies in the heaps for this bucket is void now
-        due = self.bucket(key).due(head.urgency, head.lane.edits, self.now(), head.lane.last, head.asked_at)
+        due = self.bucket(key).due(
+            head.urgency,
+            head.lane.edits,
+            self.now(),
+            head.lane.last,
+            head.asked_at,
+            is_brief=self._brief > 0.5,
+        )
         heapq.heappush(self._due, (due, head.serial, head, head.version))
 
     def _dispatch(self) -> None:
@@ -304,12 +331,21 @@ class EditBudget:
     def _grant(self, ticket: Ticket, now: float) -> None:
         key = ticket.bucket.key
         self._waiting[key].remove(ticket)
-        self.bucket(key).spend(now)
+        self.bucket(key).spend(now, ticket.urgency)
         ticket.last_before = ticket.lane.last
         ticket.lane.edits += 1
         ticket.lane.last = now
+        self._count(ticket, now)
         ticket.granted.set_result(now)
         self._refresh(key)
+
+    def _count(self, ticket: Ticket, now: float) -> None:
+        """Learn whether answers are brief: once of each, at its end or as soon as it takes longer."""
+        lane = ticket.lane
+        is_brief = now - lane.began < _BRIEF
+        if not lane.is_counted and lane.began > float("-inf") and (not is_brief or ticket.urgency is Urgency.FINAL):
+            lane.is_counted = True
+            self._brief += _NEWS * (is_brief - self._brief)
 
     def _others_free_at(self, now: float) -> float:
         """Return when a request outside any reply may go: when there is plenty, or when they waited long enough."""

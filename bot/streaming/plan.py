@@ -28,6 +28,11 @@ class Pages(Protocol):
         """Pages that never change again."""
         ...
 
+    @property
+    def is_nearly_full(self) -> bool:
+        """Whether the open page is about to end."""
+        ...
+
     def feed(self, text: str) -> None:
         """Append text."""
         ...
@@ -102,13 +107,13 @@ class ReplyPlan:
         return len(self._shown)
 
     def feed(self, text: str) -> bool:
-        """Append the model's *text*; return whether it completed a page."""
-        closed = len(self._pages.closed)
+        """Append the model's *text*; return whether other requests are wanted now, or more urgently."""
+        before = len(self._pages.closed), self._pages.is_nearly_full
         self._text.append(text)
         self.characters += len(text)
         self._pages.feed(text)
         self._is_stale = True
-        return len(self._pages.closed) != closed
+        return (len(self._pages.closed), self._pages.is_nearly_full) != before
 
     def status(self, line: str) -> bool:
         """Set what is going on; return whether that is new."""
@@ -204,7 +209,9 @@ class ReplyPlan:
             return None
         if ordinal == 0 and self._status_shown:
             return Step(0, Urgency.FIRST) if self._open_page() else None
-        return Step(ordinal, Urgency.EDIT) if self._is_stale or self._shown[ordinal] != self._tail else None
+        if not self._is_stale and self._shown[ordinal] == self._tail:
+            return None
+        return Step(ordinal, Urgency.LATE_EDIT if self._pages.is_nearly_full else Urgency.EDIT)
 
     def _next_post(self, closed: int) -> Step | None:
         ordinal = len(self._shown)

@@ -211,9 +211,8 @@ class ReplyStreamer:
     def _note(self, step: Step, sent: Sent, bucket: Bucket, sent_at: float) -> None:
         self._backoff.reset()
         self._plan.note(step, sent.text)
-        # The first text is a reader's first look, however long the wait before it was.
         if step.ordinal == 0 and step.urgency is Urgency.FIRST:
-            self._lane.edits = 0
+            self._lane.begin(sent_at)
         if sent.headers is None:
             self._budget.lost(bucket.key)
         else:

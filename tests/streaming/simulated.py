@@ -204,6 +204,10 @@ class PlainPages:
     def closed(self) -> Sequence[str]:
         return self._closed
 
+    @property
+    def is_nearly_full(self) -> bool:
+        return len(self._open) > 0.85 * self._limit
+
     def feed(self, text: str) -> None:
         self._open += text
         while len(self._open) > self._limit - len(self._cursor):

@@ -159,12 +159,14 @@ def test_what_is_under_way_is_not_offered_again_by_an_older_answer() -> None:
 # ---------------------------------------------------------------- the pace
 
 
-def edits_of(kind: LimiterKind, seconds: float, limit: int = 5, period: float = 5.0) -> tuple[list[float], Talk]:
+def edits_of(
+    kind: LimiterKind, seconds: float, limit: int = 5, period: float = 5.0, *, is_brief: bool = False
+) -> tuple[list[float], Talk]:
     """Return when edits go if there is always something new to show."""
     talk = Talk(SimulatedLimiter(kind, limit, period))
     at: list[float] = []
     while True:
-        talk.now = talk.state.due(Urgency.EDIT, len(at), talk.now, at[-1] if at else 0.0)
+        talk.now = talk.state.due(Urgency.EDIT, len(at), talk.now, at[-1] if at else 0.0, is_brief=is_brief)
         if talk.now > seconds:
             return at, talk
         at.append(talk.now)
@@ -174,11 +176,44 @@ def edits_of(kind: LimiterKind, seconds: float, limit: int = 5, period: float = 
 @pytest.mark.parametrize("kind", ["fixed", "leaky"])
 def test_the_first_edits_come_fast_and_then_the_sustainable_rate(kind: LimiterKind) -> None:
     at, talk = edits_of(kind, 60.0)
-    assert at[1] < 0.5
+    assert at[0] < 0.25
     gaps = [b - a for a, b in pairwise(at[5:])]
     assert max(gaps) < 1.5
     assert 56 <= len(at) <= 65
     assert talk.refused == 0
+
+
+@pytest.mark.parametrize("kind", ["fixed", "leaky"])
+def test_where_answers_are_brief_two_edits_come_fast(kind: LimiterKind) -> None:
+    at, talk = edits_of(kind, 60.0, is_brief=True)
+    assert at[1] < 0.45
+    assert 56 <= len(at) <= 65
+    assert talk.refused == 0
+
+
+def test_the_first_edit_of_a_window_costs_none_of_the_others_their_even_gaps() -> None:
+    at, _ = edits_of("fixed", 4.5)
+    gaps = [b - a for a, b in pairwise(at)]
+    assert max(gaps) - min(gaps) < 0.05
+
+
+def test_an_edit_that_soon_shows_more_waits_a_little() -> None:
+    for kind in Kind:
+        state = BucketState(Limits(kind=kind))
+        state.spend(0.0)
+        late = state.due(Urgency.LATE_EDIT, 9, 0.1, 0.0) - state.due(Urgency.EDIT, 9, 0.1, 0.0)
+        assert late == pytest.approx(0.25)
+
+
+def test_where_pages_end_fast_a_fixed_window_keeps_tokens_for_them() -> None:
+    def gap_after(pages: int) -> float:
+        state = BucketState(Limits(kind=Kind.FIXED))
+        for i in range(pages):
+            state.spend(1.0 + i, Urgency.PAGE)
+        state.spend(6.0)
+        return state.due(Urgency.EDIT, 9, 6.1, 6.0)
+
+    assert gap_after(4) > gap_after(0) + 0.2
 
 
 @pytest.mark.parametrize("kind", ["fixed", "leaky"])

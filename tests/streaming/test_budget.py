@@ -290,3 +290,19 @@ async def test_idle_buckets_are_forgotten() -> None:
         await budget.request(Lane(), edit(i), Urgency.FINAL).granted
         await asyncio.sleep(10)
     assert len(budget._buckets) < 400
+
+
+@pytest.mark.parametrize(("seconds", "early"), [(0.5, 2), (20.0, 1)])
+@in_virtual_time
+async def test_the_opening_follows_how_long_answers_took_of_late(seconds: float, early: int) -> None:
+    """A second early edit is missed later: it goes where answers are over by then."""
+    budget = EditBudget(prior=FIXED)
+    for channel in range(6):
+        lane = Lane()
+        lane.begin(now())
+        await asyncio.sleep(seconds)
+        await budget.request(lane, edit(channel), Urgency.FINAL).granted
+    lane, began = Lane(last=now()), now()
+    lane.begin(began)
+    at = await keep_editing(budget, lane, edit("next"), began + 10.0)
+    assert sum(moment - began < 0.8 for moment in at) == early

@@ -185,6 +185,18 @@ async def test_a_further_message_does_not_wait_behind_edits() -> None:
 
 
 @in_virtual_time
+async def test_no_edit_goes_just_before_a_page_ends() -> None:
+    """It would be followed at once by one that shows the page's last words."""
+    play = Play(SimulatedDiscord("fixed"))
+    await play.talk(6000, 250)
+    growing = [text for _, _, text in play.sink.seen if text.endswith("▌")]
+    assert len(growing) >= 20
+    assert not [text for text in growing if len(text) > 0.87 * 2000]
+    await play.end()
+    play.assert_all_shown()
+
+
+@in_virtual_time
 async def test_pages_are_complete_before_the_reply_ends() -> None:
     play = Play(SimulatedDiscord("leaky"), page=300)
     await play.talk(250, 20)
