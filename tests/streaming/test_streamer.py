@@ -11,7 +11,8 @@ import pytest
 
 from bot.errors import DeliveryForbidden, DeliveryRateLimited, DeliveryRetry, MessageGone
 from bot.streaming.backoff import Backoff
-from bot.streaming.budget import EditBudget, GlobalRate
+from bot.streaming.budget import EditBudget
+from bot.streaming.rate import GlobalRate
 from bot.streaming.sink import Bucket, RateHeaders, Sent
 from bot.streaming.streamer import ReplyStreamer
 from tests.streaming.simulated import LimiterKind, PlainPages, Request, SimulatedDiscord, SimulatedSink, words

@@ -28,7 +28,8 @@ from bot.playground.discord import LimitSettings, LoopbackDiscord
 from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID
 from bot.playground.world import World
 from bot.streaming.bucket import Limits
-from bot.streaming.budget import EditBudget, GlobalRate
+from bot.streaming.budget import EditBudget
+from bot.streaming.rate import GlobalRate
 from tests.scripted_ollama import ScriptedOllama, model_entry
 
 SCALE = 0.02  # 5 edits per 0.1 s
