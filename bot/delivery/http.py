@@ -10,6 +10,7 @@ HTTPClient.request). A paced writer needs none of that, so:
   marked buckets, which leaves the EditBudget as the only clock;
 - `_read_json` takes half a surrogate pair, at which orjson raises and discord.py
   would close the client (discord/gateway.py, ``received_message``);
+- `install` bounds every request to which nobody gave a ``timeout=``;
 - `trace_config` sees every answer: it raises our own error out of a 429 or 5xx
   of a marked request, collects rate-limit headers, and makes every other
   request of the bot wait for its share of the global rate.
@@ -42,6 +43,8 @@ from bot.streaming.sink import RateHeaders
 log = logging.getLogger(__name__)
 
 MARK = "+burble:"
+OTHERS_SECONDS = 30.0
+"""How long a request of discord.py's own may take; its session would wait five minutes for an answer."""
 _BODY_CAP = 64 * 1024
 
 
@@ -138,14 +141,19 @@ def _route_of(path: str) -> str:
 
 
 def install(http: HTTPClient) -> None:
-    """Make *http* answer marked buckets with a limiter that never waits, and discord.py read any JSON."""
+    """Make *http* wait for no marked bucket, wait for no answer for ever, and read any JSON."""
     utils._from_json = _read_json  # noqa: SLF001 - the seam
-    usual = http.get_ratelimit
+    usual, request = http.get_ratelimit, http.request
 
     def get_ratelimit(key: str) -> Ratelimit:
         return _NoWait(None) if MARK in key else usual(key)
 
+    async def bounded(route: Route, **options: Any) -> Any:
+        options.setdefault("timeout", aiohttp.ClientTimeout(total=OTHERS_SECONDS))
+        return await request(route, **options)
+
     http.get_ratelimit = get_ratelimit  # type: ignore[method-assign]  # the seam
+    http.request = bounded  # type: ignore[method-assign]  # the seam
 
 
 def _read_json(text: Any) -> Any:
