@@ -18,6 +18,7 @@ from bot.delivery.readable import is_addressed
 from bot.delivery.recovery import ANSWERED_WITHIN_SECONDS
 from bot.delivery.screen import INTERRUPTED
 from bot.errors import DeliveryError, StoreError
+from bot.streaming.backoff import Backoff
 
 if TYPE_CHECKING:
     from bot.bot import OllamaBot
@@ -26,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_BACK = 300  # messages of a channel
 _ALIVE_EVERY = 30.0
+_TRIES = 4
 
 _Channel = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread
 
@@ -79,15 +81,24 @@ class Missed(commands.Cog):
         """Find and hand over what was missed in the last hour."""
         losses = self._seen.losses
         newest = {channel.id: channel.last_message_id or 0 for guild in self.bot.guilds for channel in _channels(guild)}
-        missed: list[discord.Message] = []
-        for place in self._seen.places(newest, self._may_read):
-            try:
-                missed += await self._look(place)
-            except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, StoreError) as error:
-                log.info("What was missed in channel %s cannot be read: %s", place.channel_id, error)
-        self._hand_over(missed)
+        # all at once: one channel that Discord is slow with holds up no other by more than its own time
+        found = await asyncio.gather(*(self._insist(place) for place in self._seen.places(newest, self._may_read)))
+        self._hand_over([message for messages in found for message in messages])
         if not self._away:
             self._seen.caught_up(losses)
+
+    async def _insist(self, place: Place) -> list[discord.Message]:
+        """Look into a channel, again if that fails; what can't be read stays unanswered."""
+        backoff = Backoff()
+        while True:
+            try:
+                return await self._look(place)
+            except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, StoreError) as error:
+                delay = backoff.delay()
+                if backoff.failures >= _TRIES or isinstance(error, discord.Forbidden | discord.NotFound):
+                    log.warning("What was missed in channel %s cannot be read: %r", place.channel_id, error)
+                    return []
+            await asyncio.sleep(delay)
 
     async def _look(self, place: Place) -> list[discord.Message]:
         """Return the prompts of a channel that nobody has taken in or replied to; close commands that were cut."""

@@ -10,6 +10,7 @@ import pytest
 
 from bot.playground.permissions import Permission
 from bot.playground.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID, GRACE_ID
+from bot.streaming.backoff import Backoff
 from tests.whole.stack import Stack, servers
 
 CANNED = "Hello from the scripted model."
@@ -158,3 +159,16 @@ async def test_of_several_shards_each_must_hear_again_before_nothing_is_missed(s
         await stack.until(lambda: seen._lost_at is None)
         assert looks(stack) > before
         assert stack.texts() == [CANNED]
+
+
+@pytest.mark.parametrize("fault", [{"reset": True}, {"hang": True}, {"delay": 0.5}], ids=["reset", "hanging", "slow"])
+async def test_a_channel_that_fails_for_a_while_is_looked_into_again(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, fault
+):
+    monkeypatch.setattr("bot.delivery.http.OTHERS_SECONDS", 0.2)
+    monkeypatch.setattr("cogs.missed.Backoff", lambda: Backoff(base=0.02))
+    stack.ask("Is anybody there?")
+    stack.ask("And here?", channel=CODE_ID)
+    stack.discord.inject(method="GET", route=f"*/channels/{CODE_ID}/messages", times=2, **fault)
+    await start(stack)
+    assert (stack.texts(), stack.texts(CODE_ID)) == ([CANNED], [CANNED])
