@@ -125,7 +125,7 @@ class Check:
             row = row[: len(on_screen)]
         if on_screen != row:
             problems.append(f"the screen has {len(on_screen)} words, the row {len(row)}: {on_screen[-3:]} {row[-3:]}")
-        if reply.state != "complete" and "\n-# " not in reply.pages[-1]["content"]:
+        if reply.state != "complete" and not re.search("^-# ", reply.pages[-1]["content"], re.MULTILINE):
             problems.append(f"it is {reply.state} and does not say why: {reply.pages[-1]['content'][-200:]!r}")
         return problems
 
