@@ -18,8 +18,10 @@ __all__ = ["Block", "BlockReader"]
 RULE = "─" * 12
 
 _QUOTE = re.compile(r" {0,3}>(?:[ \t]|(?=[^>\s])|(?=\n|$)|(?=>))")
+_RAW_QUOTE = re.compile(r" {0,3}>(?: |(?=\n|$))")
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
 _HEAD = re.compile(r"[ \t]*\|(?!\|)")  # models begin them so; two bars are a spoiler
+_MAX_BLANK = 8  # lines in a row that are left as written
 _MAX_HEAD = 300  # characters of header and delimiter row that are held back
 _RULE = re.compile(r" {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})")
 _REPL = re.compile(r">>>(?: |$)")
@@ -82,6 +84,9 @@ class BlockReader:
     def _after_quote(self, at: int) -> tuple[bool, int]:
         """Return whether the line at *at* is quoted, and where its text starts."""
         quoted = False
+        if self.raw:
+            match = _RAW_QUOTE.match(self.source, at)
+            return match is not None, match.end() if match else at
         if not _REPL.match(self.source, at):
             match = _QUOTE.match(self.source, at)
             while match:
@@ -140,7 +145,7 @@ class BlockReader:
 
     def _gap(self, at: int, *, quoted: bool) -> tuple[int, str, bool]:
         """Return where the blank lines from *at* on end, how they are shown, and whether that is sure."""
-        is_blank = is_quoted_blank = False
+        begin, is_blank, is_quoted_blank = at, False, False
         while at < len(self.source):
             line_quoted, start = self._after_quote(at)
             stop = self._line_end(start)
@@ -150,7 +155,9 @@ class BlockReader:
             at = min(stop + 1, len(self.source))
         line_quoted, start = self._after_quote(at)
         goes_on = bool(self.source[start:].strip())
-        is_sure = self.final or is_blank or goes_on
+        is_sure = self.final or goes_on or (is_blank and not self.raw)
+        if self.raw and is_blank:
+            return at, "\n" * min(self.source.count("\n", begin, at), _MAX_BLANK), is_sure
         if is_quoted_blank and line_quoted and goes_on and not is_blank:
             return at, "> \n", is_sure
         return at, "\n" if is_blank or is_quoted_blank else "", is_sure
@@ -168,7 +175,7 @@ class BlockReader:
             start + heading.end(),
             stop,
             context=context,
-            lead="" if deep else heading[1] + " ",
+            lead="" if deep else heading[0] if self.raw else heading[1] + " ",
             final=self._known(start),
             interrupted=self.interrupted,
             raw=self.raw,

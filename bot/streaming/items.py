@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from bot.streaming.links import footnote
+from bot.streaming.pieces import MAX_INDENT
 
 __all__ = ["DEFINITION", "ITEM", "lead"]
 
@@ -21,12 +22,13 @@ def lead(line: str, *, raw: bool) -> tuple[int, str]:
     if note:
         return note.end(), footnote(note[1]) + " "
     if item is None:
-        return len(line) - len(line.lstrip()), ""
+        indent = len(line) - len(line.lstrip())
+        return indent, line[:indent][-MAX_INDENT:] if raw else ""
     if raw:
         return item.end(), item[0]
-    indent = str(item[1]).replace("\t", "  ")
+    spaces = str(item[1]).replace("\t", "  ")
     marker = f"{item[3]}." if item[3] else ("*" if item[2] == "*" else "-")
     task = _TASK.match(line, item.end())
     if task:
-        return task.end(), f"{indent}{marker} {'☐' if task[1] == ' ' else '☑'} "
-    return item.end(), f"{indent}{marker} "
+        return task.end(), f"{spaces}{marker} {'☐' if task[1] == ' ' else '☑'} "
+    return item.end(), f"{spaces}{marker} "

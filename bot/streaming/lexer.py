@@ -33,6 +33,7 @@ _SPACE = re.compile(r"[^\S\n]+")
 _NEWLINE = re.compile(r"\\?\n[ \t]*")
 _NEWLINE_QUOTED = re.compile(r"\\?\n(?: {0,3}>[ \t]?)*[ \t]*")
 _QUOTE_MARKS = re.compile(r"\n(?: {0,3}>[ \t]?)+")
+_NEWLINE_RAW_QUOTED = re.compile(r"\\?\n(?: {0,3}>[ \t]?)?[ \t]*")
 _TICKS = re.compile(r"`{1,60}")
 _RUN = re.compile(r"\*{1,60}|_{1,60}|~{1,60}|\|{1,60}")
 _ANGLE = re.compile(
@@ -78,6 +79,7 @@ class Lexer:
         self.final = final
         self.interrupted = interrupted and not final
         self.raw = raw
+        self._newline = (_NEWLINE_RAW_QUOTED if raw else _NEWLINE_QUOTED) if quoted else _NEWLINE
         self.quoted = quoted
         self.atom_cap = atom_cap
         self.tokens: list[Token] = []
@@ -116,9 +118,9 @@ class Lexer:
         return self._emit(Kind.HELD, "", self.end if end is None else end)
 
     def _white(self) -> None:
-        match = (_NEWLINE_QUOTED if self.quoted else _NEWLINE).match(self.source, self.at, self.end)
+        match = self._newline.match(self.source, self.at, self.end)
         if match:
-            self._emit(Kind.NEWLINE, "\n " if match[0][-1].isspace() and match[0][-1] != "\n" else "\n", match.end())
+            self._emit(Kind.NEWLINE, match[0], match.end())
             return
         match = _SPACE.match(self.source, self.at, self.end)
         if match:
@@ -177,8 +179,8 @@ class Lexer:
         if after == self.end and not self.final:
             return self._hold()
         close = self._closing_ticks(mark, after)
-        if len(mark) > 2 and not self.raw and self._short_code(after, close):
-            return True
+        if len(mark) > 2:
+            return self._short_code(mark, after, close) or self._emit(Kind.ATOM, "\\`" * len(mark), after)
         optimistic = not self.final and self.end - after <= _CODE_CAP
         if close < 0 and not optimistic:
             return self._emit(Kind.ATOM, "\\`" * len(mark), after)
@@ -186,18 +188,17 @@ class Lexer:
         self._code_content(mark, after)
         return True
 
-    def _short_code(self, start: int, close: int) -> bool:
-        """Take inline code from *start* to *close*, or to the end, whose marks Discord would take for a fence."""
-        if close < 0 and self.final:
-            return False
-        code = self.source[start : close if close >= 0 else self.end].replace("\n", " ").strip()
-        if close < 0:
-            code = code.rstrip("`")
-        if not code.strip("`") or "``" in code or len(code) > _CODE_CAP:
+    def _short_code(self, mark: str, start: int, close: int) -> bool:
+        """Take inline code from *start* to *close*, or to the end; Discord takes its *mark* for a fence."""
+        stop = close if close >= 0 else self.end
+        code = self.source[start:stop].replace("\n", " ").strip()
+        code = code if close >= 0 else code.rstrip("`")
+        if not code.strip("`") or "``" in code or stop - start > min(_CODE_CAP, self.atom_cap):
             return False
         shown = f"`` {code} ``" if "`" in code else f"`{code}`"
-        match = _TICKS.match(self.source, close) if close >= 0 else None
-        return self._emit(Kind.ATOM, shown, match.end()) if match else self._emit(Kind.HELD, shown, self.end)
+        if close < 0:
+            return not self.final and self._emit(Kind.HELD, shown, self.end)
+        return self._emit(Kind.ATOM, f"{mark}{code}{mark}" if self.raw else shown, close + len(mark))
 
     def _closing_ticks(self, mark: str, start: int) -> int:
         for match in _TICKS.finditer(self.source, start, self.end):
@@ -212,7 +213,8 @@ class Lexer:
         if close < 0 and not self.final:
             content = content.rstrip("`")
         if content:
-            self._emit(Kind.TEXT, content.replace("\n", " "), start + len(content))
+            shown = content if self.raw and not self.quoted else content.replace("\n", " ")
+            self._emit(Kind.TEXT, shown, start + len(content))
             self.tokens[-1].code = True
         self.at = start + len(content)
         if close >= 0:

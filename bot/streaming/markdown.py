@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from bot.streaming.lexer import Lexer
-from bot.streaming.pieces import Context, Piece, Rank, Run, closing, word_rank
+from bot.streaming.pieces import MAX_INDENT, Context, Piece, Rank, Run, closing, word_rank
 from bot.streaming.tokens import Action, Kind, Token
 
 __all__ = ["render_inline"]
@@ -221,7 +221,7 @@ class _Emitter:
         """
         if text.startswith(("-#", ">>>")):
             return "\\", text
-        if self.waiting and not self.fragile:
+        if self.waiting and not self.fragile and not self.raw:
             return ("\\" if _BLOCK_IN_MARKS.match(text) else ""), text
         if (atom or self.fragile) and _BLOCK_START.match(text):
             rest = text.lstrip("0123456789")
@@ -243,14 +243,21 @@ class _Emitter:
         if not self.pieces:
             return
         last = self.pieces[-1]
-        last.text = last.text.rstrip(" ") + "\n"
+        last.text = last.text.rstrip(" ") + ("\\\n" if self.raw and token.text[0] == "\\" else "\n")
         last.end = token.end
         broken = token.text == "br"
         last.after = self._context(midline=broken or self.quoted)
         last.rank = Rank.LINE + (Rank.SPAN if last.after.spans else 0)
-        self.prefix = ("> " if self.quoted else "") + (self.hanging if token.text == "\n " else "")
+        self.prefix = ("> " if self.quoted else "") + self._indent(token.text)
         self.line_start = True
         self.fragile = broken
+
+    def _indent(self, newline: str) -> str:
+        """Return the white space of the line after *newline*, a line end with what separates it from the text."""
+        indent = newline[len(newline.rstrip(" \t")) :]
+        if self.raw:
+            return indent[-MAX_INDENT:].removeprefix(" " if ">" in newline else "")
+        return self.hanging if indent else ""
 
     def _marks(self, token: Token) -> None:
         for action in token.actions:

@@ -10,6 +10,7 @@ import regex
 
 __all__ = [
     "MAX_CLUSTER",
+    "MAX_INDENT",
     "PLAIN",
     "Context",
     "Fence",
@@ -28,6 +29,7 @@ _WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")  # 
 _CHUNK = regex.compile(r"[^\s。！？]{0,8}[。！？][」』）]*\s*|\X{1,8}\s*")
 _LONG_WORD = 48
 MAX_CLUSTER = 64  # longer than any real cluster; what is longer must be cut somewhere
+MAX_INDENT = 40  # of a line of text that is left as written
 
 
 class Rank:

@@ -55,7 +55,7 @@ def render(text: str, *, mode: str = "discord", limit: int = 2000) -> str:
             "<https://e.com> and https://a.b (<https://c.d>)",
         ),
         ("[![badge](https://e.com/b.svg)](https://e.com)", "[badge](https://e.com)"),
-        ("say ```x``` and ``` a`b ```, ```a``b```", "say `x` and `` a`b ``, ```a``b```"),
+        ("say ```x``` and ``` a`b ```, ````a```b````", r"say `x` and `` a`b ``, \`\`\`\`a\`\`\`b\`\`\`\`"),
         ("**# of items:** 5", r"**\# of items:** 5"),
         ("||> not quoted||", r"||\> not quoted||"),
         ("**1. Step**", "**1. Step**"),
@@ -77,7 +77,35 @@ def test_inline_and_blocks(source: str, expected: str) -> None:
 
 @pytest.mark.parametrize(
     "source",
-    ["#### a **b**", "- [ ] x", "__u__ ~~~", "| a | b |\n|---|---|\n| 1 | 2 |", "$x^2$ &amp; <br>", "![a](b)", "2 * 3"],
+    [
+        *[
+            "#### a **b**",
+            "- [ ] x",
+            "__u__ ~~~",
+            "| a | b |\n|---|---|\n| 1 | 2 |",
+            "$x^2$ &amp; <br>",
+            "![a](b)",
+            "2 * 3",
+        ],
+        *[
+            "a\n    b\n\tc",
+            "a\n\n   b\n\n\n\nc",
+            "- a\n    b\n  c",
+            "x\n  - a\n +  b",
+            ">b\n>> c",
+            "> a\n>   b\n> > c",
+            "a\\\nb",
+        ],
+        *[
+            "#  x",
+            "`a\n b` c",
+            "```x``` y",
+            "**# a**",
+            "\\[\na\n+ b\n\\]",
+            "[https://a.b](https://c.d)",
+            "Title\n=====\n---",
+        ],
+    ],
 )
 def test_raw_leaves_markdown_as_it_is(source: str) -> None:
     assert render(source, mode="raw") == source
