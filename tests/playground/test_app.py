@@ -264,11 +264,13 @@ async def test_a_playground_that_is_killed_takes_its_bot_along(tmp_path):
     process = await asyncio.create_subprocess_exec(
         *command, "--data-dir", str(tmp_path), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.PIPE
     )
-    async with asyncio.timeout(20):
-        async for line in process.stderr:
-            if b"Ready as" in line:
-                break
-    process.kill()
+    try:
+        async with asyncio.timeout(20):
+            async for line in process.stderr:
+                if b"Ready as" in line:
+                    break
+    finally:
+        process.kill()
     assert await process.wait() == -signal.SIGKILL
     database = tmp_path / "bot" / "burble.db"
     assert not is_free(database)
