@@ -128,7 +128,7 @@ class People:
         """Ask the next question somewhere, and see to it that what is to happen to its answer happens."""
         number = len(self.asked)
         user, channel = self._somebody()
-        is_command = bool(self._world.commands) and self._chance.random() < _ASK_COMMANDS
+        is_command = self._chance.random() < _ASK_COMMANDS
         text = f"Please answer question {number}"
         if is_command:
             prompt_id = self._world.run_command(user, channel, ["ask"], {"prompt": text}).id

@@ -127,7 +127,7 @@ class Soak:
             )
             async with self.bot.running() as process:
                 await self.bot.ready()
-                await asyncio.sleep(1)  # commands are registered
+                await self.bot.until(lambda: bool(world.commands), seconds=60)
                 self._process = psutil.Process(process.pid)
                 idle = (await self._holding()).at_rest()
                 await self._rage()
