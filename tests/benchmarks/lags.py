@@ -18,7 +18,7 @@ class ReplyTrace:
         seen: when each token first was visible.
         breaks: the tokens that begin a further message if messages are filled to the last code point.
         complete_at: when the finished text stood there, without a cursor.
-        edits: how many edits it took.
+        edited: when each of its edits became visible.
         base: the number of its first word.
     """
 
@@ -26,14 +26,14 @@ class ReplyTrace:
     seen: dict[int, float] = field(default_factory=dict)
     pages: dict[object, tuple[list[int], bool]] = field(default_factory=dict)
     complete_at: float | None = None
-    edits: int = 0
+    edited: list[float] = field(default_factory=list)
     base: int = 0
     breaks: list[int] = field(default_factory=list)
 
     def show(self, message: object, text: str, at: float) -> None:
         """Note that *message* shows *text* since *at*."""
         if message in self.pages:
-            self.edits += 1
+            self.edited.append(at)
         shown = [number - self.base for number in numbers(text)]
         for number in reversed(shown):
             if self.seen.setdefault(number, at) < at:
@@ -41,6 +41,11 @@ class ReplyTrace:
         self.pages[message] = (shown, is_growing(text))
         if not any(growing for _, growing in self.pages.values()):
             self.complete_at = at
+
+    @property
+    def edits(self) -> int:
+        """How many edits it took."""
+        return len(self.edited)
 
     @property
     def faults(self) -> int:

@@ -113,7 +113,14 @@ def line(cells: Sequence[str]) -> str:
 
 def shares(outcome: Outcome) -> str:
     """Return how the replies that shared a channel shared its edits, for the scenario where they do."""
-    pairs = zip(outcome.replies[::2], outcome.replies[1::2], strict=True)
-    worst = max(max(a.edits, b.edits) / max(1, min(a.edits, b.edits)) for a, b in pairs)
-    a, b = sum(r.edits for r in outcome.replies[::2]), sum(r.edits for r in outcome.replies[1::2])
-    return f"edits of the two replies: {a} and {b}, at worst 1 : {worst:.2f}"
+    pairs = [_edits_together(a, b) for a, b in zip(outcome.replies[::2], outcome.replies[1::2], strict=True)]
+    worst = max(max(a, b) / max(1, min(a, b)) for a, b in pairs)
+    a, b = (sum(counts) for counts in zip(*pairs, strict=True))
+    return f"edits while both ran: {a} and {b}, at worst 1 : {worst:.2f}"
+
+
+def _edits_together(one: ReplyTrace, other: ReplyTrace) -> tuple[int, int]:
+    """Return how many edits each had while the model wrote both."""
+    begin, end = max(one.emitted[0], other.emitted[0]), min(one.emitted[-1], other.emitted[-1])
+    first, second = (sum(begin <= at <= end for at in reply.edited) for reply in (one, other))
+    return first, second

@@ -48,7 +48,7 @@ SCENARIOS = (
     Scenario("50-channels", 300, 30.0, channels=50, spread=5.0, runs=1),
     Scenario("50-at-once", 300, 30.0, channels=50, runs=1),
     Scenario("200-channels", 100, 8.0, channels=200, spread=8.0, runs=1),
-    Scenario("two-in-one", 300, 30.0, channels=2, is_shared=True, runs=6, stagger=1.7),
+    Scenario("two-in-one", 300, 30.0, channels=2, is_shared=True, runs=20, stagger=1.7),
     Scenario("100-fast", 600, 40.0, channels=100, spread=2.0, runs=1),
 )
 

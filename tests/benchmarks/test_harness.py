@@ -85,8 +85,11 @@ def test_the_table_lines_up() -> None:
 
 
 def test_shares_of_a_channels_edits_are_compared_pair_by_pair() -> None:
-    replies = [ReplyTrace(edits=n) for n in (10, 8, 6, 6)]
-    assert "16 and 14, at worst 1 : 1.25" in shares(Outcome(Scenario("x", 1, 1.0, is_shared=True), "fixed", replies))
+    def reply(begin: float, end: float, edits: int) -> ReplyTrace:
+        return ReplyTrace(emitted=[begin, end], edited=[begin + i for i in range(edits)])
+
+    replies = [reply(0, 99, 10), reply(0, 7.5, 8), reply(0, 6, 6), reply(1, 6, 6)]
+    assert "13 and 14, at worst 1 : 1.20" in shares(Outcome(Scenario("x", 1, 1.0, is_shared=True), "fixed", replies))
 
 
 def test_a_quick_benchmark_plays_every_scenario_less_often() -> None:
@@ -99,12 +102,12 @@ def test_a_quick_benchmark_plays_every_scenario_less_often() -> None:
 @pytest.mark.parametrize("kind", ["fixed", "leaky"])
 def test_the_pace_is_as_good_as_it_was(kind: simulate.LimiterKind) -> None:
     """In virtual time the figures never vary: a change that makes them worse is seen here."""
-    worst = {"short": {"fixed": 1.75, "leaky": 1.5}, "1-channel": {"fixed": 1.26, "leaky": 1.25}}
+    worst = {"short": {"fixed": 1.75, "leaky": 1.5}, "1-channel": {"fixed": 1.14, "leaky": 1.24}}
     for scenario in SCENARIOS:
         if scenario.name in worst:
-            outcome = simulate.play(scenario, kind, 4)
+            outcome = simulate.play(scenario, kind, 8)
             means = [mean(reply.lags) for reply in outcome.replies]
             ratios = [own / least for own, least in zip(means, outcome.optima(), strict=True)]
             assert mean(ratios) <= worst[scenario.name][kind]
-            assert mean(reply.last for reply in outcome.replies) <= 0.11
+            assert mean(reply.last for reply in outcome.replies) <= 0.08
             assert (outcome.refused, sum(reply.faults for reply in outcome.replies)) == (0, 0)
