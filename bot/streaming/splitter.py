@@ -188,7 +188,7 @@ class Splitter:
             self._cut(pieces)
         elif at >= self._window:
             self._turn(at, self._page.open_context)
-        elif taken := take_page(pieces, self._page.settled, full):
+        elif taken := self._taken(pieces, full):
             self._close_page(taken)
         else:
             self.is_nearly_full = is_nearly_full(length, full)
@@ -196,6 +196,10 @@ class Splitter:
             level = next_level(length, full)
             is_fine = level > _FINE * full and self._page.growth <= _STEP
             self._check = at + max(_STEP if is_fine else _LONG_STEP, int(level - length) // self._page.growth)
+
+    def _taken(self, pieces: list[Piece], full: int) -> list[Piece]:
+        """Return the page's pieces if it may end early; the last one that is shown takes what it can."""
+        return [] if self._is_last() else take_page(pieces, self._page.settled, full)
 
     def _cut(self, pieces: list[Piece]) -> None:
         pieces = words(pieces)

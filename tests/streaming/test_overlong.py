@@ -79,3 +79,11 @@ async def test_an_answer_that_just_fits_ends_as_any_other() -> None:
     sink, shown = await tell("word " * 310, 1, "-# done")
     assert shown[-1] == ("word " * 310).strip() + "\n-# done"
     assert sink.files == []
+
+
+def test_the_last_page_takes_what_fits_on_it() -> None:
+    """A page that ended early would make an answer too long that is not."""
+    splitter = Splitter(last=1)
+    splitter.feed("word " * 40 * 7 + "\n\n" + "word " * 30)
+    splitter.finish()
+    assert len(splitter.closed) == 1
