@@ -11,7 +11,7 @@ from tests.soak.memory import Memory
 from tests.soak.soaking import Plan, Soak
 
 # Too short to see the last third grow by 2 %; a leak of each token's text and then some would show.
-BRIEF = Plan(15, 5000, 12, seed=4, scale=0.2, growth=0.1, request_fault=3, gateway_fault=20, hangs=False)
+BRIEF = Plan(15, 4000, 12, seed=4, scale=0.2, growth=0.1, request_fault=3, gateway_fault=20, hangs=False)
 
 
 @pytest.mark.slow
