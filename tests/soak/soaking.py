@@ -132,7 +132,7 @@ class Soak:
                 idle = (await self._holding()).at_rest()
                 await self._rage()
                 self.minutes = (time.monotonic() - self._began) / 60
-                await self._quiet(idle)
+                await self._quiet()
                 resting = await self._rested(idle)
                 process.send_signal(signal.SIGTERM)
                 code = await asyncio.wait_for(process.wait(), 30)
@@ -203,7 +203,7 @@ class Soak:
     # ------------------------------------------------------------ before and after
 
     async def _rested(self, idle: Holding) -> Holding:
-        """Return what the bot holds when all is over; connections kept for the next request get the time to close."""
+        """Return what the bot holds when all is over: what clears up and connections that are kept get time to end."""
         end = time.monotonic() + _KEPT_ALIVE
         while True:
             held = await self._holding()
@@ -222,13 +222,12 @@ class Soak:
         left |= {path.name for path in self.bot.data.iterdir() if not path.name.startswith("burble.db")}
         return Holding(Counter(told["tasks"]), sockets, descriptors, left, told["objects"])
 
-    async def _quiet(self, idle: Holding) -> None:
-        """Wait until everybody has got an answer and the bot does nothing any more."""
+    async def _quiet(self) -> None:
+        """Wait until everybody has got an answer."""
         end = time.monotonic() + 120 + 600 * self.plan.scale
         while time.monotonic() < end:
             self.bot.check_alive()
-            is_done = self.discord.bot_online and not self.bot.unfinished() and not self.model.to_come
-            if is_done and not (await self._holding()).tasks - idle.tasks:
+            if self.discord.bot_online and not self.bot.unfinished() and not self.model.to_come:
                 return
             await asyncio.sleep(0.5)
         self.problems.append(f"it did not come to rest: {self.bot.unfinished()} replies are unfinished")
