@@ -111,7 +111,7 @@ class EditBudget:
         self._ready: list[tuple[Urgency, float, int, Ticket, int]] = []  # due, waiting for the global rate
         self._others_last = float("-inf")  # when one of them went
         self._others: deque[asyncio.Future[None]] = deque()
-        self._brief = 1.0  # the share of brief answers of late
+        self._brief = 0.5  # the share of brief answers of late
         self._serial = itertools.count()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")

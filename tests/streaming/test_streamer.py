@@ -191,7 +191,7 @@ async def test_no_edit_goes_just_before_a_page_ends() -> None:
     play = Play(SimulatedDiscord("fixed"))
     await play.talk(6000, 250)
     growing = [text for _, _, text in play.sink.seen if text.endswith("▌")]
-    assert len(growing) >= 20
+    assert len(growing) >= 18
     assert not [text for text in growing if len(text) > 0.87 * 2000]
     await play.end()
     play.assert_all_shown()
