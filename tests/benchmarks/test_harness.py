@@ -102,12 +102,12 @@ def test_a_quick_benchmark_plays_every_scenario_less_often() -> None:
 @pytest.mark.parametrize("kind", ["fixed", "leaky"])
 def test_the_pace_is_as_good_as_it_was(kind: simulate.LimiterKind) -> None:
     """In virtual time the figures never vary: a change that makes them worse is seen here."""
-    worst = {"short": {"fixed": 1.75, "leaky": 1.5}, "1-channel": {"fixed": 1.14, "leaky": 1.24}}
+    worst = {"short": {"fixed": 1.75, "leaky": 1.5}, "1-channel": {"fixed": 1.12, "leaky": 1.24}}
     for scenario in SCENARIOS:
         if scenario.name in worst:
             outcome = simulate.play(scenario, kind, 8)
             means = [mean(reply.lags) for reply in outcome.replies]
             ratios = [own / least for own, least in zip(means, outcome.optima(), strict=True)]
             assert mean(ratios) <= worst[scenario.name][kind]
-            assert mean(reply.last for reply in outcome.replies) <= 0.08
+            assert mean(reply.last for reply in outcome.replies) <= 0.09
             assert (outcome.refused, sum(reply.faults for reply in outcome.replies)) == (0, 0)
