@@ -188,6 +188,7 @@ def closed(text: str, after: Context, cursor: str = "") -> str:
     """Return *text*, which ends without white space, with all that is open *after* it closed, and *cursor*."""
     if after.in_code_block:
         return text + cursor + ("\n> ```" if after.quoted else "\n```")
+    text += closing(text, after.spans)
     if cursor and text.endswith("```"):
         cursor = "\n" + cursor.strip()
-    return text + closing(text, after.spans) + cursor
+    return text + cursor

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.delivery.cursor import has_cursor, with_hint, without_cursor
@@ -66,6 +66,7 @@ def test_the_models_own_block_is_no_cursor(text: str):
     assert without_cursor(text) == text
 
 
+@example("**```py\nword ```\n", "raw")  # marks close after what ends like a code block
 @given(st.lists(SNIPPETS, max_size=30).map("".join), st.sampled_from(["discord", "raw"]))
 def test_every_growing_page_has_one_and_loses_nothing_else(text: str, mode):
     splitter = Splitter(mode=mode)
