@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Self, Unpack
 
 import aiohttp
 import orjson
@@ -18,7 +18,7 @@ from bot.errors import FirstByteTimeout, NotOllama, OllamaError, OllamaUnreachab
 from bot.ollama.credentials import authorization, concealing, secrets_of
 from bot.ollama.failures import connection_error, error_text, foreign_line, status_error
 from bot.ollama.ndjson import NDJSONError, decode_json
-from bot.ollama.requests import KeepAlive, Think, chat_body, generate_body
+from bot.ollama.requests import Parameters, chat_body, generate_body
 from bot.ollama.stream import ChatStream, ParseChunk
 from bot.ollama.types import (
     Message,
@@ -129,14 +129,7 @@ class OllamaClient:
 
     @asynccontextmanager
     async def chat(
-        self,
-        model: str,
-        messages: Iterable[Message],
-        *,
-        num_ctx: int | None = None,
-        options: Mapping[str, Any] | None = None,
-        keep_alive: KeepAlive | None = None,
-        think: Think | None = None,
+        self, model: str, messages: Iterable[Message], **parameters: Unpack[Parameters]
     ) -> AsyncIterator[ChatStream]:
         """Ask for the next message of a conversation; entering waits for the headers.
 
@@ -145,35 +138,22 @@ class OllamaClient:
         Args:
             model: its name.
             messages: the conversation, oldest first; none loads the model.
-            num_ctx: the window in tokens; another value than before reloads the model.
-            options: further model options, by Ollama's names.
-            keep_alive: seconds or a Go duration; sticky on the server, so not sent unless given.
-            think: True, False or an effort; not sent unless given (a model that can then thinks).
+            parameters: see `Parameters`.
 
         Raises:
             OllamaError: and its family, on entering or while reading.
             ValueError: if *keep_alive* is none.
         """
-        body = chat_body(model, messages, num_ctx=num_ctx, options=options, keep_alive=keep_alive, think=think)
+        body = chat_body(model, messages, **parameters)
         async with self._stream("/api/chat", body, model, parse_chat_chunk) as stream:
             yield stream
 
     @asynccontextmanager
     async def generate(
-        self,
-        model: str,
-        prompt: str,
-        *,
-        system: str | None = None,
-        num_ctx: int | None = None,
-        options: Mapping[str, Any] | None = None,
-        keep_alive: KeepAlive | None = None,
-        think: Think | None = None,
+        self, model: str, prompt: str, *, system: str | None = None, **parameters: Unpack[Parameters]
     ) -> AsyncIterator[ChatStream]:
         """Ask for the answer to one prompt; like `chat`, without a conversation."""
-        body = generate_body(
-            model, prompt, system=system, num_ctx=num_ctx, options=options, keep_alive=keep_alive, think=think
-        )
+        body = generate_body(model, prompt, system=system, **parameters)
         async with self._stream("/api/generate", body, model, parse_generate_chunk) as stream:
             yield stream
 
@@ -199,16 +179,9 @@ class OllamaClient:
         answer = await self._fetch_object("GET", "/api/version", needs="version", limit=_TAGS_SECONDS)
         return str(answer["version"])
 
-    async def load(
-        self,
-        model: str,
-        *,
-        num_ctx: int | None = None,
-        options: Mapping[str, Any] | None = None,
-        keep_alive: KeepAlive | None = None,
-    ) -> None:
+    async def load(self, model: str, **parameters: Unpack[Parameters]) -> None:
         """Load *model* and wait until it is; leaving earlier (cancel, timeout) aborts the load."""
-        body = chat_body(model, (), num_ctx=num_ctx, options=options, keep_alive=keep_alive)
+        body = chat_body(model, (), **parameters)
         await self._fetch_object("POST", "/api/chat", body, model=model, limit=self._timeouts.first_byte)
 
     async def unload(self, model: str) -> None:

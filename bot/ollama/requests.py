@@ -5,13 +5,30 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 from bot.ollama.ndjson import clean_text
 from bot.ollama.types import Message
 
 KeepAlive = int | float | str
 Think = bool | str
+
+
+class Parameters(TypedDict, total=False):
+    """What may be asked of a model besides its task; what is missing or None is not sent.
+
+    Attributes:
+        num_ctx: the window in tokens; another value than before reloads the model.
+        options: further model options, by Ollama's names.
+        keep_alive: seconds or a Go duration; sticky on the server, so not sent unless given.
+        think: True, False or an effort; not sent unless given (a model that can then thinks).
+    """
+
+    num_ctx: int | None
+    options: Mapping[str, Any] | None
+    keep_alive: KeepAlive | None
+    think: Think | None
+
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)")
 _GO_DURATION = re.compile(r"[+-]?((\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h))+")
@@ -41,55 +58,39 @@ def parse_keep_alive(value: KeepAlive) -> KeepAlive:
     return int(value) if value == int(value) else value
 
 
-def chat_body(
-    model: str,
-    messages: Iterable[Message],
-    *,
-    num_ctx: int | None = None,
-    options: Mapping[str, Any] | None = None,
-    keep_alive: KeepAlive | None = None,
-    think: Think | None = None,
-) -> dict[str, Any]:
-    """Return the body of a streamed ``/api/chat``; what is None is not sent."""
+def chat_body(model: str, messages: Iterable[Message], **parameters: Unpack[Parameters]) -> dict[str, Any]:
+    """Return the body of a streamed ``/api/chat``.
+
+    Raises:
+        ValueError: if *keep_alive* is none.
+    """
     body: dict[str, Any] = {
         "model": clean_text(model),
         "messages": [{"role": message.role, "content": clean_text(message.content)} for message in messages],
         "stream": True,
     }
-    return body | _settings(num_ctx, options, keep_alive, think)
+    return body | _settings(parameters)
 
 
 def generate_body(
-    model: str,
-    prompt: str,
-    *,
-    system: str | None = None,
-    num_ctx: int | None = None,
-    options: Mapping[str, Any] | None = None,
-    keep_alive: KeepAlive | None = None,
-    think: Think | None = None,
+    model: str, prompt: str, *, system: str | None = None, **parameters: Unpack[Parameters]
 ) -> dict[str, Any]:
-    """Return the body of a streamed ``/api/generate``; what is None is not sent."""
+    """Return the body of a streamed ``/api/generate``; see `chat_body`."""
     body: dict[str, Any] = {"model": clean_text(model), "prompt": clean_text(prompt), "stream": True}
     if system is not None:
         body["system"] = clean_text(system)
-    return body | _settings(num_ctx, options, keep_alive, think)
+    return body | _settings(parameters)
 
 
-def _settings(
-    num_ctx: int | None,
-    options: Mapping[str, Any] | None,
-    keep_alive: KeepAlive | None,
-    think: Think | None,
-) -> dict[str, Any]:
+def _settings(parameters: Parameters) -> dict[str, Any]:
     settings: dict[str, Any] = {}
-    merged = dict(options or {})
-    if num_ctx is not None:
-        merged["num_ctx"] = num_ctx
-    if merged:
-        settings["options"] = merged
-    if keep_alive is not None:
+    options = dict(parameters.get("options") or {})
+    if (num_ctx := parameters.get("num_ctx")) is not None:
+        options["num_ctx"] = num_ctx
+    if options:
+        settings["options"] = options
+    if (keep_alive := parameters.get("keep_alive")) is not None:
         settings["keep_alive"] = parse_keep_alive(keep_alive)
-    if think is not None:
+    if (think := parameters.get("think")) is not None:
         settings["think"] = think
     return settings
