@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from bot.delivery.courier import ReactionPace
+from tests.streaming.virtual_time import in_virtual_time
 
 
+@in_virtual_time
 async def test_reactions_of_a_channel_are_spaced_and_those_of_another_go_at_once():
     loop = asyncio.get_running_loop()
-    pace = ReactionPace(gap=0.02)
-    began_at = loop.time()
+    pace = ReactionPace(gap=0.35)
     went: list[tuple[int, float]] = []
 
     async def react(channel_id: int) -> None:
         await pace.turn(channel_id)
-        went.append((channel_id, loop.time() - began_at))
+        went.append((channel_id, loop.time()))
 
     await asyncio.gather(*(react(1) for _ in range(3)), react(2))
-    first, second, third = [at for channel, at in went if channel == 1]
-    assert second - first >= 0.019
-    assert third - second >= 0.019
-    assert [channel for channel, _ in went[:2]] in ([1, 2], [2, 1])
+    assert [at for channel, at in went if channel == 1] == pytest.approx([0.0, 0.35, 0.7])
+    assert [at for channel, at in went if channel == 2] == [0.0]
 
 
 async def test_channels_whose_turn_has_passed_are_forgotten():
