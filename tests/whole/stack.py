@@ -33,6 +33,7 @@ from bot.streaming.rate import GlobalRate
 from tests.scripted_ollama import ScriptedOllama, model_entry
 
 SCALE = 0.02  # 5 edits per 0.1 s
+TIMING = StatusTiming(status_after=0.05, control_after=0.05)
 RETRY = RetryPolicy(base=0.02, cap=0.04, within=1.0)
 STOP = "⏹️"
 CURSOR = "▌"
@@ -46,6 +47,7 @@ class Stack:
     discord: LoopbackDiscord
     ollama: ScriptedOllama
     settings: Settings
+    timing: StatusTiming = TIMING
     bot: OllamaBot | None = None
     events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     _news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -114,8 +116,7 @@ class Stack:
         """Start a bot of its own services on this stack's database; restart by leaving and entering again."""
         endpoint.use_api(self.discord.api_url)
         budget = EditBudget(prior=Limits(5, 5.0 * SCALE), rate=GlobalRate(48, 1.0 * SCALE))
-        timing = StatusTiming(status_after=0.05, control_after=0.05)
-        async with app.open_services(self.settings, budget=budget, timing=timing, retry=RETRY) as services:
+        async with app.open_services(self.settings, budget=budget, timing=self.timing, retry=RETRY) as services:
             services.line.reactions.gap *= SCALE
             content = self.world.state.message_content
             bot = OllamaBot(services, message_content=content, guild_ready_timeout=0.02)

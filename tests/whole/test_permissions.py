@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from bot.delivery.last_resort import LastResort
+from bot.generation.status import StatusTiming
 from bot.playground.permissions import Permission
 from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID, LINUS_ID
 from tests.scripted_ollama import done, hold, say
-from tests.whole.stack import CURSOR, STOP, Stack, running
+from tests.whole.stack import CURSOR, STOP, Stack, running, servers
 from tests.whole.test_stopping import control
 
 HINT = "-# `/stop` ends it"
@@ -95,12 +96,15 @@ async def test_the_status_names_what_can_be_used(stack: Stack):
     assert refused(stack) == []
 
 
-async def test_a_short_answer_names_no_command(stack: Stack):
-    deny(stack, Permission.ADD_REACTIONS)
-    stack.ask("Quick")
-    await stack.answered()
-    await stack.idle()
-    assert not any("/stop" in str(payload.get("content")) for _, payload in stack.events)
+async def test_a_short_answer_names_no_command(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        stack.timing = StatusTiming(status_after=60, control_after=60)  # short is what is over before that
+        deny(stack, Permission.ADD_REACTIONS)
+        async with stack.running_bot():
+            stack.ask("Quick")
+            await stack.answered()
+            await stack.idle()
+        assert not any("/stop" in str(payload.get("content")) for _, payload in stack.events)
 
 
 async def test_a_control_that_discord_refuses_becomes_words(stack: Stack):
