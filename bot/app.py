@@ -87,31 +87,17 @@ async def open_services(
     retry: RetryPolicy = DEFAULT_RETRY,
 ) -> AsyncIterator[Services]:
     """Open the store and the model client, and put together what works on them."""
-    timeouts = Timeouts(
-        connect=settings.connect_timeout_seconds,
-        first_byte=settings.first_byte_timeout_seconds,
-        idle=settings.idle_timeout_seconds,
-    )
     key = settings.ollama_api_key.get_secret_value() if settings.ollama_api_key else None
     with claim(file_of(settings.store_url)):
         async with (
             Store.open(settings.store_url, replace_damaged=True) as store,
-            OllamaClient(settings.ollama_host, api_key=key, timeouts=timeouts) as ollama,
+            OllamaClient(settings.ollama_host, api_key=key, timeouts=_timeouts(settings)) as ollama,
         ):
             await store.claim()
             budget = budget or EditBudget()
             catalog = ModelCatalog(ollama, default=settings.ollama_model, num_ctx=settings.num_ctx)
             queue = ReplyQueue(settings.max_concurrent_replies)
-            options = ReplyOptions(
-                system_prompt=settings.system_prompt or "",
-                keep_alive=settings.keep_alive,
-                max_messages=settings.max_messages,
-                render_markdown=settings.render_markdown,
-                timing=timing,
-                retry=retry,
-                resumes=settings.resume_replies == "on",
-                rates=PromptRates(settings.user_prompts_per_minute, settings.channel_prompts_per_minute),
-            )
+            options = _reply_options(settings, timing, retry)
             responder = Responder(ollama, store, budget, catalog, queue, options)
             recovery = Recovery(
                 store,
@@ -125,19 +111,31 @@ async def open_services(
                 ollama, catalog, keep_alive=settings.keep_alive, is_on=settings.preload_model == "on"
             ) as preloader:
                 preloader.want()
+                line = HttpLine()
                 yield Services(
-                    HttpLine(),
-                    settings,
-                    store,
-                    ollama,
-                    catalog,
-                    queue,
-                    responder,
-                    budget,
-                    recovery,
-                    preloader,
-                    seen=seen,
+                    line, settings, store, ollama, catalog, queue, responder, budget, recovery, preloader, seen=seen
                 )
+
+
+def _timeouts(settings: Settings) -> Timeouts:
+    return Timeouts(
+        connect=settings.connect_timeout_seconds,
+        first_byte=settings.first_byte_timeout_seconds,
+        idle=settings.idle_timeout_seconds,
+    )
+
+
+def _reply_options(settings: Settings, timing: StatusTiming, retry: RetryPolicy) -> ReplyOptions:
+    return ReplyOptions(
+        system_prompt=settings.system_prompt or "",
+        keep_alive=settings.keep_alive,
+        max_messages=settings.max_messages,
+        render_markdown=settings.render_markdown,
+        timing=timing,
+        retry=retry,
+        resumes=settings.resume_replies == "on",
+        rates=PromptRates(settings.user_prompts_per_minute, settings.channel_prompts_per_minute),
+    )
 
 
 async def _last_seen(store: Store) -> LastSeen:
@@ -201,6 +199,10 @@ class Supervisor:
                 await self._wait(self._disconnected, f"what it sent cannot be read ({error})")
             except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
                 await self._wait(self._disconnected, error)
+            except Exception as error:
+                # what discord.py chokes on ends a connection, not the bot
+                log.exception("The connection to Discord failed in a way that nobody expected")
+                await self._wait(self._disconnected, type(error).__name__)
         return EXIT_OK
 
     async def _connect(self) -> None:
@@ -281,7 +283,17 @@ async def _close(bot: OllamaBot) -> None:
 async def run_errands(bot: OllamaBot) -> None:
     """Do what is to be done once per connection, when the bot is ready."""
     await bot.wait_until_ready()
-    await asyncio.gather(recover(bot), sync_commands(bot))
+    await asyncio.gather(
+        _logged("Closing open replies", recover(bot)), _logged("Registering commands", sync_commands(bot))
+    )
+
+
+async def _logged(what: str, errand: Coroutine[Any, Any, None]) -> None:
+    """Await *errand*; nobody else would hear of what it raises."""
+    try:
+        await errand
+    except Exception:
+        log.exception("%s failed", what)
 
 
 async def recover(bot: OllamaBot) -> None:
