@@ -1,6 +1,6 @@
 """The benchmark: how fresh the text on the screen is, and what that costs.
 
-    python -m tests.benchmarks [--quick] [--only NAME] [--kind fixed|leaky]
+    python -m tests.benchmarks [--quick] [--only NAME] [--kind fixed|leaky] [--markdown]
 
 Bot, Discord and model server are processes of their own on 127.0.0.1, with a
 round trip of 80 ms to Discord. The model server notes when it emitted each
@@ -24,7 +24,7 @@ import platform
 import sys
 import time
 
-from tests.benchmarks.report import head, line, row, shares
+from tests.benchmarks.report import head, line, markdown, row, shares
 from tests.benchmarks.stage import Stage, stage
 from tests.benchmarks.streams import SCENARIOS, Scenario
 from tests.streaming.simulated import LimiterKind
@@ -44,21 +44,22 @@ def chosen(only: str | None, *, quick: bool) -> list[Scenario]:
     return [dataclasses.replace(s, runs=min(s.runs, _QUICK_RUNS.get(s.channels, 1))) for s in scenarios]
 
 
-async def _play_all(scenarios: list[Scenario], kind: LimiterKind) -> None:
+async def _play_all(scenarios: list[Scenario], kind: LimiterKind) -> list[list[str]]:
     async with stage(kind) as played:
         print(f"# {kind}: ready after {played.start_cpu:.2f} s of CPU, {played.idle_memory:.0f} MiB idle", flush=True)
-        for scenario in scenarios:
-            await _play(played, scenario)
+        return [await _play(played, scenario) for scenario in scenarios]
 
 
-async def _play(played: Stage, scenario: Scenario) -> None:
+async def _play(played: Stage, scenario: Scenario) -> list[str]:
     outcome = await played.play(scenario, scenario.runs)
-    print(line(row(outcome)), flush=True)
+    cells = row(outcome)
+    print(line(cells), flush=True)
     if scenario.is_shared:
         print(f"             {shares(outcome)}", flush=True)
     if outcome.backlog:
         print(f"             up to {outcome.backlog} bytes waited in the model server", flush=True)
     await asyncio.sleep(_PAUSE)
+    return cells
 
 
 def main(arguments: list[str]) -> None:
@@ -67,15 +68,18 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--quick", action="store_true", help="fewer runs: minutes instead of a quarter of an hour")
     parser.add_argument("--only", metavar="NAME", help="the scenario of that name")
     parser.add_argument("--kind", choices=("fixed", "leaky"), help="one kind of limiter (default: both)")
+    parser.add_argument("--markdown", action="store_true", help="print the README's table as well")
     options = parser.parse_args(arguments)
     scenarios = chosen(options.only, quick=options.quick)
     began = time.monotonic()
     print(f"# Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(line(head()))
     kinds: tuple[LimiterKind, ...] = ("fixed", "leaky")
-    for kind in kinds:
-        if options.kind in (None, kind):
-            asyncio.run(_play_all(scenarios, kind))
+    played = [asyncio.run(_play_all(scenarios, kind)) for kind in kinds if options.kind in (None, kind)]
+    if options.markdown:
+        print(markdown(head()))
+        for rows in zip(*played, strict=True):
+            print("\n".join(map(markdown, rows)))
     print(f"# {time.monotonic() - began:.0f} s")
 
 

@@ -111,6 +111,14 @@ def line(cells: Sequence[str]) -> str:
     return "  ".join(words).rstrip()
 
 
+_IN_SHORT = (0, 1, 2, 3, 4, 6, 7, 9, 10, 11, 13, 14, 16, 17)
+
+
+def markdown(cells: Sequence[str]) -> str:
+    """Return the *cells* of a line as a row of the README's table: the columns that matter to a reader."""
+    return f"| {' | '.join(cells[i] for i in _IN_SHORT)} |"
+
+
 def shares(outcome: Outcome) -> str:
     """Return how the replies that shared a channel shared its edits, for the scenario where they do."""
     pairs = [_edits_together(a, b) for a, b in zip(outcome.replies[::2], outcome.replies[1::2], strict=True)]
