@@ -70,7 +70,7 @@ class Kind(Enum):
 # The first of a fixed window costs nothing, for the window begins with it; a second
 # one is missed later, so it goes where most answers are brief.
 _OPENING = {Kind.UNKNOWN: (0.2,), Kind.FIXED: (0.2,), Kind.LEAKY: (0.15, 0.15)}
-_BRIEF_OPENING = {Kind.UNKNOWN: (0.15, 0.25), Kind.FIXED: (0.15, 0.25), Kind.LEAKY: (0.15, 0.15)}
+_BRIEF_OPENING = {Kind.UNKNOWN: (0.1, 0.2), Kind.FIXED: (0.1, 0.2), Kind.LEAKY: (0.13, 0.15, 0.15)}
 
 
 class Urgency(IntEnum):
