@@ -7,7 +7,7 @@ import logging
 from dataclasses import dataclass
 
 from bot.delivery.courier import ClientClosed, Courier
-from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRateLimited, DeliveryRetry, MessageGone
+from bot.errors import DeliveryError, DeliveryRateLimited, DeliveryRetry, MessageGone
 from bot.streaming.backoff import Backoff
 
 log = logging.getLogger(__name__)
@@ -15,6 +15,8 @@ log = logging.getLogger(__name__)
 STOP_EMOJI = "⏹️"
 
 _TRIES = 6
+# How often a refusal that may be a hiccup is tried again: each may count towards a ban.
+_SECOND_TRIES = 2
 # Nobody waits longer for a button: whatever Discord names as the wait.
 _LONGEST_WAIT = 30.0
 
@@ -115,7 +117,7 @@ class StopControl:
             try:
                 await self._courier.remove_reaction(place.channel_id, place.message_id, STOP_EMOJI, user_id)
             except DeliveryError as error:
-                if self._backoff.failures >= _TRIES or _is_settled(error):
+                if _is_settled(error, self._backoff.failures):
                     self._report(error)
                     return
                 await self._pause(error)
@@ -133,8 +135,8 @@ class StopControl:
         log.info("The stop control of channel %s could not be changed: %s", self._channel_id, error)
 
 
-def _is_settled(error: DeliveryError) -> bool:
-    """Tell whether another try to take a reaction away would end alike."""
-    if isinstance(error, MessageGone):
-        return error.code != 0  # without Discord's code it is a proxy's page
-    return isinstance(error, DeliveryForbidden | ClientClosed)
+def _is_settled(error: DeliveryError, failures: int) -> bool:
+    """Tell whether another try to take a reaction away, after so many *failures*, would end alike."""
+    if isinstance(error, DeliveryRetry):
+        return isinstance(error, ClientClosed) or failures >= _TRIES
+    return error.code != 0 or failures >= _SECOND_TRIES  # without Discord's code it is a proxy's page

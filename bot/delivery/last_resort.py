@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from bot.delivery.answers import ARCHIVED, LOCKED
 from bot.delivery.courier import Courier
-from bot.errors import DeliveryError, DeliveryRetry
+from bot.errors import DeliveryError, DeliveryRejected, DeliveryRetry
 from bot.streaming.sink import File
 
 log = logging.getLogger(__name__)
@@ -130,4 +130,6 @@ def why(error: DeliveryError) -> str:
         return "the thread was archived"
     if error.code == _MISSING_ACCESS:
         return "I can no longer see that channel"
+    if isinstance(error, DeliveryRejected):
+        return "Discord takes no message of mine there"
     return "a permission was taken from me"

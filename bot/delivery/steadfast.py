@@ -20,6 +20,7 @@ from bot.delivery.answers import ARCHIVED, UNKNOWN_MESSAGE
 from bot.delivery.courier import ClientClosed, Courier
 from bot.delivery.cursor import has_cursor, without_cursor
 from bot.delivery.last_resort import LastResort
+from bot.delivery.notices import is_status, points_at_file, reason
 from bot.delivery.sinks import MessagesSink
 from bot.errors import (
     DeliveryError,
@@ -111,14 +112,11 @@ class SteadfastSink:
         """Send the next message, here or elsewhere; words in its place if this very text is refused."""
         ordinal = len(self._shown)
         try:
-            sent = await self._somewhere(lambda: self._sink.post(text))
+            sent = await self._somewhere(ordinal, lambda: self._sink.post(text))
             shown = sent.text
         except (DeliveryRejected, MessageGone) as error:
             self._try_again(ordinal, error)
-            shown = self._in_place_of(ordinal, text, "", error)
-            sent = await self._somewhere(lambda: self._sink.post(shown))
-            self._withhold(ordinal, error)
-            sent = Sent(text, sent.headers)
+            sent, shown = await self._post_words(ordinal, text, error)
         self._shown.append(shown)
         self._tries.pop(ordinal, None)
         return sent
@@ -162,7 +160,9 @@ class SteadfastSink:
         line = f"-# ⚠️ {rest if self._moved_after is not None else 'continued below'}"
         for place, text in self._left:
             payload = {"content": self._closed(text, line), "allowed_mentions": {"parse": []}}
-            await self._close(partial(self._courier.edit_message, *place, payload))
+            is_closed = await self._close(partial(self._courier.edit_message, *place, payload))
+            if not is_closed and self._moved_after is None:  # all of it stands below
+                await self._close(partial(self._courier.delete_message, *place))
 
     # ------------------------------------------------------------ what can be done about a refusal
 
@@ -178,27 +178,36 @@ class SteadfastSink:
                 return await self._without_file(ordinal, text, file, error)
             else:
                 self._try_again(ordinal, error)
+        return await self._replace(ordinal, text, file)
+
+    async def _replace(self, ordinal: int, text: str, file: File | None = None) -> Sent:
+        """Post a message anew; the one that it stands in for is closed at the end."""
         left = self._sink.place(ordinal), self._bare(ordinal)
-        sent = await self._somewhere(lambda: self._sink.replace(ordinal, text, file))
+        sent = await self._somewhere(ordinal, lambda: self._sink.replace(ordinal, text, file))
         self._left.append(left)
         return sent
 
-    async def _somewhere(self, post: Callable[[], Awaitable[Sent]]) -> Sent:
+    async def _somewhere(self, ordinal: int, post: Callable[[], Awaitable[Sent]]) -> Sent:
         """Post in the channel, in its thread opened again, or directly to who asked."""
         try:
             return await post()
         except DeliveryForbidden as error:
             if error.code == ARCHIVED and await self._open_thread():
                 return await post()
-            channel_id = None
-            if self._way_out is not None:
-                channel_id = await self._way_out.open(error, is_rest=bool(self._shown))
-            if channel_id is None:
-                self._is_cut = True
-                raise
-            self._sink.redirect(channel_id)
-            self._moved_after = len(self._shown)
-            return await post()
+            self._try_proxy_again(ordinal, error)
+            return await self._elsewhere(ordinal, error, post)
+
+    async def _elsewhere(self, ordinal: int, error: DeliveryError, post: Callable[[], Awaitable[Sent]]) -> Sent:
+        """Post directly to who asked, this message and what follows."""
+        channel_id = None
+        if self._way_out is not None:
+            channel_id = await self._way_out.open(error, is_rest=ordinal > 0)
+        if channel_id is None:
+            self._is_cut = True
+            raise error
+        self._sink.redirect(channel_id)
+        self._moved_after = ordinal
+        return await post()
 
     async def _open_thread(self) -> bool:
         try:
@@ -221,18 +230,46 @@ class SteadfastSink:
         if isinstance(error, MessageGone):
             raise error
 
+    def _try_proxy_again(self, ordinal: int, error: DeliveryForbidden) -> None:
+        """Ask for another try after a refusal that does not bear Discord's code: a proxy's, which may pass."""
+        if error.code == 0:
+            self._try_again(ordinal, error)
+
+    async def _post_words(self, ordinal: int, text: str, error: DeliveryError) -> tuple[Sent, str]:
+        """Post words in place of *text*, or *text* to who asked if the channel takes not even them; tell which."""
+        words = self._in_place_of(ordinal, text, "", error)
+        try:
+            sent = await self._somewhere(ordinal, lambda: self._sink.post(words))
+        except DeliveryRejected as refusal:
+            return await self._elsewhere(ordinal, refusal, lambda: self._sink.post(text)), text
+        self._withhold(ordinal, error)
+        return Sent(text, sent.headers), words
+
     async def _put_words(self, ordinal: int, text: str, error: DeliveryRejected) -> Sent:
         """Keep what was accepted of a page, and say that the rest of it was refused."""
         self._withhold(ordinal, error)
         for before in (self._bare(ordinal), ""):
             words = self._in_place_of(ordinal, text, before, error)
             if words == self._shown[ordinal]:
-                break
+                return Sent(text)
             try:
                 sent = await self._sink.edit(ordinal, words)
             except DeliveryRejected:
                 continue
             self._shown[ordinal] = words
+            return Sent(text, sent.headers)
+        return await self._put_anew(ordinal, text, words)
+
+    async def _put_anew(self, ordinal: int, text: str, words: str) -> Sent:
+        """Post *text*, or else *words*, in place of a message that takes no edit at all."""
+        for shown in (text, words):
+            try:
+                sent = await self._replace(ordinal, shown)
+            except DeliveryRejected:
+                continue
+            self._shown[ordinal] = shown
+            if shown == text:
+                self._withheld.discard(ordinal)
             return Sent(text, sent.headers)
         return Sent(text)
 
@@ -254,13 +291,14 @@ class SteadfastSink:
     async def _put_fileless(self, ordinal: int, text: str) -> Sent:
         """Show *text*, but say what became of the file instead of pointing at it."""
         lines = text.split("\n")
-        at = max((i for i, line in enumerate(lines) if _points_at_file(line)), default=len(lines))
+        at = max((i for i, line in enumerate(lines) if points_at_file(line)), default=len(lines))
         words = "\n".join([*lines[:at], self._fileless[ordinal], *lines[at + 1 :]])
         sent = await self._sink.edit(ordinal, words)
         self._shown[ordinal] = words
         return Sent(text, sent.headers)
 
-    async def _close(self, edit: Callable[[], Awaitable[object]]) -> None:
+    async def _close(self, edit: Callable[[], Awaitable[object]]) -> bool:
+        """Try *edit* a few times; return False if Discord refuses it."""
         self._backoff.reset()
         for _ in range(_CLOSING_TRIES):
             try:
@@ -268,14 +306,15 @@ class SteadfastSink:
             except DeliveryRateLimited as error:
                 await asyncio.sleep(min(error.retry_after, _CLOSING_WAIT))
             except ClientClosed:
-                return
+                break
             except DeliveryRetry:
                 await asyncio.sleep(self._backoff.delay())
             except DeliveryError as error:
                 log.info("A message in channel %s could not be closed: %s", self._channel_id, error)
-                return
+                return isinstance(error, MessageGone)
             else:
-                return
+                break
+        return True
 
     # ------------------------------------------------------------ words
 
@@ -286,38 +325,15 @@ class SteadfastSink:
 
     def _closed(self, text: str, line: str) -> str:
         """Return a page with our closing line, if there is room for that."""
-        if _is_status(text):
+        if is_status(text):
             return line
         return f"{text}\n{line}" if len(text) + 1 + len(line) <= self.limit else text
 
     def _in_place_of(self, ordinal: int, refused: str, before: str, error: DeliveryError) -> str:
         """Return what is shown where Discord refused a page: what it took before, and words for the rest."""
-        lines = [] if not before or _is_status(before) else [before]
-        lines.append(f"-# ⚠️ {_reason(error)}")
+        lines = [] if not before or is_status(before) else [before]
+        lines.append(f"-# ⚠️ {reason(error)}")
         if not self.is_unfinished(ordinal, refused):  # our own closing lines come last
             lines += [line for line in refused.splitlines()[-2:] if line.startswith("-# ") and line not in lines]
         words = "\n".join(lines)
         return words if len(words) <= self.limit else "\n".join(lines[1:])
-
-
-def _points_at_file(line: str) -> bool:
-    return line.startswith("-# ") and line.endswith("in the attached file")
-
-
-def _is_status(text: str) -> bool:
-    return text.startswith("-# ") and "\n" not in text
-
-
-def _reason(error: DeliveryError) -> str:
-    match error.code:
-        case answers.AUTOMOD:
-            words = "this server's AutoMod refused a part of the answer, so it is not shown"
-        case answers.HARMFUL_LINK:
-            words = "Discord refused a link in this part of the answer, so it is not shown"
-        case answers.EXPLICIT:
-            words = "Discord's filter for explicit content refused a part of the answer, so it is not shown"
-        case answers.BLANK:
-            words = "there is nothing to see in this part of the answer"
-        case _:
-            words = f"Discord did not take a part of the answer (HTTP {error.status}, code {error.code})"
-    return words

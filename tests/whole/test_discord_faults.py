@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,50 +15,28 @@ import pytest
 
 from bot.conversation.records import ReplyState
 from bot.delivery.invalid import SPARE_AT
-from bot.playground.limits import refusal
 from bot.playground.permissions import Permission
 from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID, LINUS_ID
 from tests.scripted_ollama import done, hang, hold, say
+from tests.whole.long_answer import (
+    CALLS,
+    END,
+    FIRST,
+    HTML,
+    LONG,
+    PASSING,
+    SECOND,
+    WHOLE,
+    Answer,
+    controls,
+    direct,
+    growing,
+    nothing_left_running,
+    recorded,
+    squeezed,
+)
 from tests.whole.stack import CURSOR, Stack, running
 
-FIRST, SECOND, END = "The first words of the answer.", " And a second part.", " Here it ends."
-LONG = "".join(f" word{i}" for i in range(330))
-WHOLE = FIRST + SECOND + LONG + END
-HTML = "<html><body>error code: 1015</body></html>"
-
-
-def limited(scope: str = "user", code: int = 0, **changes: Any) -> dict[str, Any]:
-    decision = refusal(0.06, scope=scope, code=code)
-    return {"status": 429, "body": decision.body, "headers": decision.headers} | changes
-
-
-SUB_LIMIT = {"X-RateLimit-Limit": "5", "X-RateLimit-Remaining": "3", "X-RateLimit-Reset-After": "0.1"}
-PASSING: dict[str, dict[str, Any]] = {
-    "400": {"status": 400},
-    "404-of-a-proxy": {"status": 404, "body": HTML, "via": False},
-    "408": {"status": 408},
-    "429-user": limited(),
-    "429-shared": limited("shared"),
-    "429-global": limited("global"),
-    "429-sub-limit": limited(headers=SUB_LIMIT | {"Retry-After": "1", "X-RateLimit-Scope": "user"}),
-    "429-without-via": limited(via=False),
-    "429-html": {"status": 429, "body": HTML, "via": False, "headers": {"Retry-After": "0.06"}},
-    "429-html-with-via": {"status": 429, "body": HTML, "headers": {"Retry-After": "0.06"}},
-    "429-old-message-30046": limited(code=30046),
-    "429-channel-20028": limited("shared", 20028),
-    "500": {"status": 500},
-    "502": {"status": 502, "body": HTML, "via": False},
-    "503": {"status": 503},
-    "504": {"status": 504},
-    "500-applied": {"status": 500, "after": True},
-    "502-applied": {"status": 502, "after": True, "body": HTML},
-    "nonsense": {"status": 200, "body": {"ok": True}},
-    "not-json": {"status": 200, "body": HTML},
-    "timeout": {"hang": True},
-    "timeout-applied": {"hang": True, "after": True},
-    "reset": {"reset": True},
-    "reset-applied": {"reset": True, "after": True},
-}
 # A button that Discord says it took away, and did not.
 UNDETECTABLE = {("unreaction", "nonsense"), ("unreaction", "not-json")}
 
@@ -70,48 +47,6 @@ async def stack(tmp_path: Path):
         assert stack.bot is not None
         stack.bot.request_seconds = 0.4
         yield stack
-
-
-class Answer:
-    """One long answer: a first message, an edit, an overflow, a last edit."""
-
-    def __init__(self, stack: Stack, channel: str) -> None:
-        self.stack = stack
-        self.channel = channel
-        self.steps = [asyncio.Event() for _ in range(3)]
-
-    def script(self) -> list[Any]:
-        first, second, third = self.steps
-        return [*say(FIRST), hold(first), *say(SECOND), hold(second), *say(LONG), hold(third), *say(END)]
-
-    async def go(self, before: Callable[[int], None] = lambda _: None) -> None:
-        """Let it come part by part; *before* is told which comes next."""
-        parts = ("first words", "second part", "word329", "it ends")
-        for number, words in enumerate(parts):
-            before(number)
-            if number:
-                self.steps[number - 1].set()
-            await self.stack.shows(words, self.channel)
-            if not number:
-                await self.stack.until(self._control_was_tried)
-        await self.stack.idle(self.channel)
-
-    def _control_was_tried(self) -> bool:
-        discord = self.stack.discord
-        seen = [*discord.log, *discord.pending]
-        return any(record.method == "PUT" and record.channel_id == self.channel for record in seen)
-
-
-CALLS: dict[str, tuple[str, str, int]] = {  # method, route in the channel, before which part
-    "first": ("POST", "/messages", 0),
-    "edit": ("PATCH", "/messages/*", 1),
-    "page": ("PATCH", "/messages/*", 2),
-    "overflow": ("POST", "/messages", 2),
-    "final": ("PATCH", "/messages/*", 3),
-    "reaction": ("PUT", "/messages/*/reactions/*", 0),
-    "unreaction": ("DELETE", "/messages/*/reactions/*", 0),
-    "typing": ("POST", "/typing", 0),
-}
 
 
 @pytest.mark.parametrize("name", PASSING)
@@ -167,20 +102,6 @@ async def test_what_hangs_is_given_up_in_time_and_the_reader_never_waits(stack: 
 # ------------------------------------------------------------ what does not pass
 
 
-async def growing(stack: Stack, channel: str = GENERAL_ID, **options: Any) -> Answer:
-    """An answer of which the first words are on screen."""
-    each = Answer(stack, channel)
-    stack.ollama.enqueue(each.script())
-    stack.ask("Tell me", channel=channel, **options)
-    await stack.shows("first words", channel)
-    return each
-
-
-def direct(stack: Stack, user: str = ADA_ID) -> list[str]:
-    """What the bot's direct messages to somebody show."""
-    return [message["content"] for message in stack.world.messages(stack.world.open_dm(user)["id"], user)]
-
-
 async def test_who_may_no_longer_send_goes_on_in_a_direct_message(stack: Stack, caplog):
     each = await growing(stack, user=LINUS_ID)
     stack.world.deny(GENERAL_ID, BOT_ID, int(Permission.SEND_MESSAGES))
@@ -227,7 +148,7 @@ async def test_where_direct_messages_are_closed_the_reply_ends_and_the_model_is_
     await stack.idle()
     [here] = stack.texts()
     assert CURSOR not in here
-    assert "word250" in here  # the page that is there is shown to its end
+    assert "word240" in here  # the page that is there is shown to its end
     await recorded(stack, GENERAL_ID, ReplyState.FAILED, FIRST + SECOND + LONG)
     assert "cannot be shown any more" in caplog.text
     assert sum(record.status == 403 for record in stack.discord.log) <= 3
@@ -242,10 +163,10 @@ async def test_an_edit_that_is_forbidden_for_good_is_followed_by_a_new_message(s
     for step in each.steps:
         step.set()
     await stack.idle()
-    old, *new = stack.texts()
-    assert old.startswith(FIRST)
-    assert squeezed("".join(new)) == squeezed(WHOLE)
-    assert CURSOR not in "".join(new)
+    texts = stack.texts()
+    assert squeezed("".join(texts)) == squeezed(WHOLE)
+    assert CURSOR not in "".join(texts)
+    assert first not in [message["id"] for message in stack.replies()]  # its cursor could not go otherwise
     await recorded_text(stack, WHOLE)
 
 
@@ -298,6 +219,7 @@ async def test_a_locked_thread_sends_the_rest_to_who_asked(stack: Stack):
     await stack.idle()
     note, *rest = direct(stack, LINUS_ID)
     assert "the thread was locked" in note
+    assert "the rest went" not in "".join(rest)
     assert squeezed("".join(rest)) == squeezed(WHOLE)
     stack.world.set_archived(thread, False)
     stack.ask("Open again?", channel=thread)  # no pause: threads are unlocked as they are locked
@@ -561,26 +483,3 @@ async def growing_without_control(stack: Stack) -> Answer:
 async def recorded_text(stack: Stack, text: str, channel: str = GENERAL_ID) -> None:
     [turn] = await stack.services.store.history(int(channel))
     assert turn.reply == text
-
-
-def squeezed(text: str) -> str:
-    return "".join(text.split())
-
-
-def controls(stack: Stack, channel: str) -> int:
-    """How many of the bot's own reactions are left."""
-    return sum(BOT_ID in r["user_ids"] for message in stack.replies(channel) for r in message.get("reactions", []))
-
-
-async def recorded(stack: Stack, channel: str, state: ReplyState, text: str) -> None:
-    """Check the newest reply's row."""
-    [turn] = await stack.services.store.history(int(channel))
-    assert turn.reply == text
-    owner = await stack.services.store.reply_by_message(int(stack.replies(channel)[0]["id"]))
-    assert owner is not None
-    assert owner.state is state
-
-
-def nothing_left_running() -> None:
-    names = [task.get_name() for task in asyncio.all_tasks()]
-    assert not [name for name in names if name.startswith(("reply-writer", "close-", "typing", "stop-control"))]
