@@ -74,8 +74,8 @@ class Missed(commands.Cog):
         if self._has_begun:
             return
         self._has_begun = True
-        await self._catch_up()
         self._noting = asyncio.create_task(self._note_alive(), name="note-alive")
+        await self._catch_up()
 
     async def _catch_up(self) -> None:
         """Find and hand over what was missed in the last hour."""
@@ -98,6 +98,9 @@ class Missed(commands.Cog):
                 if backoff.failures >= _TRIES or isinstance(error, discord.Forbidden | discord.NotFound):
                     log.warning("What was missed in channel %s cannot be read: %r", place.channel_id, error)
                     return []
+            except Exception:  # a message that discord.py cannot make sense of
+                log.exception("What was missed in channel %s cannot be read", place.channel_id)
+                return []
             await asyncio.sleep(delay)
 
     async def _look(self, place: Place) -> list[discord.Message]:

@@ -134,10 +134,13 @@ async def test_where_the_history_may_not_be_read_nothing_is_tried(stack: Stack, 
     assert "cannot be read" not in caplog.text
 
 
-async def test_a_channel_that_fails_costs_the_others_nothing(stack: Stack, caplog: pytest.LogCaptureFixture):
+@pytest.mark.parametrize("answer", [{"status": 403}, {"status": 200, "body": [{"id": "1"}]}], ids=["403", "poison"])
+async def test_a_channel_that_fails_costs_the_others_nothing(
+    stack: Stack, caplog: pytest.LogCaptureFixture, answer: dict
+):
     stack.ask("Is anybody there?")
     stack.ask("And here?", channel=CODE_ID)
-    stack.discord.inject(method="GET", route=f"*/channels/{CODE_ID}/messages", status=403)
+    stack.discord.inject(method="GET", route=f"*/channels/{CODE_ID}/messages", **answer)
     with caplog.at_level(logging.INFO):
         await start(stack)
     assert stack.texts() == [CANNED]
