@@ -29,6 +29,7 @@ STATE_ROOM = 400
 """Code points that the last page of a reply leaves for our own lines: how long the text is, how it ended."""
 
 _STEP = 16  # source characters between two looks at a page that is full to such a share
+_LINE_STEP = 8  # the same where lines end, which may be as short as one character
 _FINE = 0.95
 _LONG_STEP = 64  # the same before that, and for a table, whose rows all grow with one cell
 _MAX_SOURCE = 4  # source of one page in pages; more of it than that shows little or nothing
@@ -80,6 +81,7 @@ class Splitter:
         self._turned = 0  # source before the open page
         self._lines: deque[int] = deque()  # in the whole source: where lines ahead have begun
         self._after_newline = False
+        self._soonest = 0  # when to look at the open page again for the sake of a line
         self.is_nearly_full = False
         self._limit = self._room()  # of the open page
         self._page = Page(PLAIN, raw=self._raw, limit=self._limit)
@@ -162,13 +164,16 @@ class Splitter:
             self._lines.append(at + len(text) - len(begun))
             self._after_newline = False
         if "\n" in text:
-            self._lines += [at + match.end() for match in _LINE_START.finditer(text)]
+            # not into the blank end: each line end there would be the start of a search to the end
+            begun_lines = _LINE_START.finditer(text, 0, len(text.rstrip()))
+            self._lines += [at + match.end() for match in begun_lines]
             self._after_newline = not text[text.rindex("\n") :].strip()
 
     def _next_look(self) -> int:
         """Return the length at which to look at the open page: a page that is nearly full may end with a line."""
         if self._lines and self.is_nearly_full:
-            return min(self._check, self._lines[0] - self._turned)
+            line = self._lines[0] - self._turned
+            return min(self._check, max(line, self._soonest))
         return self._check
 
     def _source(self, length: int) -> str:
@@ -193,6 +198,7 @@ class Splitter:
         else:
             self.is_nearly_full = is_nearly_full(length, full)
             self._drop_lines(at)
+            self._soonest = at + _LINE_STEP
             level = next_level(length, full)
             is_fine = level > _FINE * full and self._page.growth <= _STEP
             self._check = at + max(_STEP if is_fine else _LONG_STEP, int(level - length) // self._page.growth)
@@ -221,6 +227,7 @@ class Splitter:
         self._start += consumed
         self._length -= consumed
         self._turned += consumed
+        self._soonest = 0
         self._drop_lines(0)
         self.is_nearly_full = False
         self._limit = self._room()

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from bot.streaming.page import Page
 from bot.streaming.splitter import Splitter
 from tests.benchmarks.streams import make_tokens, numbers
 
@@ -363,3 +364,22 @@ def test_no_text_takes_long(text: str) -> None:
     splitter.finish()
     assert time.process_time() - started < 10
     assert all(0 < len(page) <= 2000 for page in splitter.closed)
+
+
+@pytest.mark.parametrize("blank", ["\n", " \n"])
+def test_blank_lines_without_end_may_come_at_once(blank: str) -> None:
+    """A search from each of them to their end would outlast the test's time limit by hours."""
+    splitter = Splitter()
+    splitter.feed("a" + blank * 400_000 + "b")
+    splitter.finish()
+    assert [page.strip() for page in splitter.closed] == ["a", "b"]
+
+
+def test_short_lines_are_not_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = []
+    render = Page.render
+    monkeypatch.setattr(Page, "render", lambda *args, **kwargs: looks.append(args) or render(*args, **kwargs))
+    splitter = Splitter()
+    for _ in range(5_000):
+        splitter.feed("a\n")
+    assert len(looks) / len(splitter.closed) < 30
