@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import secrets
 from typing import TYPE_CHECKING
 
 import discord
@@ -11,12 +13,16 @@ from discord.ext import commands
 from bot.delivery.control import is_stop_emoji
 from bot.delivery.interactions import say
 from bot.delivery.readable import shown_name
+from bot.errors import DeliveryError
+from bot.generation.ending import broken
 from bot.generation.running import RunningReply, StopCause
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from bot.bot import OllamaBot
+
+log = logging.getLogger(__name__)
 
 
 class Stop(commands.Cog):
@@ -30,12 +36,26 @@ class Stop(commands.Cog):
         """Stop the reply that somebody reacted to with ⏹️, or whose prompt it was."""
         if not is_stop_emoji(payload.emoji.name) or self.bot.user is None or payload.user_id == self.bot.user.id:
             return
+        try:
+            self._clicked(payload)
+        except Exception:
+            reference = secrets.token_hex(4)
+            log.exception("⏹️ on message %s failed, reference %s", payload.message_id, reference)
+            await self._tell(payload, broken(reference).line)
+
+    def _clicked(self, payload: discord.RawReactionActionEvent) -> None:
         reply = self.bot.queue.find(payload.message_id)
         if reply is None or not self._may_stop(reply, payload):
             return
         name = payload.member or reply.prompt.author_name
         clicked = (payload.message_id, payload.user_id) if self._may_remove(payload) else None
         reply.stop(StopCause(f" by {shown_name(name)}", clicked=clicked))
+
+    async def _tell(self, payload: discord.RawReactionActionEvent, sentence: str) -> None:
+        try:
+            await self.bot.courier.post_notice(payload.channel_id, sentence, about=payload.message_id)
+        except DeliveryError as error:
+            log.warning("Could not tell why ⏹️ on message %s failed: %s", payload.message_id, error)
 
     @commands.Cog.listener()
     async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:

@@ -203,6 +203,7 @@ async def test_a_prompt_that_is_deleted_while_it_is_taken_in_is_not_answered(sta
     assert stack.ollama.chats == []
 
 
+@pytest.mark.slow
 async def test_a_loop_that_stood_still_for_two_seconds_breaks_nothing(stack: Stack):
     more = asyncio.Event()
     stack.ollama.enqueue([*say("It begins"), hold(more), *say(" and ends.")])
@@ -216,16 +217,47 @@ async def test_a_loop_that_stood_still_for_two_seconds_breaks_nothing(stack: Sta
     assert stack.discord.gateway.identified == 1
 
 
+async def test_a_click_that_fails_gets_a_reference_and_the_bot_runs_on(stack: Stack, caplog, monkeypatch):
+    def explode(*_: object) -> None:
+        raise RuntimeError("a bug")
+
+    prompt = stack.ask("Hello")
+    await stack.answered(1)
+    with monkeypatch.context() as broken:
+        broken.setattr(stack.services.queue, "find", explode)
+        stack.world.react(LINUS_ID, GENERAL_ID, prompt["id"], "⏹️")
+        text = await stack.shows("Something went wrong on my side")
+        assert f"reference {text.split('`')[1]}" in caplog.text
+        assert "a bug" in caplog.text
+        assert "a bug" not in text
+    stack.ask("Still there?", channel=CODE_ID)
+    assert await stack.answered(1, CODE_ID) == [CANNED]
+
+
 async def test_a_listener_that_fails_leaves_a_reference_and_the_bot_running(stack: Stack, caplog, monkeypatch):
     def explode(*_: object) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(stack.services.queue, "find", explode)
     prompt = stack.ask("Hello")
     await stack.answered(1)
-    stack.world.react(LINUS_ID, GENERAL_ID, prompt["id"], "⏹️")
-    await stack.until(lambda: "on_raw_reaction_add failed, reference" in caplog.text)
-    assert "a bug" in caplog.text
+    with monkeypatch.context() as broken:
+        broken.setattr(stack.services.queue, "find", explode)
+        stack.world.delete(prompt["author"]["id"], GENERAL_ID, prompt["id"])
+        await stack.until(lambda: "on_raw_message_delete failed, reference" in caplog.text)
+    stack.ask("Still there?", channel=CODE_ID)
+    assert await stack.answered(1, CODE_ID) == [CANNED]
+
+
+async def test_a_command_that_comes_twice_is_answered_once(stack: Stack):
+    await stack.until(lambda: stack.world.commands)
+    stack.world.run_command(stack.world.people[0]["id"], GENERAL_ID, ["ask"], {"prompt": "Once?"})
+    event = next(payload for name, payload in stack.events if name == "INTERACTION_CREATE")
+    for _ in range(3):
+        stack.discord.dispatch("INTERACTION_CREATE", event)
+    await stack.shows(CANNED)
+    await stack.idle()
+    assert len(stack.ollama.chats) == 1
+    assert len(stack.texts()) == 1
 
 
 async def test_a_prompt_that_fails_before_there_is_a_reply_gets_a_reference(stack: Stack, caplog, monkeypatch):
