@@ -56,7 +56,8 @@ def doubtful_keys(environ: Mapping[str, str], env_file: str | Path | None = None
 def _meant(key: str, known: list[str]) -> str:
     """Return the known key that *key* may stand for, or an empty string."""
     word = key.removeprefix(_OURS)
-    begun = [name for name in known if name == word or name.startswith(f"{word}_")]
+    is_ours = key != word or "_" in word  # USER, DATA and LOG are anybody's
+    begun = [name for name in known if is_ours and (name == word or name.startswith(f"{word}_"))]
     close = difflib.get_close_matches(word, known, n=1, cutoff=_SIMILARITY)
     return next(iter([*close, *begun]), "")
 

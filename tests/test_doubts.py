@@ -35,6 +35,7 @@ def doubts(tmp_path: Path, *keys: str) -> list[str]:
         ("IDLE_TIMEOUT", "IDLE_TIMEOUT_SECONDS"),
         ("SHUTDOWN_GRACE", "SHUTDOWN_GRACE_SECONDS"),
         ("BURBLE_NUM_CTX", "NUM_CTX"),
+        ("BURBLE_DATA", "DATA_DIR"),
         ("BURBLE_DISCORD_TOKN", "DISCORD_TOKEN"),
     ],
 )
@@ -54,7 +55,8 @@ def test_a_key_of_our_prefix_that_is_like_none_is_told_too(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     "key",
     ["TZ", "PATH", "COMPOSE_PROFILES", "POSTGRES_PASSWORD", "HOST", "TOKEN", "HTTP_PROXY", "OLLAMA_NUM_PARALLEL",
-     "OLLAMA_MODELS", "OLLAMA_KEEP_ALIVE", "OLLAMA_ORIGINS", "OLLAMA_DEBUG", "BURBLE_ENV_FILE", *KEYS],
+     "OLLAMA_MODELS", "OLLAMA_KEEP_ALIVE", "OLLAMA_ORIGINS", "OLLAMA_DEBUG", "BURBLE_ENV_FILE",
+     "USER", "DATA", "LOG", "CHANNEL", *KEYS],
 )  # fmt: skip
 def test_keys_of_ours_and_of_others_are_not_doubted(tmp_path: Path, key: str) -> None:
     assert doubts(tmp_path, key) == []
