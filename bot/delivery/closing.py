@@ -121,12 +121,8 @@ def open_sink(
 
     With *refer* the first one may reply to the prompt. *followups* tells of a command's messages.
     """
-    prompt = reply.prompt
+    prompt, adopted = reply.prompt, _left_behind(screen)
     is_chat = prompt.kind is PromptKind.CHAT
-    adopted = {
-        ordinal: Answer(seen.message_id, seen.channel_id, seen.text if seen.is_certain else "", None)
-        for ordinal, seen in screen.messages.items()
-    }
     if prompt.token:
         sink: MessagesSink = InteractionSink(
             courier,
@@ -151,3 +147,11 @@ def open_sink(
             adopted=adopted,
         )
     return sink if is_chat else QuotedSink(sink, header_of(reply))
+
+
+def _left_behind(screen: Screen) -> dict[int, Answer]:
+    """Return the messages that are there, by ordinal, with what they are known to show."""
+    return {
+        ordinal: Answer(seen.message_id, seen.channel_id, seen.text if seen.is_certain else "", None)
+        for ordinal, seen in screen.messages.items()
+    }
