@@ -17,7 +17,7 @@ from bot.delivery import endpoint
 from bot.delivery.endpoint import Application
 from bot.stopping import EXIT_OK, Stop
 from tests.scripted_ollama import hold, say
-from tests.whole.stack import servers
+from tests.whole.stack import running, servers
 from tests.whole.test_process import started
 
 
@@ -30,13 +30,13 @@ async def test_a_refused_intent_is_done_without(tmp_path: Path, monkeypatch, cap
         endpoint.use_api(stack.discord.api_url)
         stopping = Stop(0.2)
         async with app.open_services(stack.settings) as services:
-            running = asyncio.create_task(app.Supervisor(services, stopping).run())
+            run = asyncio.create_task(app.Supervisor(services, stopping).run())
             await stack.until(lambda: "going on without it" in caplog.text)
             await stack.until(lambda: stack.world.bot_online)
             stack.ask("Hello")
             await stack.shows("Hello from the scripted model.")
             stopping.set()
-            assert await running == EXIT_OK
+            assert await run == EXIT_OK
 
 
 async def test_a_reply_goes_on_after_the_bot_was_built_anew(tmp_path: Path):
@@ -44,7 +44,7 @@ async def test_a_reply_goes_on_after_the_bot_was_built_anew(tmp_path: Path):
         endpoint.use_api(stack.discord.api_url)
         stopping, go = Stop(0.2), asyncio.Event()
         async with app.open_services(stack.settings) as services:
-            running = asyncio.create_task(app.Supervisor(services, stopping).run())
+            run = asyncio.create_task(app.Supervisor(services, stopping).run())
             await stack.until(lambda: stack.world.bot_online)
             stack.ollama.enqueue([*say("Half of it"), hold(go), *say(" and the rest.")])
             stack.ask("Go")
@@ -56,7 +56,7 @@ async def test_a_reply_goes_on_after_the_bot_was_built_anew(tmp_path: Path):
             await stack.shows("Half of it and the rest.")
             await stack.until(lambda: stack.texts() == ["Half of it and the rest."])
             stopping.set()
-            assert await running == EXIT_OK
+            assert await run == EXIT_OK
 
 
 @contextlib.asynccontextmanager
@@ -140,7 +140,7 @@ async def test_a_frame_that_cannot_be_read_costs_the_connection_and_not_the_bot(
         endpoint.use_api(stack.discord.api_url)
         stopping = Stop(0.2)
         async with app.open_services(stack.settings) as services:
-            running = asyncio.create_task(app.Supervisor(services, stopping).run())
+            run = asyncio.create_task(app.Supervisor(services, stopping).run())
             await stack.until(lambda: stack.world.bot_online)
             [session] = stack.discord.gateway.connected
             session.connection.send(frame)
@@ -149,5 +149,16 @@ async def test_a_frame_that_cannot_be_read_costs_the_connection_and_not_the_bot(
             stack.ask("Still there?")
             await stack.shows("Hello from the scripted model.")
             stopping.set()
-            assert await running == EXIT_OK
+            assert await run == EXIT_OK
     assert "zorillafern" not in caplog.text
+
+
+async def test_an_errand_that_fails_is_logged_and_holds_up_no_other(tmp_path: Path, monkeypatch, caplog):
+    async def fail(_: object) -> None:
+        raise RuntimeError("zorillafern")
+
+    monkeypatch.setattr(app, "recover", fail)
+    async with running(tmp_path) as stack:
+        await stack.until(lambda: stack.world.commands)
+    [record] = [each for each in caplog.records if each.getMessage() == "Closing open replies failed"]
+    assert record.exc_info
