@@ -11,7 +11,7 @@ import json
 import logging
 import sqlite3
 import unicodedata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from bot.conversation.records import ReplyState
+from bot.errors import OllamaError
 from tests.scripted_ollama import DEFAULT_TEXT, Script
 from tests.whole.stack import CURSOR, Stack, running
 
@@ -130,6 +131,12 @@ def check_clean(stack: Stack, seen: Seen, caplog: pytest.LogCaptureFixture) -> N
         assert private not in caplog.text
 
 
+def _causes(kind: type[OllamaError]) -> Iterator[type[OllamaError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from _causes(narrower)
+
+
 def check(fault: Fault, seen: Seen, caplog: pytest.LogCaptureFixture) -> None:
     """Compare how a reply ended with how it must."""
     body = [text for text in seen.shown.splitlines() if text not in seen.lines] if fault.kept else []
@@ -144,6 +151,8 @@ def check(fault: Fault, seen: Seen, caplog: pytest.LogCaptureFixture) -> None:
         assert fault.says in seen.shown
         assert seen.shown.startswith("⚠️ ") is (fault.state is FAILED)
     assert fault.log in caplog.text
+    if fault.state is FAILED:
+        assert any(f": {kind.__name__}" in caplog.text for kind in _causes(OllamaError)), "the log names no cause"
     assert f": {fault.state}" in caplog.text
 
 

@@ -192,6 +192,12 @@ EARLY = {
     "shorter than announced": Fault(
         [wire(HEAD + b"Content-Length: 999\r\n\r\n" + line(KEPT)), cut()], "cut off", KEPT, log="StreamCut"
     ),
+    "longer than announced": Fault(
+        [wire(HEAD + b"Content-Length: %d\r\n\r\n" % len(line(KEPT)) + line(KEPT)), pause(0.02), wire(LAST), cut()],
+        "cut off",
+        KEPT,
+        log="StreamCut",
+    ),
     "close-delimited": Fault([wire(b"HTTP/1.0 200 OK\r\n\r\n" + line(KEPT)), cut()], "cut off", KEPT),
     "bad chunked coding later": Fault([*say(KEPT), pause(0.02), wire(b"zz\r\nzz\r\n"), hang()], "cut off", KEPT),
     "error line": Fault([*say(KEPT), error("CUDA error: out of memory")], "CUDA error", KEPT, log="CUDA error"),
@@ -261,6 +267,14 @@ WHOLE = {
     ),
     "trailers": whole(wire(HEAD + CHUNKED + b"%x\r\n%s\r\n0\r\nX-Sum: 1\r\n\r\n" % (len(ANSWER), ANSWER))),
     "early hints": whole(wire(b"HTTP/1.1 103 Early Hints\r\n\r\n" + HEAD + b"\r\n" + ANSWER), cut()),
+    "close-delimited": whole(wire(b"HTTP/1.0 200 OK\r\n\r\n" + ANSWER), cut()),
+    "calls in the last line": whole(
+        *say("Yes the"),
+        raw(line(" zorillafern was", done=True, tool_calls=[{"function": {"name": "f"}}], done_reason="stop")),
+    ),
+    "other separators inside": whole(
+        raw(rb'{"message":{"content":"a\u000bb\u000cc\u001cd"}}' + b"\n" + LAST), text="abcd", stored="a\x0bb\x0cc\x1cd"
+    ),
     "longer announced": whole(wire(HEAD + b"Content-Length: 9999\r\n\r\n" + ANSWER), cut()),
     "reset after done": whole(raw(ANSWER), pause(0.02), reset()),
     "more after done": whole(raw(ANSWER + line("never") + b"<html>")),

@@ -22,6 +22,9 @@ SILENT = {
     "a stall within a line": Fault([*say(KEPT), raw(b'{"mess'), hang()], "went quiet", KEPT),
     "a stall within a chunk": Fault([*say(KEPT), wire(b'ff\r\n{"mess'), hang()], "went quiet", KEPT),
     "a trickle": Fault([*say(KEPT), *TRICKLE], "went quiet", KEPT, log="IdleTimeout"),
+    "a trickle within a line": Fault(
+        [*say(KEPT), raw(b'{"x":"'), [raw(b"y", delay=0.05) for _ in range(200)]], "went quiet", KEPT, log="IdleTimeout"
+    ),
     "a stall in thought": Fault([*think("hm"), hang()], "went quiet"),
     "an error that stalls": Fault([wire(b"HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\n{"), hang()], "HTTP 500"),
 }
