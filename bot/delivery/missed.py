@@ -47,6 +47,14 @@ class Place:
 
 @dataclass(slots=True)
 class _Channel:
+    """Where people talk to the bot.
+
+    Attributes:
+        heard: the message up to which none was missed; 0 if that is not known.
+        newest: the newest that was heard of.
+    """
+
+    heard: int
     newest: int
     is_direct: bool
 
@@ -71,16 +79,21 @@ class LastSeen:
         """
         self._lost_at = alive_at
         for channel_id in reversed(list(direct)):
-            self._channels[channel_id] = _Channel(0, is_direct=True)
+            self._channels[channel_id] = _Channel(0, 0, is_direct=True)
 
     def note(self, channel_id: int, message_id: int, *, is_addressed: bool, is_direct: bool = False) -> None:
-        """Take a message in; a channel counts from the first one that spoke to the bot."""
+        """Take a message in; a channel counts from the first one that spoke to the bot.
+
+        What is heard after a loss says nothing of what was written before it.
+        """
         channel = self._channels.get(channel_id)
         if channel is None:
             if not is_addressed:
                 return
-            channel = self._channels[channel_id] = _Channel(message_id, is_direct)
+            channel = self._channels[channel_id] = _Channel(0, 0, is_direct)
         channel.newest = max(channel.newest, message_id)
+        if self._lost_at is None:
+            channel.heard = channel.newest
         if is_addressed:
             self._channels.move_to_end(channel_id)
         while len(self._channels) > _KEPT:
@@ -96,6 +109,8 @@ class LastSeen:
         """Note that nothing is missing as of so many *losses*."""
         if losses == self.losses:
             self._lost_at = None
+            for channel in self._channels.values():
+                channel.heard = channel.newest
 
     @property
     def heard_until(self) -> float:
@@ -113,7 +128,7 @@ class LastSeen:
         horizon = self._clock() - WITHIN_SECONDS
         since = snowflake(max(self._lost_at - _SLACK_SECONDS, horizon))
         known = [
-            Place(key, max(each.newest or since, snowflake(horizon)), each.is_direct)
+            Place(key, max(each.heard or since, snowflake(horizon)), each.is_direct)
             for key, each in reversed(self._channels.items())
         ]
         others = sorted(set(newest) - set(self._channels), key=lambda key: newest[key], reverse=True)

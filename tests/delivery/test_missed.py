@@ -48,24 +48,40 @@ def test_a_loss_while_catching_up_is_not_forgotten():
 
 
 def test_where_the_bot_is_talked_to_what_came_last_is_known():
-    seen = lost()
+    seen = LastSeen(Clock())
     seen.note(1, at(-5), is_addressed=False)
     seen.note(2, at(-9), is_addressed=True)
     seen.note(2, at(-4), is_addressed=False)
     seen.note(2, at(-8), is_addressed=False)  # out of order
+    seen.lost()
     assert seen.places({1: at(-5), 2: at(1)}, anywhere) == [Place(2, at(-4), False), Place(1, LOST, False)]
 
 
+def test_what_is_heard_after_a_loss_hides_nothing_that_was_written_before_it():
+    seen = LastSeen(Clock())
+    seen.note(1, at(-9), is_addressed=True)
+    seen.lost()
+    for channel in (1, 2):
+        seen.note(channel, at(-1), is_addressed=True)
+    newest = {1: at(-1), 2: at(-1)}
+    assert seen.places(newest, anywhere) == [Place(2, LOST, False), Place(1, at(-9), False)]
+    seen.caught_up(seen.losses)
+    seen.lost()
+    assert seen.places(newest, anywhere) == []
+
+
 def test_only_channels_with_something_new_that_may_be_read_are_looked_at():
-    seen = lost()
+    seen = LastSeen(Clock())
     seen.note(1, at(-5), is_addressed=True)
+    seen.lost()
     newest = {1: at(-5), 2: at(-100), 3: at(0), 4: at(0)}
     assert seen.places(newest, lambda key: key != 4) == [Place(3, LOST, False)]
 
 
 def test_direct_messages_are_always_looked_at_since_discord_tells_nothing_of_them():
-    seen = lost()
+    seen = LastSeen(Clock())
     seen.note(1, at(-5), is_addressed=True, is_direct=True)
+    seen.lost()
     assert seen.places({}, anywhere) == [Place(1, at(-5), True)]
 
 
