@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from dataclasses import replace
 from pathlib import Path
 
@@ -138,3 +139,41 @@ async def test_the_lists_that_come_before_a_question_are_asked_again_too(stack: 
     await stack.shows("busy, retrying")
     stack.ollama.overrides.clear()
     assert await stack.answered() == [DEFAULT_TEXT]
+
+
+async def test_an_address_that_speaks_no_tls_is_named(tmp_path: Path, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    async with ScriptedOllama() as plain, faulty(tmp_path, ollama_host=plain.url.replace("http:", "https:")) as stack:
+        seen = await ask(stack)
+        assert plain.url.replace("http:", "https:") in seen.shown
+        assert (seen.state, seen.text) == (FAILED, "")
+        check_clean(stack, seen, caplog)
+        assert "OllamaTLSError" in caplog.text
+
+
+async def test_a_name_that_nobody_knows_is_named(tmp_path: Path, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    async with faulty(tmp_path, ollama_host="http://no-such-host.invalid:11434") as stack:
+        seen = await ask(stack)
+        assert "no-such-host.invalid" in seen.shown
+        assert (seen.state, seen.text) == (FAILED, "")
+        check_clean(stack, seen, caplog)
+        assert "try 2" not in caplog.text, "a wrong name needs somebody's hand"
+
+
+async def test_an_address_where_nothing_answers_is_named(tmp_path: Path, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    # A listener whose backlog is full answers no SYN, as an unroutable host does.
+    with socket.socket() as listener, socket.socket() as first, socket.socket() as second:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for filler in (first, second):
+            filler.setblocking(False)
+            filler.connect_ex(listener.getsockname())
+        host = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with faulty(tmp_path, ollama_host=host, connect_timeout_seconds=0.15) as stack:
+            seen = await ask(stack)
+    assert host in seen.shown
+    assert (seen.state, seen.text) == (FAILED, "")
+    check_clean(stack, seen, caplog)
+    assert "ConnectTimeout" in caplog.text
