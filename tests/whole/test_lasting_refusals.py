@@ -131,3 +131,26 @@ async def answers_again(stack: Stack) -> bool:
     channel = new_channel(stack)
     stack.ask("And now?", channel=channel)
     return await stack.answered(1, channel) == [DEFAULT_TEXT]
+
+
+@pytest.mark.parametrize("name", ["400-invalid-form", "403-permission", "403-of-a-proxy"])
+@pytest.mark.parametrize(("call", "at"), [("followup", 2), ("edit", 1)])
+async def test_what_is_refused_for_good_to_a_command_ends_well_too(stack: Stack, name: str, call: str, at: int):
+    each = Answer(stack, new_channel(stack))
+    stack.ollama.enqueue(each.script())
+    token = stack.world.run_command(ADA_ID, each.channel, ["ask"], {"prompt": "Tell me"}).token
+    method, route = ("POST", "") if call == "followup" else ("PATCH", "/messages/*")
+    await stack.shows("first words", each.channel)
+    if at == 2:
+        each.steps[0].set()
+        await stack.shows("second part", each.channel)
+    fault = stack.discord.inject(method=method, route=f"/webhooks/*/{token}{route}", times=-1, **LASTING[name])
+    for step in each.steps:
+        step.set()
+    await stack.idle()
+    assert 0 < fault.hits <= 8
+    texts = stack.texts(each.channel)
+    assert not any(CURSOR in text for text in texts)
+    shown = [text.partition("\n-# ⚠️")[0] for text in texts] + direct(stack)[1:]
+    assert squeezed(WHOLE) in squeezed("".join(shown))
+    nothing_left_running()
