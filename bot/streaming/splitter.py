@@ -54,7 +54,7 @@ class Splitter:
     *limit* is in Unicode code points, as Discord counts; *cursor* is put at the
     end of the open page; *mode* "raw" leaves Markdown as the model wrote it.
     Page number *last*, if any, leaves `STATE_ROOM` free: a text that goes on past it
-    is counted there, below what is on screen.
+    is counted there, below what is on screen. It gets one page more, and no work after that.
     """
 
     def __init__(
@@ -150,12 +150,14 @@ class Splitter:
         return show(pieces, self._cursor)
 
     def _take(self, text: str) -> None:
-        if text and not self._finished:
+        if text and not self._finished and not self._is_over():
             self._note_lines(text)
             self._fresh.append(text)
             self._length += len(text)
             while (at := self._next_look()) <= self._length:
                 self._look(at)
+                if self._is_over():
+                    self._length = 0
 
     def _note_lines(self, text: str) -> None:
         """Note where lines with text have begun in *text*, which is appended: there the lines before have ended."""
@@ -241,6 +243,10 @@ class Splitter:
     def _is_last(self) -> bool:
         """Whether the open page is the last that is shown."""
         return len(self._closed) + 1 == self._last
+
+    def _is_over(self) -> bool:
+        """Whether nothing that is still to come is shown in any page."""
+        return self._last is not None and len(self._closed) > self._last
 
     def _close(self, text: str) -> None:
         if text:

@@ -383,3 +383,16 @@ def test_short_lines_are_not_looked_at_one_by_one(monkeypatch: pytest.MonkeyPatc
     for _ in range(5_000):
         splitter.feed("a\n")
     assert len(looks) / len(splitter.closed) < 30
+
+
+@pytest.mark.parametrize("at_once", [True, False])
+def test_what_is_past_the_last_page_costs_nothing(monkeypatch: pytest.MonkeyPatch, at_once: bool) -> None:
+    splitter, text = Splitter(last=2), "word " * 2_000
+    splitter.feed(text)
+    monkeypatch.delattr(Page, "render")
+    for part in [text * 20] if at_once else [text] * 20:
+        splitter.feed(part)
+    assert splitter.tail() == ""
+    splitter.finish()
+    assert len(splitter.closed) == 3
+    assert splitter.characters == 21 * len(text)
