@@ -99,4 +99,4 @@ def in_line(ahead: int, *, is_over_share: bool = False) -> str:
         return "⏳ waiting for a free place: many answers are being written"
     if ahead == 1:
         return "⏳ next in line in this channel"
-    return f"⏳ in line in this channel, {ahead} before you"
+    return f"⏳ in line in this channel: {ahead} were asked before"

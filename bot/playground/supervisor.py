@@ -167,7 +167,9 @@ class BotProcess:
             await self._wanted.wait()
             return
         how = "It ended by itself" if code == 0 else f"It ended with code {code}"
-        self._become(BotState.CRASHED, f"{how}; starting again in {pause:g} s.")
+        words = f"{how}; starting again in {pause:g} s."
+        self._note(words)
+        self._become(BotState.CRASHED, words)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(pause):
                 await self._wanted.wait()
