@@ -61,7 +61,7 @@ class _FixedPages:
         else:
             self.closed.append(footer)
 
-    def tail(self) -> str:
+    def tail(self, notice: str = "") -> str:  # noqa: ARG002 — the protocol's
         """Return nothing: no page is open."""
         return ""
 

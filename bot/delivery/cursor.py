@@ -11,7 +11,8 @@ import re
 
 _HINT = "\n-# `/stop` ends it"
 _COUNT = re.compile(r"\n-# too long for \d+ messages: [\d,]+ characters so far, a file follows\Z")
-_CURSOR = re.compile(rf"(?: ▌(?P<closing>\n(?:> )?```)?|(?<=```)\n▌)(?:{re.escape(_HINT)})?\Z")
+_NOTICE = r"\n-# ⏳ [^\n]*"  # a state of ours below a text that grows
+_CURSOR = re.compile(rf"(?: ▌(?P<closing>\n(?:> )?```)?|(?<=```)\n▌)(?:{_NOTICE})?(?:{re.escape(_HINT)})?\Z")
 
 
 def has_cursor(text: str) -> bool:
@@ -20,7 +21,7 @@ def has_cursor(text: str) -> bool:
 
 
 def without_cursor(text: str) -> str:
-    """Return *text* as it was written, without that mark, the hint, and the line that counts past the last page."""
+    """Return *text* as it was written, without that mark and our own lines below it."""
     bare = _CURSOR.sub(lambda match: match["closing"] or "", text)
     return bare if bare == text else _COUNT.sub("", bare)
 

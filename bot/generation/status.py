@@ -19,12 +19,17 @@ class StatusTiming:
         status_after: seconds without text after which a status message says what is going on.
         control_after: seconds after the first text at which the stop control appears; short answers get none.
         long_after: seconds without a first word from a loaded model after which that is remarked upon.
+        stalled_after: seconds without a further word after which that is, too.
     """
 
     status_after: float = 2.0
     control_after: float = 1.0
     long_after: float = 30.0
+    stalled_after: float = 30.0
 
+
+# So often is looked, in the time that counts as a stall, whether words came.
+_LOOKS = 3
 
 DISCORD_TIMING = StatusTiming()
 
@@ -47,6 +52,11 @@ class StatusTeller:
         self._streamer = streamer
         self._sink = sink
         self._control_after = timing.control_after
+        self._stalled_after = timing.stalled_after
+        self._clock = clock
+        self._characters = 0  # when they were looked at last
+        self._quiet_looks = 0
+        self._stall_timer: asyncio.TimerHandle | None = None
         self._since = int(clock())
         self._words = ""
         self._is_due = False
@@ -69,6 +79,7 @@ class StatusTeller:
         self._has_text = True
         self._timer.cancel()
         self._sink.text_began()
+        self._look_later()
         if not self._is_due:
             self._timer = asyncio.get_running_loop().call_later(self._control_after, self._sink.offer_stop)
 
@@ -76,6 +87,22 @@ class StatusTeller:
         """Say nothing more."""
         self._timer.cancel()
         self._has_text = True
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+
+    def _look_later(self) -> None:
+        interval = self._stalled_after / _LOOKS
+        self._stall_timer = asyncio.get_running_loop().call_later(interval, self._look_for_stall)
+
+    def _look_for_stall(self) -> None:
+        """Tell once that the model has written nothing for so long; costs nothing while it writes."""
+        is_quiet = self._streamer.characters == self._characters
+        self._quiet_looks = self._quiet_looks + 1 if is_quiet else 0
+        self._characters = self._streamer.characters
+        if self._quiet_looks == _LOOKS:
+            since = int(self._clock() - self._stalled_after)
+            self._streamer.notice(f"-# ⏳ the model's last words came <t:{since}:R>")
+        self._look_later()
 
     def _due(self) -> None:
         self._is_due = True

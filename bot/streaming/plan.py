@@ -45,8 +45,8 @@ class Pages(Protocol):
         """Close the last page, our own line at its end; *interrupted* says that the text was to go on."""
         ...
 
-    def tail(self) -> str:
-        """Return the open page as it may be shown now."""
+    def tail(self, notice: str = "") -> str:
+        """Return the open page as it may be shown now, our own *notice* below it."""
         ...
 
 
@@ -88,6 +88,7 @@ class ReplyPlan:
         self._attached = False
         self._is_full = False  # no further message can be posted
         self._status = ""
+        self._notice = ""
         self._footer = ""
         self._text: list[str] = []
         self._tail = ""  # the open page as last rendered
@@ -112,6 +113,7 @@ class ReplyPlan:
         self._text.append(text)
         self.characters += len(text)
         self._pages.feed(text)
+        self._notice = ""
         self._is_stale = True
         return (len(self._pages.closed), self._pages.is_nearly_full) != before
 
@@ -119,6 +121,11 @@ class ReplyPlan:
         """Set what is going on; return whether that is new."""
         is_new, self._status = line != self._status, line
         return is_new
+
+    def notice(self, line: str) -> None:
+        """Set our own *line* below the growing page; it goes with the next text."""
+        self._notice = line
+        self._is_stale = True
 
     def has_visible_text(self, *, interrupted: bool = False) -> bool:
         """Return whether anybody sees anything of the text if it ends here, as whole or *interrupted*."""
@@ -180,7 +187,7 @@ class ReplyPlan:
 
     def _open_page(self) -> str:
         if self._is_stale:
-            self._tail = self._pages.tail()
+            self._tail = self._pages.tail(self._notice)
             self._is_stale = False
         return self._tail
 

@@ -136,8 +136,11 @@ class Splitter:
         page = Page(self._page.start, raw=self._raw, limit=self._limit)
         return bool(show(page.render(source, final=not interrupted, interrupted=interrupted)))
 
-    def tail(self) -> str:
-        """Return the open page as it may be shown now, with the cursor; "" if nothing is visible yet."""
+    def tail(self, notice: str = "") -> str:
+        """Return the open page as it may be shown now, with the cursor; "" if nothing is visible yet.
+
+        *notice* is a line of our own for below it, left out where it does not fit.
+        """
         if self._finished or not self._length:
             return ""
         pieces = self._page.render(self._source(self._length), final=False)
@@ -147,7 +150,8 @@ class Splitter:
         if size(pieces) > room:  # till the page is closed, a few characters later
             pieces = words(pieces)
             pieces = pieces[: fit(pieces, room)]
-        return show(pieces, self._cursor)
+        page = show(pieces, self._cursor)
+        return f"{page}\n{notice}" if page and notice and len(page) + 1 + len(notice) <= self._limit else page
 
     def _take(self, text: str) -> None:
         if text and not self._finished and not self._is_over():

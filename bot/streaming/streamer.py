@@ -85,6 +85,12 @@ class ReplyStreamer:
         if self._plan.status(line):
             self._changed.set()
 
+    def notice(self, line: str) -> None:
+        """Say below the growing text what is going on; it goes with the next text."""
+        if not self._plan.is_ended:
+            self._plan.notice(line)
+            self._changed.set()
+
     def has_visible_text(self, *, interrupted: bool = False) -> bool:
         """Return whether anybody sees anything of the text if it ends here, as whole or *interrupted*."""
         return self._plan.has_visible_text(interrupted=interrupted)

@@ -42,6 +42,8 @@ SNIPPETS = st.sampled_from(
         ("> ```py\n> x ▌\n> ```", "> ```py\n> x\n> ```"),
         ("```py\nx\n```\n▌", "```py\nx\n```"),
         ("A ▌ and ▌ ▌", "A ▌ and ▌"),
+        ("Hello ▌\n-# ⏳ the model's last words came <t:1:R>", "Hello"),
+        ("```py\nx = 1 ▌\n```\n-# ⏳ quiet", "```py\nx = 1\n```"),
         ("-# too long for 8 messages: 9 characters so far, a file follows ▌", None),
     ],
 )

@@ -227,9 +227,10 @@ class PlainPages:
             self._closed.append(text)
         self._open = ""
 
-    def tail(self) -> str:
+    def tail(self, notice: str = "") -> str:
         text = self._open.strip()
-        return text + self._cursor if text else ""
+        page = text + self._cursor if text else ""
+        return f"{page}\n{notice}" if page and notice else page
 
 
 def words(sinks_messages: Sequence[str]) -> str:

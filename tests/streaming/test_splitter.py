@@ -247,6 +247,14 @@ def test_a_page_is_nearly_full_before_it_ends() -> None:
     assert not splitter.is_nearly_full
 
 
+def test_a_notice_stands_below_the_open_page_where_it_fits() -> None:
+    splitter = Splitter(limit=200)
+    assert splitter.tail("-# notice") == ""
+    splitter.feed("```py\nx = 1\n")
+    assert splitter.tail("-# notice") == "```py\nx = 1 ▌\n```\n-# notice"
+    assert splitter.tail("-# " + "n" * 190) == splitter.tail()
+
+
 def test_a_heading_goes_with_its_text() -> None:
     filler = "word " * 28
     assert pages(f"{filler}\n\n## Title\n\n{filler}")[1].startswith("## Title\n\nword")

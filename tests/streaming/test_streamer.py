@@ -227,6 +227,23 @@ async def test_a_status_becomes_the_answer() -> None:
 
 
 @in_virtual_time
+async def test_a_notice_stands_below_the_growing_text_until_more_comes() -> None:
+    play = Play()
+    play.streamer.feed("w0 ")
+    await asyncio.sleep(2)
+    play.streamer.notice("-# ⏳ quiet")
+    await asyncio.sleep(5)
+    assert play.sink.messages == ["w0▌\n-# ⏳ quiet"]
+    play.streamer.feed("w1 ")
+    await asyncio.sleep(5)
+    assert play.sink.messages == ["w0 w1▌"]
+    play.streamer.notice("-# ⏳ quiet")
+    await play.end()
+    play.streamer.notice("-# ⏳ too late")
+    assert play.sink.messages == ["w0 w1"]
+
+
+@in_virtual_time
 async def test_text_before_the_status_went_out_leaves_no_status() -> None:
     play = Play()
     play.streamer.status("-# waiting")

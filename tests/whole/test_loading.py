@@ -14,7 +14,7 @@ from bot.ollama.client import OllamaClient
 from bot.playground.seed import ADA_ID, CODE_ID, GENERAL_ID
 from tests.scripted_ollama import DEFAULT_TEXT, SeenRequest, hang, headers, hold, model_entry, pause, say, status
 from tests.whole.faults import COMPLETE, FAILED, KEPT, Fault, ask, check_clean, faulty, new_channel, suffer
-from tests.whole.stack import Stack, loaded
+from tests.whole.stack import Stack, loaded, servers
 
 
 @pytest.fixture
@@ -164,6 +164,35 @@ async def test_what_comes_after_a_stop_is_in_no_later_answer(stack: Stack) -> No
     texts = await stack.answered(2)
     assert texts[1] == "Two"
     assert "LATE" not in "".join(texts)
+
+
+# A model that stops in mid-answer.
+
+
+async def test_a_stall_is_told_below_the_text_until_more_comes(tmp_path: Path) -> None:
+    async with servers(tmp_path) as stack:
+        stack.timing = short(stalled_after=0.15)
+        more = asyncio.Event()
+        stack.ollama.enqueue(*say("Half a sentence"), hold(more), *say(" and the rest."))
+        async with stack.running_bot():
+            stack.ask("Hello")
+            shown = await stack.shows("the model's last words came <t:")
+            assert shown.startswith("Half a sentence ▌\n-# ⏳")
+            more.set()
+            assert await stack.answered() == ["Half a sentence and the rest."]
+
+
+async def test_a_stall_that_lasts_ends_in_the_text_so_far_and_the_reason(tmp_path: Path) -> None:
+    async with servers(tmp_path, idle_timeout_seconds=1.0) as stack:
+        stack.timing = short(stalled_after=0.15)
+        stack.ollama.enqueue(*say("Half a sentence"), hang())
+        async with stack.running_bot():
+            stack.ask("Hello")
+            await stack.shows("the model's last words came <t:")
+            [text] = await stack.answered()
+    assert text.startswith("Half a sentence\n-# ⚠️")
+    assert "went quiet" in text
+    assert "last words" not in text
 
 
 # A model that answers nobody.
