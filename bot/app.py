@@ -40,13 +40,10 @@ from bot.ollama.client import OllamaClient, Timeouts
 from bot.stopping import EXIT_OK, EXIT_SETTINGS, Stop, listening
 from bot.streaming.backoff import Backoff
 from bot.streaming.budget import EditBudget
+from bot.winding_down import CLOSE_SECONDS, MARGIN_SECONDS, close, wind_down
 
 log = logging.getLogger(__name__)
 
-# After the grace the closing words get this long, the connections half a second
-# more: the process is gone at most 2 s after the grace.
-_LAST_WORDS_SECONDS = 1.2
-_CLOSE_SECONDS = 0.5
 _SYNC_RETRY = (30.0, 600.0)  # base and cap, in seconds
 # A connection that lasted so long was a good one: the next failure is a new one.
 _STEADY_SECONDS = 300.0
@@ -63,11 +60,10 @@ async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
         StoreError: the database cannot be used.
     """
     stop = Stop(settings.shutdown_grace_seconds)
-    margin = _LAST_WORDS_SECONDS + _CLOSE_SECONDS + 0.2
     endpoint.use_api(settings.discord_api_url)
     for doubt in shared_database(file_of(settings.store_url)):
         log.warning("%s", doubt)
-    with listening(stop, margin=margin, with_input=stop_with_input):
+    with listening(stop, margin=MARGIN_SECONDS, with_input=stop_with_input):
         async with open_services(settings) as services:
             # beside the start: an Ollama that hangs holds nobody up
             report = asyncio.create_task(_report_ollama(services), name="report-ollama")
@@ -253,31 +249,15 @@ class Supervisor:
             if running.done():
                 running.result()
             else:
-                await self._wind_down(bot)
+                await wind_down(bot, self._stopping.grace)
         finally:
             # this may cut a request of discord.py; its client is thrown away
             errands.cancel()
             stop.cancel()
-            await _close(bot)
-            await asyncio.wait((running, errands, stop), timeout=_CLOSE_SECONDS)
+            await close(bot)
+            await asyncio.wait((running, errands, stop), timeout=CLOSE_SECONDS)
             if running.done() and not running.cancelled():
                 running.exception()
-
-    async def _wind_down(self, bot: OllamaBot) -> None:
-        grace = self._stopping.grace
-        waiting = len(list(bot.queue))
-        log.info("Stopping%s", f": {waiting} running or waiting, {grace:g} s grace" if waiting else "")
-        ending = asyncio.create_task(bot.responder.shutdown(grace), name="shutdown")
-        done, _ = await asyncio.wait((ending,), timeout=grace + _LAST_WORDS_SECONDS)
-        if not done:
-            log.warning("Not every reply could be closed in time; the next start closes them")
-
-
-async def _close(bot: OllamaBot) -> None:
-    closing = asyncio.create_task(bot.close(), name="close")
-    await asyncio.wait((closing,), timeout=_CLOSE_SECONDS)
-    if closing.done() and closing.exception() is not None:
-        log.debug("Closing the connection failed", exc_info=closing.exception())
 
 
 async def run_errands(bot: OllamaBot) -> None:

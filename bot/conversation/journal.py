@@ -237,6 +237,11 @@ class ReplyJournal:
         return str(self._reply_id or f"to {self.prompt.message_id}")
 
     @property
+    def is_stored(self) -> bool:
+        """Whether the store knows of the reply, so that the next start finds it."""
+        return self._reply_id is not None
+
+    @property
     def is_writing(self) -> bool:
         """Whether a write is under way."""
         return self._writing is not None and not self._writing.done()

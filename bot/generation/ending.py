@@ -22,12 +22,14 @@ class Ending:
         line: our own closing words, or empty.
         counts: what Ollama counted, or None.
         is_quiet: not worth a message of its own if nothing is on screen.
+        is_put_off: it has not ended at all; the line stands in for the status until the next start.
     """
 
     state: ReplyState
     line: str = ""
     counts: Counts | None = None
     is_quiet: bool = False
+    is_put_off: bool = False
 
     def footer(self, *, has_text: bool) -> str:
         """Return the closing words as they are shown: small below a text, plain where they are all there is."""
@@ -75,6 +77,12 @@ def completed(
 def stopped(cause: StopCause) -> Ending:
     """Return the ending of a reply that was stopped."""
     return Ending(ReplyState.STOPPED, f"⏹️ stopped{cause.words}", is_quiet=cause.is_silent)
+
+
+def put_off() -> Ending:
+    """Return what becomes of a prompt that waited when the bot was shut down: nothing is recorded of it."""
+    line = "-# ⏳ I was shut down before I began with this; back within ten minutes of your question, I answer it."
+    return Ending(ReplyState.STREAMING, line, is_put_off=True)
 
 
 def undeliverable() -> Ending:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import dataclass, field
 
 from bot.conversation.journal import ReplyJournal
+from bot.conversation.records import ReplyState
 from bot.errors import BurbleError
 from bot.generation.describe import code
 from bot.generation.discretion import discreet
+from bot.generation.ending import Ending
 from bot.generation.running import ReplySink, RunningReply
 from bot.generation.status import StatusTeller
 from bot.ollama.types import ChatChunk
 from bot.streaming.streamer import ReplyStreamer
+
+log = logging.getLogger(__name__)
 
 MAX_REPLY_CHARACTERS = 1024 * 1024
 """A reply's text is stopped, with words, past so many code points."""
@@ -29,7 +34,8 @@ class Job:
         tools: names of the tools that it wanted to call.
         is_resumed: the text goes on behind a place where the connection broke.
         hint: a sentence to go with a failure.
-        is_undeliverable, may_be_shown_later: what became of it at Discord.
+        is_undeliverable: Discord takes no more of it.
+        is_left_open: the next start has something to do for it.
         is_forgetful: it is answered without the conversation so far.
     """
 
@@ -46,7 +52,7 @@ class Job:
     hint: str = ""
     is_undeliverable: bool = False
     is_forgetful: bool = False
-    may_be_shown_later: bool = False
+    is_left_open: bool = False
     began_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -78,3 +84,32 @@ class Job:
             self.tools += chunk.tool_calls[:10]
         if chunk.done:
             self.last = chunk
+
+    def conclude(self, ending: Ending) -> None:
+        """Note how the reply ended, for the journal and on screen; of one that is put off nothing is recorded."""
+        self.status.close()
+        if ending.is_put_off:
+            self.is_left_open = True
+            self.streamer.leave(ending.line)
+            return
+        interrupted = ending.state is not ReplyState.COMPLETE or self.last.done_reason == "length"
+        has_text = self.streamer.has_visible_text(interrupted=interrupted)
+        self.journal.end(ending.record(self.streamer.text if has_text else "", self.model))
+        self.streamer.end(ending.footer(has_text=has_text), quiet=ending.is_quiet, interrupted=interrupted)
+
+    def report(self, ending: Ending) -> None:
+        """Log how it went."""
+        channel_id = self.reply.prompt.channel_id
+        if ending.is_put_off:
+            log.info("Reply %s in channel %s was not begun; left for the next start", self.journal.label, channel_id)
+            return
+        log.info(
+            "Reply %s in channel %s: %s, model %s, %d characters, %s tokens, %.1f s",
+            self.journal.label,
+            channel_id,
+            ending.state,
+            self.model or "no model",
+            self.streamer.characters,
+            ending.counts.reply_tokens if ending.counts else "?",
+            time.monotonic() - self.began_at,
+        )

@@ -39,7 +39,7 @@ class ReplyQueue:
         self._shares = Shares(max_concurrent)
         self._running: list[_Entry] = []
         self._waiting: list[_Entry] = []
-        self._closed = False
+        self.is_closed = False
         self._empty = asyncio.Event()
         self._empty.set()
 
@@ -73,7 +73,7 @@ class ReplyQueue:
             QueueFull: see `check`.
             ShuttingDown: `close` was called.
         """
-        if self._closed:
+        if self.is_closed:
             raise ShuttingDown
         if not is_owed:
             self.check(prompt)
@@ -139,9 +139,11 @@ class ReplyQueue:
         """Return the channel's replies, running ones first."""
         return [reply for reply in self if reply.prompt.channel_id == channel_id]
 
-    def close(self) -> None:
-        """Take no new prompt."""
-        self._closed = True
+    def close(self, cause: StopCause) -> None:
+        """Take no new prompt and let none begin any more; whoever waits is stopped with *cause*."""
+        self.is_closed = True
+        for entry in list(self._waiting):
+            entry.reply.stop(cause)
 
     def stop_all(self, cause: StopCause) -> None:
         """Stop everything that runs or waits."""
@@ -166,7 +168,7 @@ class ReplyQueue:
 
     def _advance(self) -> None:
         """Let everybody run who may; tell the others that the line moved."""
-        while len(self._running) < self._places and (entry := self._next()) is not None:
+        while not self.is_closed and len(self._running) < self._places and (entry := self._next()) is not None:
             self._waiting.remove(entry)
             self._running.append(entry)
             self._shares.begins(entry.reply.prompt.author_id)

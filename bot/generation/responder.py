@@ -164,7 +164,12 @@ class Responder:
         *,
         page_limit: int = PAGE_LIMIT,
     ) -> None:
-        """Answer a prompt to which an earlier process had not said a word; see `respond`."""
+        """Answer a prompt to which an earlier process had not said a word; see `respond`.
+
+        When we are shutting down as well, it stays for the next start.
+        """
+        if self.queue.is_closed:
+            return
         journal = self._journals.reopen(reply.prompt, reply.reply_id)
         await self._answer(journal, open_sink, reply.model, page_limit, is_owed=True)
 
@@ -204,8 +209,8 @@ class Responder:
         return bool(self._tasks)
 
     async def shutdown(self, grace: float) -> None:
-        """Take no new prompt, give running replies *grace* seconds, then close them in words."""
-        self.queue.close()
+        """Give running replies *grace* seconds, then close them in words; leave who waits for the next start."""
+        self.queue.close(StopCause(": the bot was shut down", is_put_off=True))
         try:
             async with asyncio.timeout(grace):
                 await self.queue.drained()
@@ -229,27 +234,13 @@ class Responder:
             if job.is_resumed:
                 ending = endings.resumed(ending)
         finally:
-            job.status.close()
-            interrupted = ending.state is not ReplyState.COMPLETE or job.last.done_reason == "length"
-            has_text = job.streamer.has_visible_text(interrupted=interrupted)
-            job.journal.end(ending.record(job.streamer.text if has_text else "", job.model))
-            job.streamer.end(ending.footer(has_text=has_text), quiet=ending.is_quiet, interrupted=interrupted)
+            job.conclude(ending)
             # shielded: a cancel from outside must not cost the last words
             await asyncio.shield(self._finish(job, ending, writer))
 
     async def _finish(self, job: Job, ending: Ending, writer: asyncio.Task[None]) -> None:
         await asyncio.wait([writer])
-        counts = ending.counts
-        log.info(
-            "Reply %s in channel %s: %s, model %s, %d characters, %s tokens, %.1f s",
-            job.journal.label,
-            job.reply.prompt.channel_id,
-            ending.state,
-            job.model or "no model",
-            job.streamer.characters,
-            counts.reply_tokens if counts else "?",
-            time.monotonic() - job.began_at,
-        )
+        job.report(ending)
         await job.journal.settle()
         # the next in line need not wait until the control is gone
         self._own(self._close(job), f"close-{job.journal.label}")
@@ -257,7 +248,7 @@ class Responder:
     async def _close(self, job: Job) -> None:
         """Clear away what surrounds the text; only then a restart has nothing more to do for the reply."""
         await job.sink.close(job.reply.cause.clicked if job.reply.cause else None)
-        await job.journal.close(is_shown=not job.may_be_shown_later)
+        await job.journal.close(is_shown=not job.is_left_open)
 
     def _own(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
         """Run *work* as a task that `shutdown` waits for."""
@@ -277,7 +268,7 @@ class Responder:
                 job.reply.prompt.channel_id,
                 error,
             )
-            job.may_be_shown_later = isinstance(error, DeliveryRetry)
+            job.is_left_open |= isinstance(error, DeliveryRetry)
         except Exception:
             log.exception("The writer of reply %s failed", job.journal.label)
         else:
@@ -290,7 +281,7 @@ class Responder:
         try:
             await job.reply.unless_stopped(self._work(job))
         except ReplyStopped as stop:
-            return endings.undeliverable() if job.is_undeliverable else endings.stopped(stop.cause)
+            return endings.undeliverable() if job.is_undeliverable else self._stopped(job, stop.cause)
         except ModelMissing as error:
             log.warning("Reply %s: %s", job.journal.label, job.told(error))
             return endings.failed(error, await self._offer_models())
@@ -311,6 +302,11 @@ class Responder:
             tools=job.tools,
         )
         return endings.forgetful(ending) if job.is_forgetful else ending
+
+    @staticmethod
+    def _stopped(job: Job, cause: StopCause) -> Ending:
+        # the next start finds what is in the store, nothing else
+        return endings.put_off() if cause.is_put_off and job.journal.is_stored else endings.stopped(cause)
 
     async def _offer_models(self) -> str:
         names = [code(model.name) for model in await self.catalog.known(within=2.0) if model.can_complete]

@@ -56,11 +56,13 @@ class StopCause:
         words: how the closing line goes on after "stopped", for example "by Ada".
         clicked: the reaction that did it (message id, user id), to be removed.
         is_silent: nothing needs to be said if nothing is on screen yet.
+        is_put_off: nobody began with it; the next start answers it.
     """
 
     words: str
     clicked: tuple[int, int] | None = None
     is_silent: bool = False
+    is_put_off: bool = False
 
 
 class ReplyStopped(Exception):

@@ -96,6 +96,7 @@ class ReplyPlan:
         self.characters = 0
         self.is_ended = False
         self._is_quiet = False
+        self._is_left = False
 
     @property
     def text(self) -> str:
@@ -139,6 +140,11 @@ class ReplyPlan:
         self._pages.finish(footer, interrupted=interrupted)
         self._is_stale = True
 
+    def leave(self, line: str) -> None:
+        """End without a text: *line* replaces the status, if one is on screen."""
+        self.is_ended = self._is_left = True
+        self._status = line
+
     # ------------------------------------------------------------ what came of a request
 
     def note(self, step: Step, text: str) -> None:
@@ -164,7 +170,7 @@ class ReplyPlan:
 
     def wanted(self) -> list[Step]:
         """Return what would show something new, not composed: nothing, or an edit, or a post, or an edit and a post."""
-        if self._is_quiet and not self._shown:
+        if (self._is_quiet or self._is_left) and not self._shown:
             return []
         closed = self._pages.closed
         if len(closed) >= self._max_messages and len(closed) + bool(self._open_page()) > self._max_messages:
@@ -227,7 +233,7 @@ class ReplyPlan:
         return Step(ordinal, Urgency.OVERFLOW if ordinal and not self.is_ended else Urgency.FIRST, is_post=True)
 
     def _wanted_status(self) -> list[Step]:
-        if not self._status or self.is_ended:
+        if not self._status or (self.is_ended and not self._is_left):
             return []
         if not self._shown:
             return [Step(0, Urgency.STATUS, is_post=True, is_status=True, text=self._status)]

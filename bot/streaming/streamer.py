@@ -107,6 +107,17 @@ class ReplyStreamer:
         self._plan.end(footer, quiet=quiet, interrupted=interrupted)
         self._changed.set()
 
+    def leave(self, line: str) -> None:
+        """No text came, and none will from this process: *line* replaces the status, if one is on screen.
+
+        It is in no hurry: the words of others go first.
+        """
+        if self._plan.is_ended:
+            return
+        self._ended_at = self._budget.now()
+        self._plan.leave(line)
+        self._changed.set()
+
     # ------------------------------------------------------------ the writer's side
 
     async def run(self) -> None:

@@ -15,6 +15,7 @@ from bot.conversation.records import ReplyState
 from bot.conversation.schema import prompt, reply
 from bot.delivery import interaction_sink
 from bot.errors import StoreError
+from bot.generation.running import StopCause
 from bot.generation.status import StatusTiming
 from bot.playground.faults import Fault
 from bot.playground.permissions import Permission
@@ -374,7 +375,7 @@ async def test_a_shutdown_closes_an_ask_in_words_and_keeps_its_quote(stack: Stac
 
 
 async def test_while_shutting_down_a_new_ask_is_refused_in_words(stack: Stack):
-    stack.services.queue.close()
+    stack.services.queue.close(StopCause(": the bot was shut down"))
     ask(stack)
     [text] = await finished(stack)
     assert "I am shutting down" in text

@@ -106,7 +106,7 @@ def test_leaving_twice_gives_no_second_place_away() -> None:
 
 def test_after_closing_nothing_is_taken_in() -> None:
     queue = ReplyQueue(1)
-    queue.close()
+    queue.close(StopCause(": the bot was shut down"))
     with pytest.raises(ShuttingDown):
         enter(queue)
 

@@ -102,7 +102,7 @@ async def test_a_second_ctrl_c_ends_at_once(tmp_path: Path):
         stack.ask("Go")
         await stack.shows("Wait for me")
         bot.process.send_signal(signal.SIGINT)
-        await bot.logged("Stopping: 1 running or waiting, 60 s grace")
+        await bot.logged("Stopping: 1 running, 0 waiting, 60 s grace")
         bot.process.send_signal(signal.SIGINT)
         assert await bot.exit_code(2.0) == 1
 

@@ -4,10 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 from bot.conversation.records import ReplyState
+from bot.conversation.store import Store
+from bot.generation.running import StopCause
+from bot.generation.status import StatusTiming
+from bot.playground.seed import ADA_ID, GENERAL_ID
+from bot.winding_down import wind_down
 from tests.scripted_ollama import hang, say
+from tests.whole.leftovers import left_message
 from tests.whole.stack import Stack, servers, talk
+
+PUT_OFF = "-# ⏳ I was shut down before I began with this; back within ten minutes of your question, I answer it."
+CANNED = "Hello from the scripted model."
 
 
 async def test_the_conversation_survives_a_restart(tmp_path: Path):
@@ -46,12 +58,116 @@ async def test_running_replies_get_their_grace_and_then_closing_words(tmp_path: 
         texts = stack.texts()
         assert texts[0].splitlines()[0] == "As far as it came"
         assert "stopped: the bot was shut down" in texts[0]
-        assert "stopped: the bot was shut down" in texts[1]
+        assert texts[1] == PUT_OFF
         assert "▌" not in "".join(texts)
         owner = await stack.services.store.reply_by_message(int(stack.replies()[0]["id"]))
         assert owner is not None
         assert owner.state is ReplyState.STOPPED
         assert owner.prompt_id == int(prompt["id"])
+
+
+async def test_prompts_that_waited_when_the_bot_was_stopped_are_answered_in_order_by_the_next_start(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot() as bot:
+            stack.ollama.enqueue([*say("As far as it came"), hang()])
+            for number in range(4):
+                stack.ask(f"Question {number}")
+                await stack.until(lambda count=number + 1: len(list(bot.queue)) == count)
+            await stack.until(lambda: len(stack.texts()) == 4)
+            await wind_down(bot, 0.05)
+            assert stack.texts()[1:] == [PUT_OFF] * 3
+            assert not any(left_message(message) for message in stack.replies())
+        async with stack.running_bot():
+            await stack.until(lambda: stack.texts()[1:] == [CANNED] * 3)
+            await stack.idle()
+        asked = [chat.json["messages"][-1]["content"] for chat in stack.ollama.chats]
+        assert asked == [f"⟦Ada⟧ Question {number}" for number in range(4)]
+
+
+async def test_who_waited_without_a_status_is_left_without_a_word_for_the_next_start(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        stack.timing = StatusTiming(status_after=60.0)
+        async with stack.running_bot() as bot:
+            stack.ollama.enqueue([hang()])
+            stack.ask("First")
+            await stack.until(lambda: stack.ollama.chats)
+            stack.ask("Second")
+            await stack.until(lambda: len(list(bot.queue)) == 2)
+            await wind_down(bot, 0.0)
+            assert stack.texts() == ["⏹️ stopped: the bot was shut down"]
+        async with stack.running_bot():
+            await stack.shows(CANNED)
+            await stack.idle()
+        assert stack.texts() == ["⏹️ stopped: the bot was shut down", CANNED]
+
+
+async def test_a_question_deleted_after_it_was_put_off_is_not_answered(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        prompt = await put_one_off(stack)
+        stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+        async with stack.running_bot():
+            await stack.until(lambda: PUT_OFF not in stack.texts())
+            await stack.idle()
+        assert len(stack.ollama.chats) == 1
+
+
+async def test_who_was_put_off_for_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("bot.delivery.recovery.ANSWERED_WITHIN_SECONDS", -1.0)
+    async with servers(tmp_path) as stack:
+        await put_one_off(stack)
+        async with stack.running_bot():
+            await stack.until(lambda: stack.texts()[1] == "⏹️ interrupted by a restart. Please ask again.")
+        assert len(stack.ollama.chats) == 1
+
+
+async def test_an_ask_that_waited_for_a_free_place_is_answered_by_the_next_start(tmp_path: Path):
+    async with servers(tmp_path, max_concurrent_replies=1) as stack:
+        async with stack.running_bot() as bot:
+            await stack.until(lambda: stack.world.commands)
+            stack.ollama.enqueue([hang()])
+            stack.ask("First")
+            await stack.until(lambda: stack.ollama.chats)
+            stack.world.run_command(ADA_ID, GENERAL_ID, ["ask"], {"prompt": "What then?"})
+            await stack.shows("waiting for")
+            await stack.until(lambda: any(text.startswith("> What then?") for text in stack.texts()))
+            await wind_down(bot, 0.0)
+            assert f"> What then?\n{PUT_OFF}" in stack.texts()
+        async with stack.running_bot():
+            await stack.until(lambda: f"> What then?\n{CANNED}" in stack.texts())
+
+
+async def test_a_leftover_that_is_taken_up_while_stopping_is_left_for_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with servers(tmp_path) as stack:
+        await put_one_off(stack)
+        begin_again = Store.begin_again
+
+        async def too_late(store: Store, reply_id: int) -> None:
+            await begin_again(store, reply_id)
+            stack.services.queue.close(StopCause(": the bot was shut down", is_put_off=True))
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Store, "begin_again", too_late)
+            async with stack.running_bot() as bot:
+                await stack.until(lambda: bot.queue.is_closed)
+                await wind_down(bot, 0.0)
+                assert stack.texts()[1] == PUT_OFF
+        async with stack.running_bot():
+            await stack.until(lambda: stack.texts()[1] == CANNED)
+
+
+async def put_one_off(stack: Stack) -> dict[str, Any]:
+    """Stop a bot that answers one prompt while another waits, with a status; return the latter."""
+    async with stack.running_bot() as bot:
+        stack.ollama.enqueue([*say("As far as it came"), hang()])
+        stack.ask("First")
+        await stack.shows("As far as it came")
+        prompt = stack.ask("Second")
+        await stack.shows("next in line")
+        await wind_down(bot, 0.0)
+        assert stack.texts()[1] == PUT_OFF
+    return prompt
 
 
 async def test_a_prompt_that_comes_while_stopping_gets_a_sentence(tmp_path: Path):
