@@ -107,6 +107,12 @@ def header_of(reply: UnfinishedReply) -> str:
     return quote(reply.prompt.text) if reply.prompt.kind is PromptKind.ASK else ""
 
 
+def shown_texts(reply: UnfinishedReply, screen: Screen) -> list[str]:
+    """Return what the messages show in order, without cursor and header."""
+    header = header_of(reply).rstrip()
+    return [text.removeprefix(header).strip() for text in screen.texts]
+
+
 def open_sink(
     courier: Courier,
     journal: Journal,

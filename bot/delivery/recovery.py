@@ -22,7 +22,7 @@ import discord
 from bot.conversation.journal import ReplyJournal
 from bot.conversation.records import PromptKind, PromptRecord, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
-from bot.delivery.closing import PAGE_LIMIT, ClosingJournal, final_pages, footer_of, header_of, open_sink
+from bot.delivery.closing import PAGE_LIMIT, ClosingJournal, final_pages, footer_of, header_of, open_sink, shown_texts
 from bot.delivery.control import STOP_EMOJI
 from bot.delivery.courier import Answer, Courier
 from bot.delivery.cursor import without_cursor
@@ -141,7 +141,7 @@ class Recovery:
         screen = await self._look(connection, reply)
         self._adopted |= {seen.message_id for seen in screen.messages.values()}
         self._strays |= {seen.message_id: seen for seen in screen.strays}
-        if reply.state is ReplyState.STREAMING and not reply.text and not any(map(letters, screen.texts)):
+        if reply.state is ReplyState.STREAMING and not reply.text and not any(map(letters, shown_texts(reply, screen))):
             if screen.is_deleted or (screen.is_prompt_gone and not screen.messages):
                 await self._finish(reply, "")
                 return
@@ -237,9 +237,8 @@ class Recovery:
         Raises:
             DeliveryError: Discord does not take it.
         """
-        header = header_of(reply)
-        page_limit = PAGE_LIMIT - len(header)
-        shown = [text.removeprefix(header.rstrip()).strip() for text in screen.texts]
+        page_limit = PAGE_LIMIT - len(header_of(reply))
+        shown = shown_texts(reply, screen)
         text, pages = final_pages(reply, shown, page_limit, self._mode, self._max_messages)
         journal = ClosingJournal(self._store, reply.reply_id)
         inner = self._open_sink(connection, journal, lambda _: None, reply, screen)
