@@ -95,12 +95,15 @@ async def open_services(
             queue = ReplyQueue(settings.max_concurrent_replies)
             options = _reply_options(settings, timing, retry)
             responder = Responder(ollama, store, budget, catalog, queue, options)
+            leftovers = await store.leftovers(at=time.time())
+            queue.holds.hold(reply.prompt.channel_id for reply in leftovers)
             recovery = Recovery(
                 store,
                 budget,
-                await store.leftovers(at=time.time()),
+                leftovers,
                 max_messages=options.max_messages,
                 mode=options.render_markdown,
+                on_taken_up=queue.holds.release,
             )
             seen = await _last_seen(store)
             async with Preloader(
@@ -277,7 +280,7 @@ async def _logged(what: str, errand: Coroutine[Any, Any, None]) -> None:
 
 
 async def recover(bot: OllamaBot) -> None:
-    """Bring what an earlier process left unfinished to its end, beside whatever is asked now."""
+    """Bring what an earlier process left unfinished to its end; what is asked now in those channels comes after it."""
     assert bot.user is not None, "ready"
 
     async def answer(reply: UnfinishedReply, open_reply: OpenReply, page_limit: int) -> None:

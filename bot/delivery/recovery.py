@@ -83,7 +83,8 @@ class Recovery:
     """What is left to do of an earlier process's replies.
 
     *leftovers* are its unfinished replies as the store knew them before any new
-    one began. *max_messages* and *mode* are the settings of replies.
+    one began. *max_messages* and *mode* are the settings of replies. *on_taken_up*
+    is told of each channel whose replies are closed or have lined up to be answered.
     """
 
     def __init__(
@@ -94,9 +95,11 @@ class Recovery:
         *,
         max_messages: int = 8,
         mode: Literal["discord", "raw"] = "discord",
+        on_taken_up: Callable[[int], None] = lambda _: None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
+        self._on_taken_up = on_taken_up
         self._budget = budget
         self._left = {reply.reply_id: reply for reply in leftovers}
         self._max_messages = max_messages
@@ -135,7 +138,10 @@ class Recovery:
                 except Exception:
                     log.exception("The interrupted reply %d could not be closed", reply.reply_id)
                 del self._left[reply.reply_id]
-            await self._close_strays(connection, replies[0].prompt.channel_id)
+            channel_id = replies[0].prompt.channel_id
+            # the tasks that answer line up in their first step, which comes before this
+            asyncio.get_running_loop().call_soon(self._on_taken_up, channel_id)
+            await self._close_strays(connection, channel_id)
 
     async def _recover(self, connection: Connection, reply: UnfinishedReply) -> None:
         screen = await self._look(connection, reply)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from bot.conversation.records import PromptKind, PromptRecord
 from bot.errors import QueueFull, ShuttingDown
+from bot.generation.holds import Holds
 from bot.generation.running import RunningReply, StopCause
 from bot.generation.shares import Shares
 
@@ -27,18 +28,25 @@ MAX_WAITING_IN_ALL = 200
 @dataclass(slots=True, eq=False)
 class _Entry:
     reply: RunningReply
+    is_owed: bool = False
     go: asyncio.Event = field(default_factory=asyncio.Event)
     on_move: Callable[[], None] = lambda: None
 
 
 class ReplyQueue:
-    """All replies that run or wait."""
+    """All replies that run or wait.
+
+    Attributes:
+        holds: channels in which new prompts do not begin yet.
+        is_closed: nothing is taken in and nothing begins any more.
+    """
 
     def __init__(self, max_concurrent: int) -> None:
         self._places = max_concurrent
         self._shares = Shares(max_concurrent)
         self._running: list[_Entry] = []
         self._waiting: list[_Entry] = []
+        self.holds = Holds(self._advance)
         self.is_closed = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -78,7 +86,9 @@ class ReplyQueue:
         if not is_owed:
             self.check(prompt)
         reply = RunningReply(prompt)
-        entry = _Entry(reply, on_move=lambda: on_move(reply))
+        entry = _Entry(reply, is_owed, on_move=lambda: on_move(reply))
+        if self._is_held(entry):
+            self.holds.note_waiting(prompt.channel_id)
         self._waiting.insert(self._place(prompt), entry)
         self._shares.waits(prompt.author_id)
         self._empty.clear()
@@ -131,6 +141,10 @@ class ReplyQueue:
         """Tell whether its turn has come."""
         return any(entry.reply is reply for entry in self._running)
 
+    def is_held(self, reply: RunningReply) -> bool:
+        """Tell whether *reply* waits for what an earlier process left in its channel."""
+        return any(entry.reply is reply and self._is_held(entry) for entry in self._waiting)
+
     def find(self, message_id: int) -> RunningReply | None:
         """Return the reply that a message belongs to, as its prompt or as one of its messages."""
         return next((reply for reply in self if reply.shows(message_id)), None)
@@ -160,8 +174,14 @@ class ReplyQueue:
             earlier.kind is PromptKind.CHAT and later.kind is PromptKind.CHAT and earlier.channel_id == later.channel_id
         )
 
+    def _is_held(self, entry: _Entry) -> bool:
+        prompt = entry.reply.prompt
+        return prompt.kind is PromptKind.CHAT and not entry.is_owed and prompt.channel_id in self.holds
+
     def _can_run(self, prompt: PromptRecord) -> bool:
-        """Tell whether *prompt* would not have to wait."""
+        """Tell whether a new *prompt* would not have to wait."""
+        if prompt.kind is PromptKind.CHAT and prompt.channel_id in self.holds:
+            return False
         if len(self._running) >= self._places or self._shares.is_used_up(prompt.author_id):
             return False
         return not any(self._holds_up(reply.prompt, prompt) for reply in self)
@@ -183,7 +203,7 @@ class ReplyQueue:
         for entry in self._waiting:
             prompt = entry.reply.prompt
             if prompt.kind is PromptKind.CHAT:
-                if prompt.channel_id in busy:
+                if prompt.channel_id in busy or self._is_held(entry):
                     continue
                 busy.add(prompt.channel_id)
             if not self._shares.is_used_up(prompt.author_id):

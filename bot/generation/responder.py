@@ -326,7 +326,8 @@ class Responder:
         await self._answerer.answer(job, choose_model)
 
     def _in_line(self, reply: RunningReply) -> str:
-        return in_line(self.queue.ahead(reply), is_over_share=self.queue.is_over_share(reply))
+        queue = self.queue
+        return in_line(queue.ahead(reply), is_over_share=queue.is_over_share(reply), is_held=queue.is_held(reply))
 
     async def _channel_model(self, channel_id: int) -> str | None:
         """Return the model chosen for a channel, or None if none was or the store cannot tell it now."""

@@ -115,11 +115,14 @@ class StatusTeller:
             self._streamer.status(f"-# {self._words} · asked <t:{self._since}:R> · {how} ends it")
 
 
-def in_line(ahead: int, *, is_over_share: bool = False) -> str:
+def in_line(ahead: int, *, is_over_share: bool = False, is_held: bool = False) -> str:
     """Return the words for a prompt that waits behind *ahead* others of its channel (0: for a free place).
 
-    With *is_over_share* its user has as many answers under way as one may have.
+    With *is_over_share* its user has as many answers under way as one may have;
+    with *is_held* it comes after what was asked before a restart.
     """
+    if ahead == 0 and is_held:
+        return "⏳ waiting for what was asked here before my restart"
     if ahead == 0 and is_over_share:
         return "⏳ waiting for one of your other answers to end"
     if ahead == 0:

@@ -273,6 +273,54 @@ async def test_prompts_that_waited_are_answered_in_their_order(stack: Stack):
     ]
 
 
+async def test_a_new_prompt_is_answered_after_those_that_waited_and_knows_what_was_interrupted(stack: Stack):
+    await left_in_line(stack)
+    stack.discord.inject(method="GET", route=f"*/channels/{GENERAL_ID}/messages", delay=0.15)
+    entering = asyncio.create_task(ask_when_ready(stack, "Fourth"))
+    async with stack.running_bot():
+        await entering
+        await stack.answered(4)
+    assert questions(stack) == ["Second", "Third", "Fourth"]
+    contents = [message["content"] for message in talk(stack, 2)]
+    assert contents[:2] == ["⟦Ada⟧ First", "As far as it came"]
+    assert "⏳" not in "".join(stack.texts())
+
+
+async def test_a_recovery_that_takes_long_holds_a_new_prompt_up_for_some_seconds_only(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr("bot.generation.holds.HOLD_SECONDS", 0.1)
+    await left_in_line(stack)
+    stack.discord.inject(method="GET", route=f"*/channels/{GENERAL_ID}/messages", delay=0.8)
+    entering = asyncio.create_task(ask_when_ready(stack, "Fourth"))
+    async with stack.running_bot():
+        await entering
+        await stack.answered(4)
+    assert questions(stack) == ["Fourth", "Second", "Third"]
+    assert "not taken up in time" in caplog.text
+    statuses = [body["content"] for _, body in stack.events if "content" in body and "my restart" in body["content"]]
+    assert statuses, "it says what it waits for"
+
+
+async def left_in_line(stack: Stack) -> None:
+    """A killed process answered one prompt while two waited."""
+    first = stack.ask("First")
+    message = posted(stack, first, 0, f"As far as it came {CURSOR}")
+    await left(stack, first, words="First", text="As far as it came", notes=[note(first, 0, message, "x")])
+    for words in ("Second", "Third"):
+        await left(stack, stack.ask(words), words=words)
+
+
+async def ask_when_ready(stack: Stack, words: str) -> None:
+    await stack.until(lambda: stack.bot is not None and stack.bot.is_ready())
+    stack.ask(words)
+
+
+def questions(stack: Stack) -> list[str]:
+    """What the model was asked, in order."""
+    return [chat.json["messages"][-1]["content"].removeprefix("⟦Ada⟧ ") for chat in stack.ollama.chats]
+
+
 @pytest.mark.parametrize(("age", "attempts"), [(5000.0, 1), (5.0, 3)])
 async def test_a_prompt_from_long_ago_or_begun_too_often_is_told(stack: Stack, age: float, attempts: int):
     prompt = stack.ask("Go")
