@@ -24,7 +24,14 @@ from bot.delivery import endpoint
 from bot.delivery.courier import HttpLine
 from bot.delivery.endpoint import DiscordUnreachable
 from bot.delivery.last_resort import LastResort
-from bot.delivery.missed import ALIVE_KEY, DIRECT_CHANNELS, DIRECT_WITHIN_SECONDS, LastSeen, snowflake
+from bot.delivery.missed import (
+    ALIVE_KEY,
+    DIRECT_CHANNELS,
+    DIRECT_WITHIN_SECONDS,
+    REFUSED_KEY,
+    LastSeen,
+    snowflake,
+)
 from bot.delivery.recovery import Connection, OpenReply, Recovery
 from bot.doubts import shared_database
 from bot.errors import OllamaError, StoreError
@@ -143,7 +150,8 @@ async def _last_seen(store: Store) -> LastSeen:
     alive_at = await store.setting(ALIVE_KEY)
     if alive_at is not None:
         since = snowflake(time.time() - DIRECT_WITHIN_SECONDS)
-        seen.recall(float(alive_at), await store.direct_channels(since=since, limit=DIRECT_CHANNELS))
+        refused = map(int, (await store.setting(REFUSED_KEY) or "").split())
+        seen.recall(float(alive_at), await store.direct_channels(since=since, limit=DIRECT_CHANNELS), refused)
     return seen
 
 

@@ -6,14 +6,17 @@ import asyncio
 import logging
 
 from bot.bot import OllamaBot
+from bot.delivery.missed import REFUSED_KEY
+from bot.errors import StoreError
 
 log = logging.getLogger(__name__)
 
-# After the grace the closing words get this long.
-_LAST_WORDS_SECONDS = 1.2
+# After the grace the closing words get this long, what is noted after them this.
+_LAST_WORDS_SECONDS = 1.0
+_NOTE_SECONDS = 0.2
 CLOSE_SECONDS = 0.5
 """What the connections get to close."""
-MARGIN_SECONDS = _LAST_WORDS_SECONDS + CLOSE_SECONDS + 0.2
+MARGIN_SECONDS = _LAST_WORDS_SECONDS + _NOTE_SECONDS + CLOSE_SECONDS + 0.2
 """How long after the grace the process is gone at the latest."""
 
 
@@ -27,6 +30,16 @@ async def wind_down(bot: OllamaBot, grace: float) -> None:
     done, _ = await asyncio.wait((ending,), timeout=grace + _LAST_WORDS_SECONDS)
     if not done:
         log.warning("Not everything could be shown in time; the next start does the rest")
+    noting = asyncio.create_task(_note_refused(bot), name="note-refused")
+    await asyncio.wait((noting,), timeout=_NOTE_SECONDS)
+
+
+async def _note_refused(bot: OllamaBot) -> None:
+    """Write down what was refused of late: the next start looks back over it, and is not to answer it."""
+    try:
+        await bot.store.set_setting(REFUSED_KEY, " ".join(map(str, bot.services.seen.refused)))
+    except StoreError as error:
+        log.warning("What was refused of late is not noted: %s", error)
 
 
 async def close(bot: OllamaBot) -> None:

@@ -74,6 +74,7 @@ class Chat(commands.Cog):
         try:
             await self._answer(message, me, admission)
         except PromptRefused as refusal:
+            self._seen.note_refused(message.id)
             if not refusal.is_repeated:
                 await self._say(message, f"⚠️ {refusal.sentence()}")
         except BurbleError as error:

@@ -104,7 +104,7 @@ class Missed(commands.Cog):
             await asyncio.sleep(delay)
 
     async def _look(self, place: Place) -> list[discord.Message]:
-        """Return the prompts of a channel that nobody has taken in or replied to; close commands that were cut."""
+        """Return the prompts of a channel that nobody took in, refused or replied to; close commands that were cut."""
         channel = self._channel(place)
         if channel is None or self.bot.user is None:
             return []
@@ -119,7 +119,7 @@ class Missed(commands.Cog):
         for interaction_id, message in waiting.items():
             if interaction_id not in known:
                 await self._close(message)
-        return [each for each in asked if each.id not in known]
+        return [each for each in asked if each.id not in known and not self._seen.was_refused(each.id)]
 
     def _hand_over(self, missed: list[discord.Message]) -> None:
         """Have prompts answered, or their askers told if that is too long ago."""

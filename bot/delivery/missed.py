@@ -10,7 +10,7 @@ are looked into where people have talked to the bot.
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
@@ -22,11 +22,14 @@ DIRECT_WITHIN_SECONDS = 7 * 86400.0
 """How long ago that talk may have been."""
 ALIVE_KEY = "alive_at"
 """Where the store keeps until when everything was heard (Unix seconds)."""
+REFUSED_KEY = "refused"
+"""Where the store keeps which messages were refused just before a clean stop."""
 # A connection that plays dead is found out after a minute.
 _SLACK_SECONDS = 90.0
 # More than these are not looked at: each costs a request.
 _CHANNELS = 50
 _KEPT = 500
+_REFUSED_KEPT = 500
 _DISCORD_EPOCH = 1_420_070_400.0  # an id holds the milliseconds since then
 
 
@@ -69,14 +72,16 @@ class LastSeen:
         self._clock = clock
         self._channels: OrderedDict[int, _Channel] = OrderedDict()  # that of the latest talk last
         self._lost_at: float | None = None
+        self._refused: deque[int] = deque(maxlen=_REFUSED_KEPT)
         self.losses = 0
         """How often the connection was lost."""
 
-    def recall(self, alive_at: float, direct: Iterable[int]) -> None:
+    def recall(self, alive_at: float, direct: Iterable[int], refused: Iterable[int] = ()) -> None:
         """Note what an earlier process left: when it last heard everything, whose *direct* messages it answered.
 
-        The channel of the latest talk comes first.
+        The channel of the latest talk comes first. *refused* are messages that it refused.
         """
+        self._refused.extend(refused)
         self._lost_at = alive_at
         for channel_id in reversed(list(direct)):
             self._channels[channel_id] = _Channel(0, 0, is_direct=True)
@@ -98,6 +103,20 @@ class LastSeen:
             self._channels.move_to_end(channel_id)
         while len(self._channels) > _KEPT:
             self._channels.popitem(last=False)
+
+    def note_refused(self, message_id: int) -> None:
+        """Note a message that was refused: nothing else is known of it, and it is not to be answered later."""
+        self._refused.append(message_id)
+
+    def was_refused(self, message_id: int) -> bool:
+        """Tell whether a message was refused of late."""
+        return message_id in self._refused
+
+    @property
+    def refused(self) -> list[int]:
+        """Messages that were refused, as far back as the next start looks."""
+        since = snowflake(self.heard_until - _SLACK_SECONDS)
+        return [message_id for message_id in self._refused if message_id >= since]
 
     def lost(self) -> None:
         """Note that from now on something may be missed."""

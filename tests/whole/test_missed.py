@@ -11,6 +11,7 @@ import pytest
 from bot.playground.permissions import Permission
 from bot.playground.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID, GRACE_ID
 from bot.streaming.backoff import Backoff
+from bot.winding_down import wind_down
 from tests.whole.stack import Stack, servers
 
 CANNED = "Hello from the scripted model."
@@ -79,6 +80,27 @@ async def test_a_direct_message_is_found_where_people_have_talked_to_the_bot(sta
     stack.say("Are you there?", channel=channel)
     await start(stack)
     assert stack.texts(channel) == [CANNED] * 2
+
+
+async def test_what_was_refused_before_a_stop_is_not_answered_by_the_starts_after_it(tmp_path: Path):
+    async with servers(tmp_path, user_prompts_per_minute=1) as stack:
+        await start(stack)
+        async with stack.running_bot() as bot:
+            for number in range(3):
+                last = stack.ask(f"Question {number}")
+            await stack.until(lambda: bot.services.seen.was_refused(int(last["id"])))
+            await stack.until(lambda: len(stack.texts()) == 2)
+            await stack.idle()
+            await wind_down(bot, 0.0)
+        texts = stack.texts()
+        for _ in range(2):
+            async with stack.running_bot() as bot:
+                await stack.until(lambda bot=bot: bot.is_ready() and bot.services.seen._lost_at is None)
+                await asyncio.sleep(0.02)
+                await stack.idle()
+                await wind_down(bot, 0.0)
+        assert stack.texts() == texts
+        assert len(stack.ollama.chats) == 1
 
 
 async def test_who_asked_too_long_ago_is_told_once(stack: Stack, monkeypatch: pytest.MonkeyPatch):
