@@ -111,6 +111,31 @@ def test_after_closing_nothing_is_taken_in() -> None:
         enter(queue)
 
 
+def test_closing_stops_who_waits_and_lets_nobody_begin() -> None:
+    queue = ReplyQueue(1)
+    running, waiting = enter(queue), enter(queue)
+    cause = StopCause(": the bot was shut down", is_put_off=True)
+    queue.close(cause)
+    assert (running.cause, waiting.cause) == (None, cause)
+    queue.leave(running)
+    assert not queue.is_running(waiting)
+
+
+async def test_in_a_held_channel_only_chat_that_is_new_waits() -> None:
+    queue = ReplyQueue(16)
+    queue.holds.hold([1, 1])
+    owed_prompt = prompt()
+    new, ask, elsewhere = enter(queue), enter(queue, kind=PromptKind.ASK), enter(queue, channel=2)
+    assert [queue.is_running(reply) for reply in (new, ask, elsewhere)] == [False, True, True]
+    assert queue.is_held(new)
+    owed = queue.enter(owed_prompt, lambda _: None, is_owed=True)
+    queue.holds.release(1)
+    queue.holds.release(1)
+    assert [queue.is_running(reply) for reply in (owed, new)] == [True, False]
+    queue.leave(owed)
+    assert queue.is_running(new)
+
+
 async def test_a_turn_comes_when_those_before_have_left() -> None:
     queue = ReplyQueue(1)
     first, second = enter(queue, 1), enter(queue, 2)
