@@ -62,10 +62,10 @@ class Chat(commands.Cog):
             await self._take(message, me, admission)
 
     def _is_for_us(self, message: discord.Message, me: discord.ClientUser) -> bool:
-        if message.author.bot or message.type not in _KINDS:
-            return False
-        speaks_to_us = is_addressed(message, me)
+        is_prompt = not message.author.bot and message.type in _KINDS
+        speaks_to_us = is_prompt and is_addressed(message, me)
         is_direct = message.guild is None
+        # also what the bot says itself: else every channel that it answered in would look as if something was missed
         self._seen.note(message.channel.id, message.id, is_addressed=speaks_to_us, is_direct=is_direct)
         return speaks_to_us and not self.bot.pauses.is_paused(message.channel.id)
 

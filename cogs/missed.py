@@ -41,6 +41,7 @@ class Missed(commands.Cog):
         self._began_at = time.time()
         self._has_begun = False
         self._away: set[int] = set()  # shards that hear nothing
+        self._fresh: set[int] = set()  # shards with a new session, to which nothing is told again
         self._noting: asyncio.Task[None] | None = None
 
     async def cog_unload(self) -> None:
@@ -55,6 +56,11 @@ class Missed(commands.Cog):
         self._seen.lost()
 
     @commands.Cog.listener()
+    async def on_shard_connect(self, shard_id: int) -> None:
+        """Note that a session is new: that it is resumed later tells nothing of what was before it."""
+        self._fresh.add(shard_id)
+
+    @commands.Cog.listener()
     async def on_shard_ready(self, shard_id: int) -> None:
         """Look for what a shard missed that lost its session: discord.py says "ready" again for all of them only."""
         self._away.discard(shard_id)
@@ -65,7 +71,7 @@ class Missed(commands.Cog):
     async def on_shard_resumed(self, shard_id: int) -> None:
         """Note that Discord has told a shard again everything that it missed."""
         self._away.discard(shard_id)
-        if not self._away:
+        if not self._away and not self._fresh:
             self._seen.caught_up(self._seen.losses)
 
     @commands.Cog.listener()
@@ -80,6 +86,7 @@ class Missed(commands.Cog):
     async def _catch_up(self) -> None:
         """Find and hand over what was missed in the last hour."""
         losses = self._seen.losses
+        self._fresh.clear()
         newest = {channel.id: channel.last_message_id or 0 for guild in self.bot.guilds for channel in _channels(guild)}
         # all at once: one channel that Discord is slow with holds up no other by more than its own time
         found = await asyncio.gather(*(self._insist(place) for place in self._seen.places(newest, self._may_read)))

@@ -27,7 +27,7 @@ REFUSED_KEY = "refused"
 # A connection that plays dead is found out after a minute.
 _SLACK_SECONDS = 90.0
 # More than these are not looked at: each costs a request.
-_CHANNELS = 50
+_CHANNELS = 100
 _KEPT = 500
 _REFUSED_KEPT = 500
 _DISCORD_EPOCH = 1_420_070_400.0  # an id holds the milliseconds since then

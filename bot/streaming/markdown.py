@@ -285,7 +285,9 @@ class _Emitter:
             return
         if self.pieces:
             last = self.pieces[-1]
-            last.text += closing(last.text, (mark,))
+            text = last.text.rstrip("\n")  # a mark after a <br> closes at the end of its line
+            broken = last.text[len(text) :]
+            last.text = text + closing(text, (mark,)) + broken
             last.end = end
-            last.rank = Rank.GRAPHEME
+            last.rank = last.rank if broken else Rank.GRAPHEME
             last.after = self._context(midline=True)

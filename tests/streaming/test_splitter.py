@@ -148,6 +148,10 @@ def test_whether_anything_is_seen_is_known_before_the_end(text: str, interrupted
     assert len(splitter.closed) == 1
 
 
+def test_a_mark_that_closes_after_a_break_closes_at_the_end_of_its_line() -> None:
+    assert pages("*one<br>* *two* **three<br>** four") == ["*one*\n*two* **three**\nfour"]
+
+
 def test_asking_whether_anything_is_seen_changes_nothing() -> None:
     splitter = Splitter()
     for part in ("**", "bo", "ld** `", "x` ["):

@@ -186,6 +186,30 @@ async def test_of_several_shards_each_must_hear_again_before_nothing_is_missed(s
         assert stack.texts() == [CANNED]
 
 
+async def test_a_new_session_that_is_resumed_before_the_look_back_hides_nothing(stack: Stack):
+    async with stack.running_bot() as bot:
+        seen, missed = bot.services.seen, bot.get_cog("Missed")
+        await stack.until(lambda: seen._lost_at is None)
+        await missed.on_shard_disconnect(0)
+        await missed.on_shard_connect(0)
+        await missed.on_shard_resumed(0)
+        assert seen._lost_at is not None
+        await missed.on_shard_ready(0)
+        assert seen._lost_at is None
+
+
+async def test_what_the_bot_says_itself_is_not_looked_up(stack: Stack):
+    async with stack.running_bot() as bot:
+        stack.ask("Hello")
+        await stack.answered(1)
+        await stack.idle()
+        before = looks(stack)
+        missed = bot.get_cog("Missed")
+        await missed.on_shard_disconnect(0)
+        await missed.on_shard_ready(0)
+        assert looks(stack) == before
+
+
 @pytest.mark.parametrize("fault", [{"reset": True}, {"hang": True}, {"delay": 0.5}], ids=["reset", "hanging", "slow"])
 async def test_a_channel_that_fails_for_a_while_is_looked_into_again(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, fault
