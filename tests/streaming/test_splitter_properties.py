@@ -57,7 +57,7 @@ def without_cursor(tail: str) -> str:
 
 
 @pytest.mark.parametrize("mode", ["discord", "raw"])
-@examples(4000)
+@examples(2600)
 @given(documents(), seeds)
 def test_every_state_is_a_valid_message_and_pages_do_not_depend_on_chunks_or_reads(
     mode: str, document: str, seed: int
@@ -91,7 +91,7 @@ def test_every_state_is_a_valid_message_and_pages_do_not_depend_on_chunks_or_rea
 
 
 @pytest.mark.parametrize("mode", ["discord", "raw"])
-@examples(1000)
+@examples(300)
 @given(documents(), seeds)
 def test_an_interrupted_answer_is_valid_too_and_known_to_be_visible(mode: str, document: str, seed: int) -> None:
     text = document[: random.Random(seed).randrange(len(document) + 1)]
@@ -104,7 +104,7 @@ def test_an_interrupted_answer_is_valid_too_and_known_to_be_visible(mode: str, d
         check_page(page, LIMIT, raw=mode == "raw")
 
 
-@examples(1000)
+@examples(300)
 @given(tidy_documents, seeds)
 def test_an_interruption_loses_nothing_that_was_shown(document: str, seed: int) -> None:
     splitter = Splitter(limit=LIMIT)
@@ -114,7 +114,7 @@ def test_an_interruption_loses_nothing_that_was_shown(document: str, seed: int) 
     assert words_of("\n".join(splitter.closed)).startswith(shown)
 
 
-@examples(1000)
+@examples(300)
 @given(tidy_documents)
 def test_joined_pages_give_back_the_unsplit_text(document: str) -> None:
     unsplit = whole(document, limit=10**6)
@@ -122,14 +122,14 @@ def test_joined_pages_give_back_the_unsplit_text(document: str) -> None:
     assert words_of("\n".join(whole(document))) == words_of(unsplit[0])
 
 
-@examples(1000)
+@examples(300)
 @given(documents())
 def test_raw_pages_give_back_the_unsplit_text(document: str) -> None:
     unsplit = "\n".join(whole(document, mode="raw", limit=10**6))
     assert words_of("\n".join(whole(document, mode="raw"))) == words_of(unsplit)
 
 
-@examples(1000)
+@examples(300)
 @given(tidy_documents)
 def test_lines_of_code_keep_their_order_and_indentation(document: str) -> None:
     def code(text: str) -> list[str]:
@@ -142,7 +142,7 @@ def test_lines_of_code_keep_their_order_and_indentation(document: str) -> None:
 CLUSTERS = ["👨‍👩‍👧‍👦", "🇩🇪", "e\u0301", "日", "x", "🏴\U000e0067\U000e0062\U000e007f", "❤️"]
 
 
-@examples(1000)
+@examples(300)
 @given(st.text(st.characters(min_codepoint=0x100, max_codepoint=0x106), min_size=200, max_size=600), seeds)
 def test_a_word_without_end_is_cut_between_graphemes(drawn: str, seed: int) -> None:
     text = "".join(CLUSTERS[ord(char) - 0x100] for char in drawn)
@@ -155,7 +155,7 @@ def test_a_word_without_end_is_cut_between_graphemes(drawn: str, seed: int) -> N
     assert [c for page in pages for c in regex.findall(r"\X", page)] == regex.findall(r"\X", text)
 
 
-@examples(1000)
+@examples(300)
 @given(tidy_documents, seeds)
 def test_a_reader_never_waits_long_for_what_was_fed(document: str, seed: int) -> None:
     chance = random.Random(seed)
@@ -168,7 +168,7 @@ def test_a_reader_never_waits_long_for_what_was_fed(document: str, seed: int) ->
             assert len(shown) >= len(fed) - 110, (document[max(0, i - 200) : i + 11], splitter.tail())
 
 
-@examples(1000)
+@examples(300)
 @given(table(words=40), seeds)
 def test_the_columns_of_a_growing_table_never_shrink(text: str, seed: int) -> None:
     chance = random.Random(seed)
