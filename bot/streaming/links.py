@@ -50,12 +50,13 @@ def defused(label: str) -> str:
 
 def shown_link(text: str, target: str) -> str:
     """Return a link that Discord takes, or *text* and *target* in words where it takes none."""
-    text = _INNER_IMAGE.sub(r"\1", text).strip() or "image"
+    bare = _INNER_IMAGE.sub(r"\1", text).strip()
+    text = bare or ("image" if _INNER_IMAGE.search(text) else "")
     if target.startswith(_TARGETS):
-        if not URL.search(text):
+        if text and not URL.search(text):
             return f"[{defused(text)}]({target})"
         # Discord shows no link whose text is an address, lest it be another one.
-        return f"<{target}>" if text.rstrip("/") == target.rstrip("/") else f"{text} (<{target}>)"
+        return f"<{target}>" if not text or text.rstrip("/") == target.rstrip("/") else f"{text} (<{target}>)"
     label = plain_label(text)
     return label if not target or target.startswith("#") else f"{label} ({plain_label(target)})"
 
