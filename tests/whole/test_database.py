@@ -114,11 +114,13 @@ async def test_a_full_disk_costs_the_record_and_not_the_answer(tmp_path: Path, c
     async with running(tmp_path) as stack:
         await limit_size(stack, None)
         answers = [f"Answer {number} " + "long " * 300 for number in range(8)]
+        prompts = []
         for number, answer in enumerate(answers):
             stack.ollama.enqueue(say(answer))
-            stack.ask(f"Question {number}")
+            prompts.append(stack.ask(f"Question {number}")["id"])
         await stack.answered(8)
-        assert [text.split(" long")[0] for text in stack.texts()] == [f"Answer {number}" for number in range(8)]
+        shown = {reply["message_reference"]["message_id"]: reply["content"] for reply in stack.replies()}
+        assert [shown[prompt].split(" long")[0] for prompt in prompts] == [f"Answer {number}" for number in range(8)]
         troubles = [record for record in caplog.records if "are not being stored" in record.message]
         assert len(troubles) == 1
         assert "the disk is full. Free some space" in troubles[0].message
