@@ -25,6 +25,8 @@ _SECOND = 100_000
 _SAMPLE_SECONDS = 0.25
 # So long after the last token everything must have been shown.
 _PATIENCE = 20.0
+# So many looks of half a second without news, once the model is done, and nothing more will come.
+_QUIET_LOOKS = 10
 _START_SECONDS = 30.0
 
 
@@ -120,7 +122,7 @@ class Stage:
         traces = {p.name: ReplyTrace(base=p.base, breaks=_breaks(p, scenario)) for p in planned}
         seen: list[list[Any]] = []
         done: set[str] = set()
-        refused = backlog = 0
+        refused = backlog = quiet = 0
         longest = max(p.delay + p.count / scenario.rate for p in planned)
         deadline = loop.time() + longest + _PATIENCE
         while loop.time() < deadline:
@@ -132,7 +134,8 @@ class Stage:
             backlog = max(backlog, emitted["backlog"])
             for name, at in emitted["emitted"].items():
                 traces[name].emitted += at
-            if len(done) == len(planned) and not news["seen"]:
+            quiet = 0 if news["seen"] or len(done) < len(planned) else quiet + 1
+            if quiet == _QUIET_LOOKS:
                 break
         self._show(planned, traces, seen)
         return [traces[p.name] for p in planned], refused, backlog
