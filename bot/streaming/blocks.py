@@ -107,6 +107,8 @@ class BlockReader:
         quoted, start = self._after_quote(at)
         line = self.source[start:end]
         context = Context(quoted=quoted)
+        if quoted and not self.raw and not line.strip():
+            return Block([], min(end + 1, len(self.source)), complete=self._known(at))
         if not self._known(at) and self._is_half(line):
             return Block([], end, complete=False)
         fence = fence_start(line, raw=self.raw)
@@ -146,7 +148,7 @@ class BlockReader:
     def _gap(self, at: int, *, quoted: bool) -> tuple[int, str, bool]:
         """Return where the blank lines from *at* on end, how they are shown, and whether that is sure."""
         begin, is_blank, is_quoted_blank = at, False, False
-        while at < len(self.source):
+        while at < len(self.source) and (self.raw or not is_blank):  # what ends here may be cut off and kept
             line_quoted, start = self._after_quote(at)
             stop = self._line_end(start)
             if self.source[start:stop].strip() or not self._known(at) or (line_quoted and not quoted):

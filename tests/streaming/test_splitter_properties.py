@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import regex
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from bot.streaming.splitter import Splitter
@@ -56,9 +56,14 @@ def without_cursor(tail: str) -> str:
     return tail.replace(" ▌", "").replace("\n▌", "")
 
 
+# ticks that Discord pairs otherwise than Markdown does
+TICKS = "````code````\n\n**``` a`b ```**\n\n"
+
+
 @pytest.mark.parametrize("mode", ["discord", "raw"])
 @examples(2600)
 @given(documents(), seeds)
+@example(TICKS, 0)
 def test_every_state_is_a_valid_message_and_pages_do_not_depend_on_chunks_or_reads(
     mode: str, document: str, seed: int
 ) -> None:
@@ -88,6 +93,19 @@ def test_every_state_is_a_valid_message_and_pages_do_not_depend_on_chunks_or_rea
     pages[-1] = pages[-1].removesuffix("-# done").strip()
     for page in filter(None, pages):
         check_page(page, LIMIT, raw=mode == "raw")
+
+
+@pytest.mark.parametrize("mode", ["discord", "raw"])
+@pytest.mark.parametrize("code", range(90, 100))
+def test_a_look_between_blank_lines_moves_no_page(code: int, mode: str) -> None:
+    before = ("word " * 33).strip() + "\n\n"
+    document = before + "\n" + "`a`" * code + "\n\n"
+    splitter = Splitter(limit=LIMIT, mode=mode)
+    splitter.feed(before)
+    assert splitter.tail()
+    splitter.feed(document[len(before) :])
+    splitter.finish("-# done")
+    assert list(splitter.closed) == whole(document, mode=mode, footer="-# done")
 
 
 @pytest.mark.parametrize("mode", ["discord", "raw"])
