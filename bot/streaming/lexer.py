@@ -198,7 +198,9 @@ class Lexer:
         shown = f"`` {code} ``" if "`" in code else f"`{code}`"
         if close < 0:
             return not self.final and self._emit(Kind.HELD, shown, self.end)
-        return self._emit(Kind.ATOM, f"{mark}{code}{mark}" if self.raw else shown, close + len(mark))
+        if self.raw and len(mark) == len("```") and code[-1] != "`":  # a block to Discord, so that it stays one
+            shown = f"{mark}{code}{mark}"
+        return self._emit(Kind.ATOM, shown, close + len(mark))
 
     def _closing_ticks(self, mark: str, start: int) -> int:
         for match in _TICKS.finditer(self.source, start, self.end):

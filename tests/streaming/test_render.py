@@ -111,6 +111,10 @@ def test_raw_leaves_markdown_as_it_is(source: str) -> None:
     assert render(source, mode="raw") == source
 
 
+def test_raw_code_in_ticks_that_discord_pairs_otherwise_stays_code() -> None:
+    assert render("````code```` b ```a` ``` c", mode="raw") == "`code` b `` a` `` c"
+
+
 def test_tables_are_aligned_by_what_is_seen() -> None:
     table = "| Name | n | 日本 |\n|:--|--:|:-:|\n| **a** | 1 | 日本語 |\n| `b\\|c` | 22 | x |\n| short |"
     assert render(table) == (
