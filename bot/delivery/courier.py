@@ -13,7 +13,7 @@ import orjson
 from discord.http import HTTPClient, Route
 
 from bot.delivery.answers import translate
-from bot.delivery.http import Marked, MarkedRoute
+from bot.delivery.http import Marked, MarkedRoute, time_limit
 from bot.delivery.invalid import InvalidRequests
 from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRejected, DeliveryRetry, MessageGone
 from bot.streaming.sink import File, RateHeaders
@@ -104,7 +104,7 @@ class Courier:
 
     Every method raises one of the `DeliveryError` family and nothing else, and
     never sleeps. *application_id* is the bot's, for interaction routes.
-    *seconds* is how long a request may take, an upload eight times as long.
+    *seconds* is how long a request may take once its turn has come, an upload eight times as long.
     """
 
     def __init__(
@@ -267,7 +267,7 @@ class Courier:
             options["json"] = payload
         if params is not None:
             options["params"] = params
-        timeout = aiohttp.ClientTimeout(total=seconds, sock_connect=min(seconds, _CONNECT_SECONDS))
+        timeout = time_limit(seconds, with_turn=not marked.is_paced, connect=_CONNECT_SECONDS)
         try:
             return await self._line.http.request(route, timeout=timeout, **options)
         except (DeliveryError, discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:

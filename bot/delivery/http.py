@@ -10,7 +10,7 @@ HTTPClient.request). A paced writer needs none of that, so:
   marked buckets, which leaves the EditBudget as the only clock;
 - `_read_json` takes half a surrogate pair, at which orjson raises and discord.py
   would close the client (discord/gateway.py, ``received_message``);
-- `install` bounds every request to which nobody gave a ``timeout=``;
+- `install` bounds every request to which nobody gave a ``timeout=`` (`time_limit`);
 - `trace_config` sees every answer: it raises our own error out of a 429 or 5xx
   of a marked request, collects rate-limit headers, and makes every other
   request of the bot wait for its share of the global rate.
@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 MARK = "+burble:"
 OTHERS_SECONDS = 30.0
 """How long a request of discord.py's own may take; its session would wait five minutes for an answer."""
+_TURN_SECONDS = 120.0  # far more than a request waits for its share of the global rate
 _BODY_CAP = 64 * 1024
 
 
@@ -80,6 +81,19 @@ class Marked:
     headers: RateHeaders | None = None
     is_paced: bool = True
     sent_at: float | None = None
+
+
+def time_limit(seconds: float, *, with_turn: bool, connect: float | None = None) -> aiohttp.ClientTimeout:
+    """Return the limits of a request that may take so many *seconds* once it has left.
+
+    *with_turn* says that it waits for its turn first (`trace_config`). aiohttp's
+    clock runs meanwhile, and a ``total`` that is over by then is never noticed:
+    the request could hang for good, and with it all others that discord.py queues
+    behind it (aiohttp/client.py, ``ClientSession._request``: the timer is made
+    after ``send_request_start``). ``sock_read`` counts from when it has left.
+    """
+    total = seconds + _TURN_SECONDS if with_turn else seconds
+    return aiohttp.ClientTimeout(total=total, sock_read=seconds, sock_connect=min(seconds, connect or seconds))
 
 
 def trace_config(budget: EditBudget, invalid: InvalidRequests) -> aiohttp.TraceConfig:
@@ -149,7 +163,7 @@ def install(http: HTTPClient) -> None:
         return _NoWait(None) if MARK in key else usual(key)
 
     async def bounded(route: Route, **options: Any) -> Any:
-        options.setdefault("timeout", aiohttp.ClientTimeout(total=OTHERS_SECONDS))
+        options.setdefault("timeout", time_limit(OTHERS_SECONDS, with_turn=True))
         return await request(route, **options)
 
     http.get_ratelimit = get_ratelimit  # type: ignore[method-assign]  # the seam

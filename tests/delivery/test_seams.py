@@ -46,10 +46,13 @@ class Api:
     def __init__(self) -> None:
         self.answers: list[web.Response] = []
         self.seen: list[web.Request] = []
+        self.released = asyncio.Event()
+        self.released.set()
 
     async def handle(self, request: web.Request) -> web.Response:
         self.seen.append(request)
         await request.read()
+        await self.released.wait()
         return self.answers.pop(0) if self.answers else as_json({"id": "1", "channel_id": "2"})
 
 
@@ -64,8 +67,12 @@ async def api(routes_as_before):
 
 
 @pytest.fixture
-async def http(api):
-    budget = EditBudget()
+def budget():
+    return EditBudget()
+
+
+@pytest.fixture
+async def http(api, budget):
     http = HTTPClient(asyncio.get_running_loop(), http_trace=trace_config(budget, InvalidRequests()))
     install(http)
     await http.static_login("token")
@@ -163,6 +170,20 @@ async def test_a_timeout_reaches_aiohttp(http, api, monkeypatch):
         endpoint.use_api(str(server.make_url("/api/v10")))
         with pytest.raises(DeliveryRetry, match="TimeoutError"):
             await courier.create_message(2, {"content": "x"})
+
+
+async def test_a_request_that_waited_long_for_its_turn_is_still_bounded(api, http, budget, monkeypatch):
+    async def late() -> None:
+        await asyncio.sleep(0.08)  # longer than the request itself may take
+
+    monkeypatch.setattr(budget, "others_turn", late)
+    courier = Courier(HttpLine(http), 1, seconds=0.05)
+    api.released.clear()
+    async with asyncio.timeout(2):
+        with pytest.raises(DeliveryRetry, match="TimeoutError"):
+            await courier.messages_after(2, 1)
+        api.released.set()
+        await courier.messages_after(2, 1)  # and nothing is queued behind it
 
 
 async def test_a_closed_client_is_no_crash(api, http):
