@@ -231,6 +231,7 @@ class Soak:
                 return
             await asyncio.sleep(0.5)
         self.problems.append(f"it did not come to rest: {self.bot.unfinished()} replies are unfinished")
+        self._process.send_signal(signal.SIGUSR2)  # the log tells where they wait
 
     def _judge(self, world: World, idle: Holding, resting: Holding, code: int) -> None:
         checked = Check(world, self.screen, self.people, self.model, self.bot.database)
