@@ -16,8 +16,10 @@ HTTPClient.request). A paced writer needs none of that, so:
   request of the bot wait for its share of the global rate.
 
 Never cancel a task inside a request: a wait for a global 429 that is cancelled
-leaves ``HTTPClient._global_over`` cleared for good. Time limits go through
-aiohttp's ``timeout=``. A test fails when one of these seams moves.
+leaves ``HTTPClient._global_over`` cleared, for which all other requests wait
+without a limit. Time limits go through aiohttp's ``timeout=``. Only a bot that
+is thrown away cuts its errands, and replies may still be waiting in its client:
+so `install` sets it again. A test fails when one of these seams moves.
 """
 
 from __future__ import annotations
@@ -164,7 +166,11 @@ def install(http: HTTPClient) -> None:
 
     async def bounded(route: Route, **options: Any) -> Any:
         options.setdefault("timeout", time_limit(OTHERS_SECONDS, with_turn=True))
-        return await request(route, **options)
+        try:
+            return await request(route, **options)
+        except asyncio.CancelledError:
+            http._global_over.set()  # noqa: SLF001 - the seam
+            raise
 
     http.get_ratelimit = get_ratelimit  # type: ignore[method-assign]  # the seam
     http.request = bounded  # type: ignore[method-assign]  # the seam

@@ -202,6 +202,19 @@ async def test_a_global_limit_leaves_the_lock_alone(api, http):
     assert http._global_over.is_set()
 
 
+async def test_a_wait_for_a_global_limit_that_is_cut_holds_up_nobody_else(api, http):
+    body = {"message": "slow", "retry_after": 60, "global": True}
+    api.answers.append(as_json(body, status=429, headers={"Via": "1.1 x"}))
+    errand = asyncio.create_task(http.request(Route("PUT", "/applications/1/commands"), json=[]))
+    while http._global_over.is_set():  # noqa: ASYNC110 - discord.py tells nobody
+        await asyncio.sleep(0)
+    reply = asyncio.create_task(Courier(HttpLine(http), 1).create_message(2, {"content": "x"}))
+    await asyncio.sleep(0)
+    errand.cancel()
+    async with asyncio.timeout(2):
+        assert (await reply).message_id == 1
+
+
 def test_the_gateway_that_a_new_session_takes_is_a_class_attribute(routes_as_before):
     endpoint.use_gateway("ws://127.0.0.1:9/gateway")
     assert yarl.URL("ws://127.0.0.1:9/gateway") == DiscordWebSocket.DEFAULT_GATEWAY

@@ -59,6 +59,23 @@ async def test_a_reply_goes_on_after_the_bot_was_built_anew(tmp_path: Path):
             assert await run == EXIT_OK
 
 
+async def test_a_reply_that_waited_for_a_global_limit_with_an_errand_goes_on_when_that_is_cut(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        endpoint.use_api(stack.discord.api_url)
+        body = {"message": "slow", "retry_after": 60, "global": True}
+        refused = stack.discord.inject(method="PUT", route="/applications/*/commands", status=429, body=body)
+        stopping = Stop(0.2)
+        async with app.open_services(stack.settings) as services:
+            run = asyncio.create_task(app.Supervisor(services, stopping).run())
+            await stack.until(lambda: refused.hits)
+            stack.ask("Go")
+            await stack.until(lambda: stack.ollama.chats)
+            await stack.discord.close_gateway(4014)
+            await stack.shows("Hello from the scripted model.")
+            stopping.set()
+            assert await run == EXIT_OK
+
+
 @contextlib.asynccontextmanager
 async def silent_server() -> AsyncIterator[str]:
     """Something that accepts connections and says nothing."""
