@@ -11,7 +11,7 @@ import aiohttp
 import discord
 from discord import InteractionResponseType, app_commands
 
-from bot.errors import DeliveryRetry
+from bot.errors import DeliveryRetry, StoreError
 from bot.streaming.backoff import Backoff
 
 log = logging.getLogger(__name__)
@@ -24,6 +24,9 @@ ALREADY_ANSWERED = 40060
 
 PATIENCE_SECONDS = 1.5
 """How long a command works before it shows that it does; Discord gives up after 3."""
+
+_WORK_SECONDS = 75.0
+"""How long it goes on then: more than all that a command asks Ollama. A database on a disk that hangs has no limit."""
 
 # The first answer: each try, and all of them together; Discord gives up after 3 s.
 _TRY_SECONDS, _WITHIN_SECONDS = 1.0, 2.6
@@ -170,13 +173,19 @@ async def patiently(interaction: discord.Interaction, work: Awaitable[T], *, eph
     """Return what *work* returns; show that the bot is at it when that takes longer than Discord waits.
 
     *work* must not be a request to Discord: it is cancelled if the user
-    cannot be told to wait.
+    cannot be told to wait, or waited for too long.
+
+    Raises:
+        StoreError: what is asked of Ollama is over by then, so it is the database that hangs.
     """
     task = asyncio.ensure_future(work)
     try:
         done, _ = await asyncio.wait((task,), timeout=PATIENCE_SECONDS)
         if not done:
             await defer(interaction, ephemeral=ephemeral)
-        return await task
+            done, _ = await asyncio.wait((task,), timeout=_WORK_SECONDS)
+            if not done:
+                raise StoreError("My database does not answer. Please try again in a few minutes.")
+        return task.result()
     finally:
         task.cancel()

@@ -20,6 +20,7 @@ from bot.conversation.journal import StoreHealth
 from bot.conversation.store import Store
 from bot.errors import StoreError
 from bot.lock import claim
+from bot.playground.seed import ADA_ID, GENERAL_ID
 from tests.scripted_ollama import hang, say, token
 from tests.whole.stack import Stack, running, servers, talk
 from tests.whole.test_process import started
@@ -218,6 +219,25 @@ async def test_a_prompt_that_comes_while_the_store_is_stuck_is_answered_and_stor
             assert text == f"Hello from the scripted model.\n{FORGETFUL}"
         found = f"SELECT state, is_open FROM reply WHERE prompt_id = {prompt['id']}"
         await stack.until(lambda: rows(tmp_path / "burble.db", found) == [("complete", 0)])
+
+
+COMMANDS: dict[str, dict[str, str]] = {
+    "help": {},
+    "reset": {},
+    "model list": {},
+    "model show": {},
+    "model use": {"name": "llama3.2"},
+}
+
+
+@pytest.mark.parametrize(("path", "options"), COMMANDS.items(), ids=COMMANDS)
+async def test_a_command_waits_for_a_stuck_store_no_longer_than_it_has_to(tmp_path: Path, monkeypatch, path, options):
+    monkeypatch.setattr("bot.delivery.interactions.PATIENCE_SECONDS", 0.02)
+    monkeypatch.setattr("bot.delivery.interactions._WORK_SECONDS", 0.05)
+    async with running(tmp_path) as stack:
+        with stuck(stack):
+            stack.world.run_command(ADA_ID, GENERAL_ID, path.split(), options)
+            await stack.shows("⚠️ My database does not answer. Please try again in a few minutes.")
 
 
 # Copies
