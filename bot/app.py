@@ -52,6 +52,8 @@ from bot.winding_down import CLOSE_SECONDS, MARGIN_SECONDS, close, wind_down
 log = logging.getLogger(__name__)
 
 _SYNC_RETRY = (30.0, 600.0)  # base and cap, in seconds
+# A gateway that takes us in and tells us nothing is left when so long not one more shard was launched.
+_READY_SECONDS = 300.0
 # A connection that lasted so long was a good one: the next failure is a new one.
 _STEADY_SECONDS = 300.0
 
@@ -251,24 +253,51 @@ class Supervisor:
                 await self._stopping.wait()
 
     async def _run_bot(self, bot: OllamaBot) -> None:
-        """Run *bot* until it ends by itself or we are to stop."""
+        """Run *bot* until it ends by itself or we are to stop.
+
+        Raises:
+            TimeoutError: it does not get ready.
+        """
         running = asyncio.create_task(bot.start(self._token), name="discord")
+        ready = asyncio.create_task(_ready_in_time(bot), name="ready")
         errands = asyncio.create_task(run_errands(bot), name="errands")
         stop = asyncio.create_task(self._stopping.wait(), name="stop")
         try:
-            await asyncio.wait((running, stop), return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait((running, ready, stop), return_when=asyncio.FIRST_COMPLETED)
+            if done == {ready}:
+                ready.result()
+                await asyncio.wait((running, stop), return_when=asyncio.FIRST_COMPLETED)
             if running.done():
                 running.result()
             else:
                 await wind_down(bot, self._stopping.grace)
         finally:
             # this may cut a request of discord.py; its client is thrown away
-            errands.cancel()
-            stop.cancel()
+            for task in (ready, errands, stop):
+                task.cancel()
             await close(bot)
-            await asyncio.wait((running, errands, stop), timeout=CLOSE_SECONDS)
+            await asyncio.wait((running, ready, errands, stop), timeout=CLOSE_SECONDS)
             if running.done() and not running.cancelled():
                 running.exception()
+
+
+async def _ready_in_time(bot: OllamaBot) -> None:
+    """Return when *bot* is ready.
+
+    discord.py waits without a limit for a session that Discord took in and never
+    told anything, as long as heartbeats are answered.
+
+    Raises:
+        TimeoutError: it is not, and not one more of its shards was launched for a long time.
+    """
+    launched = -1
+    while launched < len(bot.shards):
+        launched = len(bot.shards)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_READY_SECONDS):
+                await bot.wait_until_ready()
+                return
+    raise TimeoutError("it never said that the bot is ready")
 
 
 async def run_errands(bot: OllamaBot) -> None:

@@ -76,6 +76,31 @@ async def test_a_reply_that_waited_for_a_global_limit_with_an_errand_goes_on_whe
             assert await run == EXIT_OK
 
 
+async def test_a_gateway_that_takes_the_bot_in_and_says_nothing_more_is_left_and_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    monkeypatch.setattr(app, "_READY_SECONDS", 0.1)
+    async with servers(tmp_path) as stack:
+        endpoint.use_api(stack.discord.api_url)
+        ignored: list[object] = []
+        with monkeypatch.context() as patch:
+            patch.setattr(stack.discord.gateway, "_open", ignored.append)
+            stopping = Stop(0.2)
+            async with app.open_services(stack.settings) as services:
+                supervisor = app.Supervisor(services, stopping)
+                monkeypatch.setattr(supervisor, "_disconnected", app.Backoff(cap=0.0))
+                run = asyncio.create_task(supervisor.run())
+                await stack.until(lambda: "never said that the bot is ready" in caplog.text)
+                assert len(ignored) == 1
+                patch.undo()
+                monkeypatch.setattr(app, "_READY_SECONDS", 5.0)
+                await stack.until(lambda: stack.world.bot_online)
+                stack.ask("Hello")
+                await stack.shows("Hello from the scripted model.")
+                stopping.set()
+                assert await run == EXIT_OK
+
+
 @contextlib.asynccontextmanager
 async def silent_server() -> AsyncIterator[str]:
     """Something that accepts connections and says nothing."""
