@@ -35,14 +35,14 @@ def listening(stop: Stop, *, margin: float, with_input: bool = False) -> Iterato
     *with_input* sets it at the end of standard input as well, without grace:
     a parent that holds the other end of that pipe was killed, and what it
     showed is gone. Whatever hangs on the way out, the process ends *margin*
-    seconds after the grace.
+    seconds after the grace: also the threads that the loop waits for when
+    nothing else is left, in one of which a name may be looked up.
     """
     loop = asyncio.get_running_loop()
-    watchdog: list[asyncio.TimerHandle] = []
 
     def begin() -> None:
         stop.set()
-        watchdog.append(loop.call_later(stop.grace + margin, os._exit, EXIT_OK))
+        loop.call_later(stop.grace + margin, os._exit, EXIT_OK)
 
     def on_signal() -> None:
         if stop.is_set():
@@ -64,11 +64,7 @@ def listening(stop: Stop, *, margin: float, with_input: bool = False) -> Iterato
     if with_input:
         # a thread works on every system and with every kind of input; nobody waits for it
         threading.Thread(target=_await_end_of_input, args=(loop, on_end_of_input), daemon=True).start()
-    try:
-        yield
-    finally:
-        for timer in watchdog:
-            timer.cancel()
+    yield
 
 
 def _await_end_of_input(loop: asyncio.AbstractEventLoop, then: Callable[[], None]) -> None:

@@ -142,6 +142,25 @@ async def test_a_hanging_ollama_holds_up_neither_start_nor_end(tmp_path: Path):
         assert time.monotonic() - before < 0.2 + 2.0 + 0.5
 
 
+async def test_a_hanging_name_lookup_does_not_hold_up_the_end(tmp_path: Path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import socket, time\n"
+        "usual = socket.getaddrinfo\n"
+        "def lookup(host, *rest, **more):\n"
+        "    return time.sleep(30) or [] if host == 'ollama.example' else usual(host, *rest, **more)\n"
+        "socket.getaddrinfo = lookup\n"
+    )
+    async with (
+        servers(tmp_path) as stack,
+        started(stack, tmp_path, OLLAMA_HOST="ollama.example", PYTHONPATH=str(tmp_path)) as bot,
+    ):
+        await bot.logged("Invite: ")
+        before = time.monotonic()
+        bot.process.send_signal(signal.SIGTERM)
+        assert await bot.exit_code() == 0
+        assert time.monotonic() - before < 0.2 + 2.0 + 0.5
+
+
 async def test_a_gateway_that_always_fails_is_tried_less_and_less_often(tmp_path: Path, monkeypatch):
     """Discord resets the token of a bot that identifies 1000 times in a day."""
     waits: list[float] = []
