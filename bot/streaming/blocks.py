@@ -221,8 +221,7 @@ class BlockReader:
         """Whether a displayed formula is open where a line of the paragraph from *start* ends: all is part of it."""
         if self.raw or end >= len(self.source) or self._after_quote(end + 1)[0] != context.quoted:
             return False
-        is_whole = self.final or self.interrupted
-        return formula_goes_on(self.source, start, end, final=is_whole, cap=self.atom_cap)
+        return formula_goes_on(self.source, start, end, final=self.final, cap=self.atom_cap)
 
     def _breaks(self, at: int, context: Context) -> bool:
         """Whether it is certain that the line at *at*, perhaps not whole, ends the paragraph before it."""

@@ -98,6 +98,7 @@ def test_what_is_open_is_closed_and_half_a_mark_is_held_back(source: str, shown:
         ("see [Oll", "see Oll"),
         ("so[^1", "so"),
         ("is $$x^2", "is x²"),
+        ("so\n\\[\na\n+", "so\na +"),
         ("```py\nx = 1\n``", "```py\nx = 1\n```"),
         ("> **quo", "> **quo**"),
         ("- a\n- **b", "- a\n- **b**"),
