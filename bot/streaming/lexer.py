@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import ClassVar
 
+from bot.streaming.delimiters import flanking, identifier
 from bot.streaming.formulas import formula_at, show_formula
 from bot.streaming.latex_symbols import SUBSCRIPTS, SUPERSCRIPTS
 from bot.streaming.links import (
@@ -229,20 +230,27 @@ class Lexer:
         if match is None:
             return False
         run, end = match[0], match.end()
-        before = self.source[self.at - 1] if self.at > self.begin else "\n"
-        after = self.source[end] if end < self.end else "\n"
-        can_open, can_close = _flanks(after, before, len(run)), _flanks(before, after, len(run))
-        if run[0] == "_":
-            can_open = can_open and not (before.isalnum() or before == "_")
-            can_close = can_close and not (after.isalnum() or after == "_")
-        if (run[0] in "~|" and len(run) != 2) or len(run) > 3:
-            can_open = can_close = False
+        if run[0] == "_" and not self.raw and self._name(run, end):
+            return True
         self._emit(Kind.DELIMITER, run, end)
         token = self.tokens[-1]
-        token.can_open, token.can_close = can_open, can_close
+        token.can_open, token.can_close = flanking(self.source, self.begin, end - len(run), end, self.end, raw=self.raw)
         if end == self.end and not self.final:  # it may grow; what it would close is closed for the moment anyway
             token.kind, token.text = Kind.HELD, ""
         return True
+
+    def _name(self, run: str, after: int) -> bool:
+        """Take underscores that Discord would take for marks: of a name like ``__init__``, or of one in a path."""
+        before = self.source[self.at - 1] if self.at > self.begin else "\n"
+        if before.isalnum() or before == "_":
+            return False
+        end = identifier(self.source, self.at, self.end, final=self.final) if run == "__" else -1
+        if end < 0 and before == "/":
+            end = after
+        if end < 0:
+            return False
+        kind = Kind.ATOM if end < self.end or self.final else Kind.HELD
+        return self._emit(kind, self.source[self.at : end].replace("_", r"\_"), end)
 
     def _angle(self) -> bool:
         match = _ANGLE.match(self.source, self.at, self.end)
@@ -336,14 +344,3 @@ class Lexer:
         "!": _bang,
         "[": _bracket,
     }
-
-
-def _flanks(inner: str, outer: str, length: int) -> bool:
-    """Whether a mark between these two characters can have its text on the side of *inner*.
-
-    CommonMark's rule, but only for single marks between letters of scripts with spaces: Discord
-    takes every ``**`` beside text for a mark, and models mean ``**Note:**text`` so.
-    """
-    if inner.isspace():
-        return False
-    return length > 1 or inner.isalnum() or not outer.isalnum() or not outer.isascii()

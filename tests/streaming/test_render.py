@@ -20,6 +20,23 @@ def render(text: str, *, mode: str = "discord", limit: int = 2000) -> str:
         ("plain **bold** *it* ~~no~~ ||s||", "plain **bold** *it* ~~no~~ ||s||"),
         ("# One\n\n### Three ###", "# One\n\n### Three"),
         ("#### Deep **inner** text", "**Deep inner text**"),
+        (
+            "2*3*4, a*b*c, (a+b)*c*(d+e) and width*height*depth",
+            r"2\*3\*4, a\*b\*c, (a+b)\*c\*(d+e) and width\*height\*depth",
+        ),
+        (
+            "x**2 + y**2, (a+b)**2 + (c+d)**2, 10**6 or 2**n",
+            r"x\*\*2 + y\*\*2, (a+b)\*\*2 + (c+d)\*\*2, 10\*\*6 or 2\*\*n",
+        ),
+        ("**2*3*4** walk*ed*, Hyper**T**ext, **Step 2**is", r"**2\*3\*4** walk*ed*, Hyper**T**ext, **Step 2**is"),
+        ("f(*a, **b) or g(**c, *d)", r"f(\*a, \*\*b) or g(\*\*c, \*d)"),
+        ("*.py, **/*.js, src/**/*.ts", r"\*.py, \*\*/\*.js, src/\*\*/\*.ts"),
+        ("**.gitignore**, **/help** and *.env*", "**.gitignore**, **/help** and *.env*"),
+        ("int *p; /* a */ int *q; /* b */", r"int \*p; /\* a \*/ int \*q; /\* b \*/"),
+        (
+            "__init__ and x.__call__, __main__.py, a/_b_/c",
+            r"\_\_init\_\_ and x.\_\_call\_\_, \_\_main\_\_.py, a/\_b\_/c",
+        ),
         ("__strong__ and foo__bar__baz", r"**strong** and foo\_\_bar\_\_baz"),
         ("a\n\n---\n\nb", "a\n\n────────────\n\nb"),
         ("- [ ] open\n- [x] done", "- ☐ open\n- ☑ done"),

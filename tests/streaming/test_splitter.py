@@ -41,6 +41,8 @@ def pages(text: str, *, limit: int = 200, footer: str = "") -> list[str]:
         ("say ```co", "say `co` ▌"),
         ("say ```co``", "say `co` ▌"),
         ("||sec", "||sec|| ▌"),
+        ("so __ini", "so \\_\\_ini ▌"),
+        ("so 2*3", "so 2\\*3 ▌"),
         ("**-", ""),
         ("**-#", ""),
         ("**-# x", "**\\-# x** ▌"),
