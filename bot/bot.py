@@ -17,6 +17,7 @@ from discord.ext import commands
 from bot.config import Settings
 from bot.conversation.store import Store
 from bot.delivery import endpoint
+from bot.delivery.answers import LONGEST_WAIT_SECONDS
 from bot.delivery.courier import REQUEST_SECONDS, Courier, HttpLine
 from bot.delivery.followups import Followups
 from bot.delivery.http import install, trace_config
@@ -129,6 +130,7 @@ class OllamaBot(commands.AutoShardedBot):
             member_cache_flags=discord.MemberCacheFlags.none(),
             tree_cls=CommandTree,
             http_trace=trace_config(services.budget, self.invalid),
+            max_ratelimit_timeout=LONGEST_WAIT_SECONDS,
             **options,
         )
         self.services = services

@@ -36,6 +36,8 @@ BLANK = 50006
 AUTOMOD, HARMFUL_LINK, EXPLICIT = 200000, 240000, 20009
 """The text was read and refused."""
 
+LONGEST_WAIT_SECONDS = 3600.0
+"""No longer a wait is believed, so that no answer of a broken proxy makes the bot mute for good."""
 _UNREADABLE_WAIT = 5.0  # a 429 that names no wait comes from a proxy; do not hammer it
 _GONE = {10003, 10004, 10008, 10015, 10062}
 _FORBIDDEN = {40001, 50001, 50007, 50013, 50027, ARCHIVED, 50278, LOCKED}
@@ -50,7 +52,7 @@ def parse_rate_headers(headers: Mapping[str, str]) -> RateHeaders | None:
         reset_after = float(headers["X-RateLimit-Reset-After"])
     except (KeyError, ValueError):
         return None
-    if limit < 1 or remaining < 0 or not 0 <= reset_after < math.inf:
+    if limit < 1 or remaining < 0 or not 0 <= reset_after <= LONGEST_WAIT_SECONDS:
         return None
     return RateHeaders(limit, min(remaining, limit), reset_after)
 
@@ -59,7 +61,8 @@ def rate_limited(headers: Mapping[str, str], body: bytes) -> DeliveryRateLimited
     """Build our error of a 429.
 
     One without Discord's JSON and without ``Via`` is Cloudflare's, which refuses
-    the whole host, so it counts as global.
+    the whole host, so it counts as global. What is to be waited longer than
+    `LONGEST_WAIT_SECONDS` for is tried again then.
     """
     data = _json(body)
     told = _seconds(data.get("retry_after"))
@@ -68,7 +71,8 @@ def rate_limited(headers: Mapping[str, str], body: bytes) -> DeliveryRateLimited
     everywhere = data.get("global") is True or "X-RateLimit-Global" in headers or is_foreign
     scope = "global" if everywhere else str(headers.get("X-RateLimit-Scope", "user"))
     code = data.get("code")
-    return DeliveryRateLimited(_UNREADABLE_WAIT if wait is None else wait, scope, code if isinstance(code, int) else 0)
+    wait = _UNREADABLE_WAIT if wait is None else min(wait, LONGEST_WAIT_SECONDS)
+    return DeliveryRateLimited(wait, scope, code if isinstance(code, int) else 0)
 
 
 def _json(body: bytes) -> dict[str, Any]:

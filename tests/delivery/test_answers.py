@@ -95,6 +95,13 @@ def test_a_429_keeps_discords_code():
     assert rate_limited({"Via": "1"}, b'{"retry_after": 1, "code": "x"}').code == 0
 
 
+@pytest.mark.parametrize(
+    ("headers", "body"), [({"Via": "1"}, b'{"retry_after": 1470173023}'), ({"Retry-After": "1470173023"}, b"<html>")]
+)
+def test_no_429_makes_the_bot_mute_for_good(headers: dict, body: bytes):
+    assert rate_limited(headers, body).retry_after == 3600
+
+
 def test_rate_headers_are_read():
     headers = parse_rate_headers(GOOD)
     assert headers is not None
@@ -108,6 +115,7 @@ def test_rate_headers_are_read():
         {"X-RateLimit-Limit": "many"},
         {"X-RateLimit-Remaining": "-1"},
         {"X-RateLimit-Reset-After": "nan"},
+        {"X-RateLimit-Reset-After": "1470173023"},
         {"X-RateLimit-Reset-After": "inf"},
         {"X-RateLimit-Reset-After": "-2"},
     ],

@@ -101,6 +101,26 @@ async def test_a_gateway_that_takes_the_bot_in_and_says_nothing_more_is_left_and
                 assert await run == EXIT_OK
 
 
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+async def test_a_wait_that_makes_no_sense_is_not_waited_for(tmp_path: Path, monkeypatch, method: str):
+    route = {"GET": "/users/@me", "PUT": "/applications/*/commands"}[method]
+    monkeypatch.setattr(app, "_SYNC_RETRY", (0.01, 0.01))
+    async with servers(tmp_path) as stack:
+        endpoint.use_api(stack.discord.api_url)
+        body = {"message": "a time, not a wait", "retry_after": 1470173023, "global": True}
+        stack.discord.inject(method=method, route=route, status=429, body=body)
+        stopping = Stop(0.2)
+        async with app.open_services(stack.settings) as services:
+            supervisor = app.Supervisor(services, stopping)
+            monkeypatch.setattr(supervisor, "_disconnected", app.Backoff(cap=0.0))
+            run = asyncio.create_task(supervisor.run())
+            await stack.until(lambda: stack.world.commands)
+            stack.ask("Hello")
+            await stack.shows("Hello from the scripted model.")
+            stopping.set()
+            assert await run == EXIT_OK
+
+
 @contextlib.asynccontextmanager
 async def silent_server() -> AsyncIterator[str]:
     """Something that accepts connections and says nothing."""
