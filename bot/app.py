@@ -277,6 +277,8 @@ class Supervisor:
                 task.cancel()
             await close(bot)
             await asyncio.wait((running, ready, errands, stop), timeout=CLOSE_SECONDS)
+            # discord.py goes on launching shards of a bot that is closed (discord/shard.py, launch_shard)
+            running.cancel()
             if running.done() and not running.cancelled():
                 running.exception()
 

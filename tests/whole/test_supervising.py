@@ -11,6 +11,7 @@ from pathlib import Path
 
 import discord
 import pytest
+from discord.gateway import DiscordWebSocket
 
 from bot import app
 from bot.delivery import endpoint
@@ -99,6 +100,25 @@ async def test_a_gateway_that_takes_the_bot_in_and_says_nothing_more_is_left_and
                 await stack.shows("Hello from the scripted model.")
                 stopping.set()
                 assert await run == EXIT_OK
+
+
+async def test_a_bot_that_was_given_up_does_not_go_on_connecting(tmp_path: Path, monkeypatch, caplog):
+    async def fail(*_: object, **__: object) -> None:
+        raise OSError("out of reach")
+
+    monkeypatch.setattr(app, "_READY_SECONDS", 0.05)
+    monkeypatch.setattr(app, "CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr(DiscordWebSocket, "from_client", fail)
+    async with servers(tmp_path) as stack:
+        endpoint.use_api(stack.discord.api_url)
+        stopping = Stop(0.2)
+        async with app.open_services(stack.settings) as services:
+            run = asyncio.create_task(app.Supervisor(services, stopping).run())
+            await stack.until(lambda: "never said that the bot is ready" in caplog.text)
+            await asyncio.sleep(0)
+            assert [task for task in asyncio.all_tasks() if task.get_name() == "discord"] == []
+            stopping.set()
+            assert await run == EXIT_OK
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
