@@ -29,7 +29,7 @@ from bot.streaming.sink import RateHeaders
 _MIN_GAP = 0.1
 # A fixed window's last token is kept for the ending until this share of a gap
 # before the window's end; then it is about to be replaced anyway.
-_RELEASE = 0.8
+_RELEASE = 0.75
 # What a leaky bucket keeps back for the ending, in tokens, and what is left of
 # it when a page is complete: its last words are an ending, too.
 _RESERVE = 1.0
@@ -48,6 +48,9 @@ _AFTER_OVERFLOW = 0.65
 # Where pages came fast in the last period, so many will come in the rest of this one:
 # a fixed window keeps this share of the tokens that they will take.
 _PAGES_AHEAD = 0.3
+
+# An edit may go so much before it is due where no more text is expected till then.
+_EARLY = 0.35
 
 # A round trip (seconds) that is not worth being surprised by.
 _QUICK = 0.1
@@ -184,6 +187,11 @@ class BucketState:
             return max(soonest, self._saved(1 + _PAGE_RESERVE))
         hold = _HOLD * self.emission if urgency is Urgency.LATE_EDIT else 0.0
         return max(soonest, self._pace(edits, shown_at, _BRIEF_OPENING if is_brief else _OPENING) + hold)
+
+    def may_advance(self, due: float, now: float) -> bool:
+        """Return whether an edit that is *due* later may go at *now*: it is due soon, and no limit is in the way."""
+        soonest = self.last + max(_MIN_GAP, self._caution) * self.emission
+        return due - now <= _EARLY * self.emission and soonest <= now >= self.free_at(now)
 
     def _pace(self, edits: int, shown_at: float, openings: Mapping[Kind, Sequence[float]]) -> float:
         """Return when the next edit goes in a steady run of them."""

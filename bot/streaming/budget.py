@@ -72,7 +72,11 @@ class Lane:
 
 @dataclass(slots=True, eq=False)
 class Ticket:
-    """A wait for one request's turn; ask the budget for it, then await `granted`."""
+    """A wait for one request's turn; ask the budget for it, then await `granted`.
+
+    Attributes:
+        due: when it is worth its token; infinite while others of its bucket come first.
+    """
 
     lane: Lane
     bucket: Bucket
@@ -80,6 +84,7 @@ class Ticket:
     granted: asyncio.Future[float]
     serial: int
     version: int = 0
+    due: float = float("inf")
     asked_at: float = float("-inf")
     last_before: float = float("-inf")  # the lane's, before this ticket was granted
 
@@ -142,6 +147,21 @@ class EditBudget:
         if urgency != ticket.urgency and not ticket.granted.done():
             ticket.urgency = urgency
             self._refresh(ticket.bucket.key)
+            self._dispatch()
+
+    def advance(self, ticket: Ticket, by: float) -> None:
+        """Let a growing page's edit go now if it is due within *by* seconds.
+
+        Called when text has come and more of it is expected after so many
+        seconds only: the edit would show no more later.
+        """
+        now = self.now()
+        if not now < ticket.due <= now + by or ticket.urgency is not Urgency.EDIT or ticket.granted.done():
+            return
+        if self.bucket(ticket.bucket.key).may_advance(ticket.due, now):
+            ticket.due = now
+            ticket.version += 1
+            heapq.heappush(self._due, (now, ticket.serial, ticket, ticket.version))
             self._dispatch()
 
     def withdraw(self, ticket: Ticket) -> None:
@@ -231,7 +251,8 @@ class EditBudget:
         head = min(waiting, key=lambda t: (t.urgency, t.lane.last, t.serial))
         for ticket in waiting:
             ticket.version += 1  # what lies in the heaps for this bucket is void now
-        due = self.bucket(key).due(
+            ticket.due = float("inf")
+        head.due = self.bucket(key).due(
             head.urgency,
             head.lane.edits,
             self.now(),
@@ -239,7 +260,7 @@ class EditBudget:
             head.asked_at,
             is_brief=self._brief > 0.5,
         )
-        heapq.heappush(self._due, (due, head.serial, head, head.version))
+        heapq.heappush(self._due, (head.due, head.serial, head, head.version))
 
     def _dispatch(self) -> None:
         """Grant what may go now; set the timer for what may go next."""

@@ -16,6 +16,7 @@ from bot.errors import DeliveryError, DeliveryRateLimited, DeliveryRetry, Messag
 from bot.streaming.backoff import Backoff
 from bot.streaming.bucket import Urgency
 from bot.streaming.budget import EditBudget, Lane, Ticket
+from bot.streaming.cadence import Cadence
 from bot.streaming.plan import Pages, ReplyPlan, Step
 from bot.streaming.sink import Bucket, Sent, Sink
 
@@ -50,6 +51,8 @@ class ReplyStreamer:
         self._give_up_after = give_up_after
         self._backoff = backoff or Backoff()
         self._lane = Lane()
+        self._cadence = Cadence()
+        self._tickets: dict[Bucket, Ticket] = {}  # those that are waited for
         self._changed = asyncio.Event()
         self._is_idle = True
         self._ended_at = 0.0
@@ -76,9 +79,13 @@ class ReplyStreamer:
         """Append the model's *text*."""
         if not text or self._plan.is_ended:
             return
-        # While an edit is waited for, more text changes nothing but what it will show.
+        # While an edit is waited for, more text changes nothing but what it will show,
+        # and that it goes at once if it would show no more when it is due.
         if self._plan.feed(text) or self._is_idle:
             self._changed.set()
+        self._cadence.note(self._budget.now())
+        for ticket in self._tickets.values():
+            self._budget.advance(ticket, self._cadence.gap)
 
     def status(self, line: str) -> None:
         """Say what is going on; shown only while there is no text."""
@@ -153,6 +160,7 @@ class ReplyStreamer:
     async def _turn(self) -> Ticket | None:
         """Wait for whichever wanted request may go first; return None if nothing is wanted any more."""
         tickets: dict[Bucket, Ticket] = {}
+        self._tickets = tickets
         try:
             while self._ask(tickets):
                 await self._changed.wait()

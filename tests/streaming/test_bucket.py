@@ -205,6 +205,27 @@ def test_an_edit_that_soon_shows_more_waits_a_little() -> None:
         assert late == pytest.approx(0.25)
 
 
+def test_an_edit_may_go_a_little_early_but_over_no_limit() -> None:
+    for kind in Kind:
+        state = BucketState(Limits(kind=kind))
+        state.spend(0.0)
+        assert state.may_advance(due=1.0, now=0.7)
+        assert not state.may_advance(due=1.0, now=0.6)
+        state.refused(retry_after=0.75, now=0.0)
+        assert not state.may_advance(due=1.0, now=0.7)
+    spent = BucketState(Limits(kind=Kind.FIXED))
+    for _ in range(5):
+        spent.spend(0.0)
+    assert not spent.may_advance(due=5.0, now=4.9)
+
+
+def test_after_a_refusal_that_nothing_announced_no_edit_goes_early() -> None:
+    state = BucketState(Limits(kind=Kind.LEAKY))
+    state.spend(0.0)
+    state.refused(retry_after=0.1, now=0.0)
+    assert not state.may_advance(due=state.due(Urgency.EDIT, 9, 1.8, 0.0), now=1.8)
+
+
 def test_where_pages_end_fast_a_fixed_window_keeps_tokens_for_them() -> None:
     def gap_after(pages: int) -> float:
         state = BucketState(Limits(kind=Kind.FIXED))

@@ -85,6 +85,24 @@ async def test_a_ticket_that_becomes_urgent_overtakes() -> None:
 
 
 @in_virtual_time
+async def test_an_edit_that_would_show_no_more_later_goes_now() -> None:
+    budget = EditBudget(prior=FIXED)
+    lane = Lane()
+    for _ in range(2):
+        await budget.request(lane, edit(1), Urgency.EDIT).granted
+    ticket = budget.request(lane, edit(1), Urgency.EDIT)
+    other = budget.request(Lane(last=now()), edit(1), Urgency.EDIT)
+    await asyncio.sleep(ticket.due - now() - 0.2)
+    budget.advance(ticket, 0.1)
+    assert not ticket.granted.done(), "more text comes before it is due"
+    budget.advance(other, 0.3)
+    assert not other.granted.done(), "the other reply's turn"
+    budget.advance(ticket, 0.3)
+    assert ticket.granted.done()
+    assert budget.bucket(edit(1).key).in_flight == 3, "one token for one turn"
+
+
+@in_virtual_time
 async def test_a_withdrawn_ticket_spends_nothing() -> None:
     budget = EditBudget(prior=FIXED)
     for _ in range(5):

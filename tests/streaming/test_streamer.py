@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable
 from itertools import pairwise
+from statistics import fmean
 
 import pytest
 
@@ -148,6 +149,18 @@ async def test_a_slow_model_is_shown_word_by_word() -> None:
     await play.talk(8, 1.5)
     await play.end()
     assert len(play.sink.seen) >= 8
+
+
+@KINDS
+@pytest.mark.parametrize("rate", [3.0, 5.0, 7.0])
+@in_virtual_time
+async def test_the_edits_of_a_slow_model_go_when_a_word_has_come(kind: LimiterKind, rate: float) -> None:
+    play = Play(SimulatedDiscord(kind))
+    await play.talk(60, rate)
+    await play.end()
+    edits = [(at, text.count("w") - 1) for at, _, text in play.sink.seen]
+    ages = [at - newest / rate for at, newest in edits[8:-1]]
+    assert fmean(ages) < 0.04 + 0.1 / rate, "words that were there before the edit waited to no purpose"
 
 
 @in_virtual_time
