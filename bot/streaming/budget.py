@@ -142,7 +142,7 @@ class EditBudget:
         self._dispatch()
         return ticket
 
-    def hurry(self, ticket: Ticket, urgency: Urgency) -> None:
+    def change_urgency(self, ticket: Ticket, urgency: Urgency) -> None:
         """Change how urgent a waiting ticket is."""
         if urgency != ticket.urgency and not ticket.granted.done():
             ticket.urgency = urgency

@@ -182,7 +182,7 @@ class ReplyStreamer:
             self._budget.withdraw(tickets.pop(bucket))
         for bucket, urgency in wanted.items():
             if bucket in tickets:
-                self._budget.hurry(tickets[bucket], urgency)
+                self._budget.change_urgency(tickets[bucket], urgency)
             else:
                 tickets[bucket] = self._budget.request(self._lane, bucket, urgency)
                 tickets[bucket].granted.add_done_callback(lambda _: self._changed.set())

@@ -79,7 +79,7 @@ async def test_a_ticket_that_becomes_urgent_overtakes() -> None:
         await budget.request(Lane(), edit(1), Urgency.FINAL).granted
     first = budget.request(Lane(), edit(1), Urgency.EDIT)
     second = budget.request(Lane(), edit(1), Urgency.EDIT)
-    budget.hurry(second, Urgency.FINAL)
+    budget.change_urgency(second, Urgency.FINAL)
     assert second.granted.done(), "the last token of a window is the ending's"
     assert not first.granted.done()
 
