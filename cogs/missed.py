@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _LOOK_BACK = 300  # messages of a channel
 _ALIVE_EVERY = 30.0
+_SILENT_SECONDS = 300.0  # so long a connection may stand without a session
 _TRIES = 4
 
 _Channel = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread
@@ -43,17 +44,23 @@ class Missed(commands.Cog):
         self._away: set[int] = set()  # shards that hear nothing
         self._fresh: set[int] = set()  # shards with a new session, to which nothing is told again
         self._noting: asyncio.Task[None] | None = None
+        self._bringing_back: dict[int, asyncio.Task[None]] = {}  # by shard
 
     async def cog_unload(self) -> None:
-        """End the task that notes that we live."""
-        if self._noting is not None:
-            self._noting.cancel()
+        """End our tasks."""
+        for task in (self._noting, *self._bringing_back.values()):
+            if task is not None:
+                task.cancel()
 
     @commands.Cog.listener()
     async def on_shard_disconnect(self, shard_id: int) -> None:
         """Remember since when something may be missed."""
         self._away.add(shard_id)
         self._seen.lost()
+        task = self._bringing_back.get(shard_id)
+        if task is None or task.done():
+            work = self._bring_back(shard_id)
+            self._bringing_back[shard_id] = asyncio.create_task(work, name=f"bring-back-{shard_id}")
 
     @commands.Cog.listener()
     async def on_shard_connect(self, shard_id: int) -> None:
@@ -157,6 +164,23 @@ class Missed(commands.Cog):
 
     def _may_read(self, channel_id: int) -> bool:
         return may_look_back(self.bot.permissions_at(channel_id))
+
+    async def _bring_back(self, shard_id: int) -> None:
+        """Begin a new session for a shard that is connected again, but was not taken in for long.
+
+        discord.py waits for that without a limit, as long as heartbeats are answered.
+        """
+        was_open = False
+        while shard_id in self._away:
+            await asyncio.sleep(_SILENT_SECONDS)
+            shard = self.bot.get_shard(shard_id)
+            if shard is None or shard_id not in self._away:
+                return
+            is_open = not shard.is_closed()
+            if is_open and was_open:
+                log.warning("Discord does not take shard %d in again; trying a new session", shard_id)
+                await shard.reconnect()
+            was_open = is_open
 
     async def _note_alive(self) -> None:
         """Write down every half a minute until when everything was heard: a start looks back to that."""

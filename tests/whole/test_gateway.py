@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from pathlib import Path
 
@@ -70,6 +71,20 @@ async def test_a_session_that_can_be_resumed_after_all_is(stack: Stack):
     await resumed(stack)
     stack.ask("Hello")
     assert await stack.answered() == [CANNED]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60)
+async def test_a_session_that_is_never_resumed_is_begun_anew(stack: Stack, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys.modules["cogs.missed"], "_SILENT_SECONDS", 0.05)
+    monkeypatch.setattr(stack.discord.gateway, "_resume", lambda *_: None)
+    stack.ask("Before")
+    await stack.answered(1)
+    stack.discord.drop_gateway()
+    await stack.until(lambda: not stack.discord.bot_online)
+    stack.ask("Deaf?")
+    assert await stack.answered(2) == [CANNED, CANNED]
+    assert stack.discord.gateway.identified == 2
 
 
 @pytest.mark.slow
