@@ -161,19 +161,21 @@ class ReplyStreamer:
         """Wait for whichever wanted request may go first; return None if nothing is wanted any more."""
         tickets: dict[Bucket, Ticket] = {}
         self._tickets = tickets
+        used: Ticket | None = None
         try:
             while self._ask(tickets):
                 await self._changed.wait()
                 self._changed.clear()
                 if any(ticket.granted.done() for ticket in tickets.values()):
                     break
-            granted = [ticket for ticket in tickets.values() if ticket.granted.done()]
-            for ticket in granted[1:]:
-                self._budget.give_back(ticket)
-            return granted[0] if granted else None
-        finally:
+            used = next((ticket for ticket in tickets.values() if ticket.granted.done()), None)
+            return used
+        finally:  # when it is cancelled, too
             for ticket in tickets.values():
-                self._budget.withdraw(ticket)
+                if not ticket.granted.done():
+                    self._budget.withdraw(ticket)
+                elif ticket is not used:
+                    self._budget.give_back(ticket)
 
     def _ask(self, tickets: dict[Bucket, Ticket]) -> bool:
         """Bring *tickets* in line with what is wanted; return whether to wait: some are asked for, none is granted."""

@@ -431,6 +431,21 @@ async def test_a_cancelled_wait_leaves_the_channel_to_others() -> None:
     two.assert_all_shown()
 
 
+@in_virtual_time
+async def test_a_turn_that_comes_just_as_its_writer_is_cancelled_is_given_back() -> None:
+    budget = EditBudget()
+    play = Play(budget=budget)
+    await play.talk(100, 40)
+    while play.sink.under_way:  # noqa: ASYNC110 - virtual time
+        await asyncio.sleep(0.01)
+    (ticket,) = play.streamer._tickets.values()
+    ticket.granted.add_done_callback(lambda _: play.writer.cancel())
+    before = budget.bucket(ticket.bucket.key).in_flight
+    await asyncio.wait([play.writer])
+    assert ticket.granted.done()
+    assert budget.bucket(ticket.bucket.key).in_flight == before == 0
+
+
 # ---------------------------------------------------------------- limits that change
 
 
