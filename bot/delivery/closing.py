@@ -15,7 +15,7 @@ from bot.delivery.quote import QuotedSink, quote
 from bot.delivery.screen import INTERRUPTED, Screen, letters
 from bot.delivery.sinks import ChannelSink, Journal, MessagesSink
 from bot.errors import StoreError
-from bot.streaming.splitter import Splitter
+from bot.streaming.failsafe import FailsafePages
 from bot.streaming.streamer import Pages
 
 log = logging.getLogger(__name__)
@@ -74,13 +74,13 @@ def final_pages(
     max_messages: int | None = None,
 ) -> tuple[str, Pages]:
     """Return what the model wrote and its pages, without loss of what is *shown*; *max_messages* are shown."""
-    drafts = Splitter(limit=page_limit, mode=mode, last=max_messages)
+    drafts = FailsafePages(limit=page_limit, mode=mode, last=max_messages)
     drafts.feed(reply.text)
     drafts.finish(interrupted=True)
     if reply.state is ReplyState.STREAMING and _knows_more(shown, drafts.closed):
         # The store had trouble before the kill.
         return "\n".join(shown), _FixedPages(shown)
-    return reply.text, Splitter(limit=page_limit, mode=mode, last=max_messages)
+    return reply.text, FailsafePages(limit=page_limit, mode=mode, last=max_messages)
 
 
 def _knows_more(shown: Sequence[str], pages: Sequence[str]) -> bool:

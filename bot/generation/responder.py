@@ -29,7 +29,7 @@ from bot.generation.slots import SlotWatch
 from bot.generation.status import DISCORD_TIMING, StatusTeller, StatusTiming, in_line
 from bot.ollama.client import OllamaClient
 from bot.streaming.budget import EditBudget
-from bot.streaming.splitter import Splitter
+from bot.streaming.failsafe import FailsafePages
 from bot.streaming.streamer import ReplyStreamer
 
 log = logging.getLogger(__name__)
@@ -185,7 +185,7 @@ class Responder:
         prompt = journal.prompt
         sink = open_sink(journal)
         options = self._options
-        pages = Splitter(limit=page_limit, mode=options.render_markdown, last=options.max_messages)
+        pages = FailsafePages(limit=page_limit, mode=options.render_markdown, last=options.max_messages)
         sink.watch(pages)
         streamer = ReplyStreamer(sink, pages, self._budget, max_messages=options.max_messages)
         status = StatusTeller(streamer, sink, timing=self._options.timing)

@@ -8,7 +8,7 @@ import regex
 
 from bot.streaming.pieces import MAX_CLUSTER, PLAIN, Context, Fence, Piece, Rank, closed
 
-__all__ = ["add_code_line", "end_code", "fence_closes", "fence_start", "may_be_fence"]
+__all__ = ["add_code_line", "end_code", "fence_closes", "fence_start", "may_be_fence", "unbreakable"]
 
 _FENCE = regex.compile(r"([ \t]*)(`{3,}(?!.*`)|~{3,})[ \t]*([^\s`]*)")
 _LANGUAGE = regex.compile(r"[A-Za-z0-9_+\-.#]{1,20}")  # what Discord takes for one; else it is shown as code
@@ -53,7 +53,7 @@ def add_code_line(pieces: list[Piece], line: str, end: int, code: Context, *, at
     offset = end - len(text)
     for chunk in _chunks(text, atom_cap):
         offset += len(chunk)
-        shown = _safe(chunk)
+        shown = unbreakable(chunk)
         if not prefix and pieces and pieces[-1].text.endswith("`") and shown.startswith("`"):
             shown = "\u200b" + shown
         pieces.append(Piece(prefix + shown, offset, Rank.GRAPHEME if chunk.strip() else Rank.NEVER, inner))
@@ -86,6 +86,6 @@ def _chunks(text: str, atom_cap: int) -> list[str]:
     ]
 
 
-def _safe(text: str) -> str:
+def unbreakable(text: str) -> str:
     """Keep code from ending Discord's code block: a zero-width space parts three backticks."""
     return text if "```" not in text else regex.sub(r"``(?=`)", "``\u200b", text)

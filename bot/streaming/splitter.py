@@ -153,6 +153,10 @@ class Splitter:
         page = show(pieces, self._cursor)
         return f"{page}\n{notice}" if page and notice and len(page) + 1 + len(notice) <= self._limit else page
 
+    def remainder(self) -> tuple[str, Sanitizer]:
+        """Return the source that no closed page shows, and what takes the rest of the text as it was going to."""
+        return self._source(self._length), self._sanitizer
+
     def _take(self, text: str) -> None:
         if text and not self._finished and not self._is_over():
             self._note_lines(text)

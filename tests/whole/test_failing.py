@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from bot.playground.seed import CODE_ID
-from tests.scripted_ollama import cut, end, error, hang, raw, reset, say, status
+from bot.streaming.page import Page
+from bot.streaming.pieces import Piece
+from tests.scripted_ollama import cut, done, end, error, hang, raw, reset, say, status
 from tests.whole.stack import Stack, running, talk
 
 
@@ -98,3 +100,22 @@ async def test_a_question_asked_while_the_socket_hangs_does_not_block_another_ch
     await stack.until(lambda: stack.ollama.chats)
     stack.ask("free", channel=CODE_ID)
     assert await stack.answered(1, CODE_ID) == ["Hello from the scripted model."]
+
+
+async def test_an_answer_that_our_renderer_fails_at_comes_as_it_is(stack: Stack, monkeypatch, caplog):
+    render = Page.render
+
+    def failing(page: Page, source: str, **how: bool) -> list[Piece]:
+        if "third" in source:
+            raise ZeroDivisionError
+        return render(page, source, **how)
+
+    monkeypatch.setattr(Page, "render", failing)
+    stack.ollama.enqueue([*say("first **second** third fourth"), done()])
+    stack.ask("Hello")
+    [text] = await stack.answered()
+    assert text == "```\nfirst **second** third fourth\n```"
+    assert "ZeroDivisionError" in caplog.text
+    stack.ask("Again")
+    await stack.answered(2)
+    assert talk(stack, -1)[1]["content"] == "first **second** third fourth"
