@@ -54,7 +54,7 @@ log = logging.getLogger(__name__)
 _SYNC_RETRY = (30.0, 600.0)  # base and cap, in seconds
 # A gateway that takes us in and tells us nothing is left when so long not one more shard was launched.
 _READY_SECONDS = 300.0
-# A connection that lasted so long was a good one: the next failure is a new one.
+# A connection that got ready and lasted so long was a good one: the next failure is a new one.
 _STEADY_SECONDS = 300.0
 
 T = TypeVar("T")
@@ -224,10 +224,11 @@ class Supervisor:
         self._unreachable.reset()
         content = application.has_message_content and not self._content_refused
         began_at = time.monotonic()
+        bot = OllamaBot(self._services, message_content=content)
         try:
-            await self._run_bot(OllamaBot(self._services, message_content=content))
+            await self._run_bot(bot)
         finally:
-            if time.monotonic() - began_at > _STEADY_SECONDS:
+            if bot.is_ready() and time.monotonic() - began_at > _STEADY_SECONDS:
                 self._disconnected.reset()
         if not self._stopping.is_set():
             await self._wait(self._disconnected, "the connection ended")

@@ -102,6 +102,37 @@ async def test_a_gateway_that_takes_the_bot_in_and_says_nothing_more_is_left_and
                 assert await run == EXIT_OK
 
 
+@pytest.mark.parametrize("gets_ready", [False, True])
+async def test_only_a_connection_that_got_ready_ends_a_row_of_failures(
+    tmp_path: Path, monkeypatch, caplog, *, gets_ready: bool
+):
+    """Discord resets the token of a bot that identifies 1000 times in a day: what fails is tried ever less often."""
+    failures: list[int] = []
+    caplog.set_level("INFO")
+    monkeypatch.setattr(app, "_STEADY_SECONDS", 0.0)
+    async with servers(tmp_path) as stack:
+        endpoint.use_api(stack.discord.api_url)
+        if not gets_ready:
+            monkeypatch.setattr(app, "_READY_SECONDS", 0.02)
+            monkeypatch.setattr(stack.discord.gateway, "_open", lambda _: None)
+        stopping = Stop(0.2)
+        async with app.open_services(stack.settings) as services:
+            supervisor = app.Supervisor(services, stopping)
+            supervisor._disconnected.delay()
+
+            async def wait(backoff: app.Backoff, _: object) -> None:
+                failures.append(backoff.failures)
+                stopping.set()
+
+            monkeypatch.setattr(supervisor, "_wait", wait)
+            run = asyncio.create_task(supervisor.run())
+            if gets_ready:
+                await stack.until(lambda: "Ready as" in caplog.text)
+                await stack.discord.close_gateway(4010)
+            assert await run == EXIT_OK
+    assert failures == [0 if gets_ready else 1]
+
+
 async def test_a_bot_that_was_given_up_does_not_go_on_connecting(tmp_path: Path, monkeypatch, caplog):
     async def fail(*_: object, **__: object) -> None:
         raise OSError("out of reach")
