@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -27,7 +28,8 @@ log = logging.getLogger(__name__)
 
 _LOOK_BACK = 300  # messages of a channel
 _ALIVE_EVERY = 30.0
-_SILENT_SECONDS = 300.0  # so long a connection may stand without a session
+# So long a connection may stand without a session, and ever longer after each new try.
+_SILENT_SECONDS, _MOST_SILENT_SECONDS = 300.0, 1800.0
 _TRIES = 4
 
 _Channel = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread
@@ -44,7 +46,9 @@ class Missed(commands.Cog):
         self._away: set[int] = set()  # shards that hear nothing
         self._fresh: set[int] = set()  # shards with a new session, to which nothing is told again
         self._noting: asyncio.Task[None] | None = None
+        self._losses: Counter[int] = Counter()  # by shard
         self._bringing_back: dict[int, asyncio.Task[None]] = {}  # by shard
+        self._identifying = asyncio.Lock()  # Discord takes in one shard at a time
 
     async def cog_unload(self) -> None:
         """End our tasks."""
@@ -57,6 +61,7 @@ class Missed(commands.Cog):
         """Remember since when something may be missed."""
         self._away.add(shard_id)
         self._seen.lost()
+        self._losses[shard_id] += 1
         task = self._bringing_back.get(shard_id)
         if task is None or task.done():
             work = self._bring_back(shard_id)
@@ -170,17 +175,24 @@ class Missed(commands.Cog):
 
         discord.py waits for that without a limit, as long as heartbeats are answered.
         """
-        was_open = False
-        while shard_id in self._away:
-            await asyncio.sleep(_SILENT_SECONDS)
+        task = asyncio.current_task()
+        assert task is not None, "runs as a task of its own"
+        patience, before = _SILENT_SECONDS, 0
+        # discord.py keeps it to itself when we are cancelled inside of it
+        while shard_id in self._away and not task.cancelling():
+            await asyncio.sleep(patience)
             shard = self.bot.get_shard(shard_id)
             if shard is None or shard_id not in self._away:
                 return
-            is_open = not shard.is_closed()
-            if is_open and was_open:
-                log.warning("Discord does not take shard %d in again; trying a new session", shard_id)
-                await shard.reconnect()
-            was_open = is_open
+            losses = 0 if shard.is_closed() else self._losses[shard_id]
+            if losses and losses == before:
+                # Discord resets the token of who identifies 1000 times a day
+                patience = min(2 * patience, _MOST_SILENT_SECONDS)
+                async with self._identifying:
+                    if shard_id in self._away and losses == self._losses[shard_id]:
+                        log.warning("Discord does not take shard %d in again; trying a new session", shard_id)
+                        await shard.reconnect()
+            before = losses
 
     async def _note_alive(self) -> None:
         """Write down every half a minute until when everything was heard: a start looks back to that."""

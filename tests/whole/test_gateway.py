@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
+import discord
 import pytest
 
 from bot.playground.permissions import Permission
+from bot.playground.rest_basics import Basics
 from bot.playground.seed import BOT_ID, CODE_ID, GENERAL_ID, GUILD_ID, LINUS_ID
 from tests.scripted_ollama import hang, hold, say
 from tests.whole.stack import CURSOR, Stack, running, servers
@@ -73,11 +76,21 @@ async def test_a_session_that_can_be_resumed_after_all_is(stack: Stack):
     assert await stack.answered() == [CANNED]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(60)
-async def test_a_session_that_is_never_resumed_is_begun_anew(stack: Stack, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(sys.modules["cogs.missed"], "_SILENT_SECONDS", 0.05)
+def silence(stack: Stack, monkeypatch: pytest.MonkeyPatch, *, patience: float) -> list[float]:
+    """Let no session be resumed, and bring shards back after *patience* seconds; return when each identifies."""
+    identifies: list[float] = []
+
+    async def at_once(*_: object, **__: object) -> None:
+        identifies.append(time.monotonic())
+
+    monkeypatch.setattr(sys.modules["cogs.missed"], "_SILENT_SECONDS", patience)
     monkeypatch.setattr(stack.discord.gateway, "_resume", lambda *_: None)
+    monkeypatch.setattr(discord.Client, "before_identify_hook", at_once)
+    return identifies
+
+
+async def test_a_session_that_is_never_resumed_is_begun_anew(stack: Stack, monkeypatch: pytest.MonkeyPatch):
+    silence(stack, monkeypatch, patience=0.2)
     stack.ask("Before")
     await stack.answered(1)
     stack.discord.drop_gateway()
@@ -85,6 +98,65 @@ async def test_a_session_that_is_never_resumed_is_begun_anew(stack: Stack, monke
     stack.ask("Deaf?")
     assert await stack.answered(2) == [CANNED, CANNED]
     assert stack.discord.gateway.identified == 2
+
+
+async def test_a_gateway_that_stays_silent_is_tried_less_and_less_often(stack: Stack, monkeypatch: pytest.MonkeyPatch):
+    """Discord resets the token of a bot that identifies 1000 times in a day."""
+    patience = 0.004
+    identifies = silence(stack, monkeypatch, patience=patience)
+    monkeypatch.setattr(stack.discord.gateway, "_open", lambda _: None)
+    stack.discord.drop_gateway()
+    await stack.until(lambda: len(identifies) == 4)
+    waits = [later - sooner for sooner, later in pairwise(identifies)]
+    assert all(wait >= 2 * patience * factor for wait, factor in zip(waits, (2, 4, 8), strict=True))
+
+
+async def test_a_connection_that_was_just_made_is_given_its_time(stack: Stack, monkeypatch: pytest.MonkeyPatch):
+    identifies = silence(stack, monkeypatch, patience=0.02)
+    cog = stack.bot.get_cog("Missed")
+    assert cog is not None
+    for _ in range(20):  # never so long without a loss
+        await cog.on_shard_disconnect(0)
+        await asyncio.sleep(0.01)
+    assert identifies == []
+
+
+async def test_a_bot_that_is_closed_does_not_go_on_bringing_shards_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with servers(tmp_path) as stack, stack.running_bot():
+        silence(stack, monkeypatch, patience=0.01)
+        begun = asyncio.Event()
+
+        async def hang(*_: object, **__: object) -> None:
+            begun.set()
+            await asyncio.Event().wait()
+
+        monkeypatch.setattr(discord.Client, "before_identify_hook", hang)
+        stack.discord.drop_gateway()
+        await begun.wait()
+    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("bring-back")]
+
+
+async def test_shards_are_brought_back_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Discord takes in one shard in five seconds."""
+    under_way = most = 0
+
+    async def hook(*_: object, **__: object) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.02)
+        under_way -= 1
+
+    monkeypatch.setattr("bot.playground.discord.Basics", lambda world, url, _: Basics(world, url, 3))
+    monkeypatch.setattr(discord.Client, "before_identify_hook", hook)
+    async with running(tmp_path) as stack:
+        silence(stack, monkeypatch, patience=0.1)
+        monkeypatch.setattr(discord.Client, "before_identify_hook", hook)
+        stack.discord.drop_gateway()
+        await stack.until(lambda: stack.discord.gateway.identified >= 6)
+    assert most == 1
 
 
 @pytest.mark.slow
