@@ -16,15 +16,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 
 from bot.errors import FirstByteTimeout, OllamaError, OllamaUnreachable, StreamCut
 from bot.generation.describe import code
 from bot.generation.job import Job
 from bot.generation.models import ModelCatalog
 from bot.generation.request import Request, Requests
-from bot.generation.retry import Retries, RetryPolicy
+from bot.generation.retry import Outage, Retries, RetryPolicy
 from bot.generation.seam import Seam
 from bot.generation.slots import SlotWatch
 from bot.generation.status import StatusTiming
@@ -62,6 +64,7 @@ class Answerer:
         self._retry = retry
         self._slots = slots
         self._resumes = resumes
+        self._outage = Outage()
 
     async def answer(self, job: Job, choose_model: Callable[[], Awaitable[str]]) -> None:
         """Write the model's answer into *job*; *choose_model* is asked if the job names none.
@@ -94,16 +97,19 @@ class Answerer:
     @asynccontextmanager
     async def _open(self, job: Job, prepare: Callable[[], Awaitable[Request]]) -> AsyncIterator[ChatStream]:
         """Send what *prepare* returns, both again if that may help; yield the answer."""
-        retries = Retries(self._retry)
+        retries = Retries(replace(self._retry, tries=1) if self._outage.covers(job.began_at) else self._retry)
         async with AsyncExitStack() as stack:
             while True:
                 try:
                     request = await prepare()
                     chunks = await stack.enter_async_context(self._ask(job, request))
+                    self._outage.end()
                     break
                 except OllamaError as error:
                     delay = retries.delay_after(error)
                     if delay is None:
+                        if isinstance(error, OllamaUnreachable):
+                            self._outage.note(time.monotonic())
                         raise
                     log.info("Reply %s: %s; try %s in %.1f s", job.journal.label, job.told(error), retries.words, delay)
                     why = "I cannot reach Ollama" if isinstance(error, OllamaUnreachable) else "Ollama is busy"

@@ -31,6 +31,25 @@ class RetryPolicy:
 DEFAULT_RETRY = RetryPolicy()
 
 
+class Outage:
+    """Until when others tried in vain to reach the server: who waited meanwhile need not try as often again."""
+
+    def __init__(self) -> None:
+        self._tried_until = float("-inf")
+
+    def note(self, now: float) -> None:
+        """Note that somebody gave up at *now* (seconds, monotonic)."""
+        self._tried_until = now
+
+    def end(self) -> None:
+        """Note that the server is there."""
+        self._tried_until = float("-inf")
+
+    def covers(self, since: float) -> bool:
+        """Tell whether others tried in vain while somebody has waited *since* then."""
+        return since <= self._tried_until
+
+
 def may_pass(error: OllamaError) -> bool:
     """Tell whether the same request may work in a moment: the server is busy, or just not there.
 

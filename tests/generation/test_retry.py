@@ -23,7 +23,7 @@ from bot.errors import (
     StreamCut,
     StreamError,
 )
-from bot.generation.retry import Retries, RetryPolicy, may_pass
+from bot.generation.retry import Outage, Retries, RetryPolicy, may_pass
 
 URL = "http://127.0.0.1:11434"
 NEVER: list[OllamaError] = [
@@ -111,3 +111,13 @@ def test_no_try_begins_after_the_limit() -> None:
 
 def test_one_try_means_none_again() -> None:
     assert retries(Clock(), tries=1).delay_after(busy()) is None
+
+
+def test_an_outage_covers_who_waited_while_another_tried_and_ends_with_an_answer() -> None:
+    outage = Outage()
+    assert not outage.covers(0.0)
+    outage.note(10.0)
+    assert outage.covers(4.0)
+    assert not outage.covers(10.5)
+    outage.end()
+    assert not outage.covers(4.0)

@@ -88,6 +88,19 @@ async def test_one_who_is_never_there_is_named_with_the_remedy(stack: Stack, cap
     assert "OllamaUnreachable" in caplog.text
 
 
+async def test_who_waited_while_another_tried_in_vain_is_told_at_the_first_try(stack: Stack, caplog) -> None:
+    caplog.set_level(logging.INFO)
+    await stack.ollama.stop()
+    for n in range(4):
+        stack.ask(f"Hello {n}")
+    texts = await stack.answered(4)
+    assert all("Is it running?" in text for text in texts)
+    assert caplog.text.count("try 3 of 3") == 1
+    stack.ask("And now?")
+    await stack.answered(5)
+    assert caplog.text.count("try 3 of 3") == 2, "who asks later has tries of their own"
+
+
 NEVER: dict[str, Fault] = {
     "500": Fault([status(500, {"error": "no"})], "HTTP 500"),
     "404": Fault([status(404, {"error": "model 'x' not found"})], "not installed"),
