@@ -183,7 +183,7 @@ async def test_a_request_that_waited_long_for_its_turn_is_still_bounded(api, htt
         with pytest.raises(DeliveryRetry, match="TimeoutError"):
             await courier.messages_after(2, 1)
         api.released.set()
-        await courier.messages_after(2, 1)  # and nothing is queued behind it
+        await Courier(HttpLine(http), 1).messages_after(2, 1)  # and nothing is queued behind it
 
 
 async def test_a_closed_client_is_no_crash(api, http):
