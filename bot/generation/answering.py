@@ -19,7 +19,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 
 from bot.errors import FirstByteTimeout, OllamaError, OllamaUnreachable, StreamCut
 from bot.generation.describe import code
@@ -85,7 +84,7 @@ class Answerer:
             return request
 
         try:
-            async with self._open(job, prepare) as chunks:
+            async with self._open(job, prepare, since=job.began_at) as chunks:
                 await self._read(job, chunks)
         except StreamCut as cut:
             if request is None or not self._may_resume(job, cut):
@@ -95,9 +94,14 @@ class Answerer:
             self._requests.learn(request, job.last.counts)
 
     @asynccontextmanager
-    async def _open(self, job: Job, prepare: Callable[[], Awaitable[Request]]) -> AsyncIterator[ChatStream]:
-        """Send what *prepare* returns, both again if that may help; yield the answer."""
-        retries = Retries(replace(self._retry, tries=1) if self._outage.covers(job.began_at) else self._retry)
+    async def _open(
+        self, job: Job, prepare: Callable[[], Awaitable[Request]], *, since: float
+    ) -> AsyncIterator[ChatStream]:
+        """Send what *prepare* returns, both again if that may help; yield the answer.
+
+        *since* is from when on (seconds, monotonic) the job has waited for that.
+        """
+        retries, is_hopeless = Retries(self._retry), self._outage.covers(since)
         async with AsyncExitStack() as stack:
             while True:
                 try:
@@ -106,13 +110,14 @@ class Answerer:
                     self._outage.end()
                     break
                 except OllamaError as error:
-                    delay = retries.delay_after(error)
+                    is_away = isinstance(error, OllamaUnreachable)
+                    delay = None if is_away and is_hopeless else retries.delay_after(error)
                     if delay is None:
-                        if isinstance(error, OllamaUnreachable):
+                        if is_away:
                             self._outage.note(time.monotonic())
                         raise
                     log.info("Reply %s: %s; try %s in %.1f s", job.journal.label, job.told(error), retries.words, delay)
-                    why = "I cannot reach Ollama" if isinstance(error, OllamaUnreachable) else "Ollama is busy"
+                    why = "I cannot reach Ollama" if is_away else "Ollama is busy"
                     job.status.say(f"⏳ {why}, retrying ({retries.words})", at_once=True)
                     await asyncio.sleep(delay)
             yield chunks
@@ -198,7 +203,7 @@ class Answerer:
 
         before = job.streamer.characters
         try:
-            async with self._open(job, ready) as chunks:
+            async with self._open(job, ready, since=time.monotonic()) as chunks:
                 await self._read(job, chunks, seam)
         except OllamaError as error:
             self._write_held(job, seam)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -99,6 +100,14 @@ async def test_who_waited_while_another_tried_in_vain_is_told_at_the_first_try(s
     stack.ask("And now?")
     await stack.answered(5)
     assert caplog.text.count("try 3 of 3") == 2, "who asks later has tries of their own"
+
+
+async def test_who_waited_while_another_tried_in_vain_still_waits_for_a_busy_server(stack: Stack) -> None:
+    stack.services.responder._answerer._outage.note(time.monotonic() + 60)
+    stack.ollama.enqueue(BUSY)
+    stack.ollama.enqueue(say(KEPT))
+    stack.ask("Hello")
+    assert await stack.answered() == [KEPT]
 
 
 NEVER: dict[str, Fault] = {

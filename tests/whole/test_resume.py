@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +264,17 @@ async def test_a_server_that_restarts_is_waited_for(stack: Stack, caplog) -> Non
     busy = status(503, {"error": "loading"})
     seen = await broken(stack, [*say(FIRST), cut()], [reset()], [reset()], busy, say(REST), caplog=caplog)
     assert seen.texts == [f"{FIRST}{REST}\n{RESUMED}"]
+
+
+async def test_what_others_tried_in_vain_meanwhile_takes_no_try_from_an_answer_that_broke(stack: Stack) -> None:
+    go = asyncio.Event()
+    for script in ([*say(FIRST), hold(go), cut()], [reset()], [reset()], say(REST)):
+        stack.ollama.enqueue(script)
+    stack.ask("Go")
+    await stack.shows(FIRST)
+    stack.services.responder._answerer._outage.note(time.monotonic())
+    go.set()
+    assert await stack.answered() == [f"{FIRST}{REST}\n{RESUMED}"]
 
 
 async def test_a_server_that_is_gone_for_good_leaves_the_text(stack: Stack, caplog) -> None:
