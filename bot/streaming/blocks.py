@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from bot.streaming.code import add_code_line, end_code, fence_closes, fence_start, may_be_fence
+from bot.streaming.code import add_code_line, after_line, end_code, fence_start, late_fence, may_be_fence
 from bot.streaming.formulas import formula_goes_on
-from bot.streaming.items import DEFINITION, ITEM, lead
+from bot.streaming.items import DEFINITION, ITEM, lead, text_indent
 from bot.streaming.markdown import render_inline
 from bot.streaming.pieces import PLAIN, Context, Fence, Piece, Rank, TableHead, closed
 from bot.streaming.table_block import Row, Table, render_table
@@ -35,7 +35,7 @@ class Block:
         pieces: what is shown of it.
         end: offset in the source where the next block starts.
         complete: whether more text can no longer change it.
-        context: what is open after it, if it is not complete.
+        context: what is open after it.
     """
 
     __slots__ = ("complete", "context", "end", "pieces")
@@ -69,7 +69,7 @@ class BlockReader:
             return self._table(at, context, context.table)
         if context.midline or context.spans:
             return self._paragraph(at, context, "")
-        return self._block(at)
+        return self._block(at, quoted=context.quoted and self.source.startswith("```", at))
 
     # Lines
 
@@ -100,11 +100,13 @@ class BlockReader:
 
     # Blocks
 
-    def _block(self, at: int) -> Block:
+    def _block(self, at: int, *, quoted: bool) -> Block:
+        """Return the block at *at*; code in the middle of a line is *quoted* if its line is."""
         end = self._line_end(at)
         if not self.source[at:end].strip():
             return Block([], min(end + 1, len(self.source)), complete=end < len(self.source) or self.final)
-        quoted, start = self._after_quote(at)
+        has_mark, start = self._after_quote(at)
+        quoted = quoted or has_mark
         line = self.source[start:end]
         context = Context(quoted=quoted)
         if quoted and not self.raw and not line.strip():
@@ -113,6 +115,9 @@ class BlockReader:
             return Block([], end, complete=False)
         fence = fence_start(line, raw=self.raw)
         if fence:
+            if at and self.source[at - 1] != "\n":
+                begin = self._after_quote(self.source.rfind("\n", 0, at) + 1)[1]
+                fence = replace(fence, indent=text_indent(self.source[begin:at]))
             return self._fence(min(end + 1, len(self.source)), context, fence)
         return self._text_block(start, end, context)
 
@@ -191,8 +196,12 @@ class BlockReader:
     def _paragraph(self, start: int, context: Context, lead: str) -> Block:
         """Render the run of lines whose text starts at *start*; marks may span its lines."""
         end = self._line_end(start)
-        while end < len(self.source) and self._known(end + 1) and self._goes_on(start, end, context):
-            end = self._line_end(end + 1)
+        fence = self._late_fence(start, end, context)
+        while fence < 0 and end < len(self.source) and self._known(end + 1) and self._goes_on(start, end, context):
+            begin, end = end + 1, self._line_end(end + 1)
+            fence = self._late_fence(begin, end, context)
+        if fence >= 0:
+            return self._before_fence(start, fence, context, lead)
         in_formula = self._in_formula(start, end, context)
         ended = self.final or (end < len(self.source) and not in_formula and self._breaks(end + 1, context))
         stop = end
@@ -212,6 +221,25 @@ class BlockReader:
         if not ended:
             return Block(pieces, stop, complete=False)
         return self._finish(pieces, end, quoted=context.quoted)
+
+    def _late_fence(self, start: int, end: int, context: Context) -> int:
+        """Return where code begins in the line of a paragraph from *start* to *end*, or -1."""
+        in_code = context.spans and context.spans[-1].startswith("`")
+        is_known = end < len(self.source)
+        return late_fence(self.source, start, end) if is_known and not in_code else -1
+
+    def _before_fence(self, start: int, end: int, context: Context, lead: str) -> Block:
+        """Return the paragraph from *start* that code follows at *end*, in its last line."""
+        pieces = render_inline(
+            self.source, start, end, context=context, lead=lead, final=True, raw=self.raw, atom_cap=self.atom_cap
+        )
+        if not pieces and (marker := lead.strip(" -*+")):
+            pieces = [Piece(("> " if context.quoted else "") + marker, end, Rank.HEADING)]
+        after = Context(quoted=context.quoted)
+        if pieces:
+            last = pieces[-1]
+            last.text, last.end, last.rank, last.after = f"{last.text.rstrip()}\n", end, Rank.HEADING, after
+        return Block(pieces, end, complete=True, context=after)
 
     def _goes_on(self, start: int, end: int, context: Context) -> bool:
         """Whether the paragraph from *start* goes on after its line that ends at *end*."""
@@ -262,13 +290,16 @@ class BlockReader:
             line_quoted, start = self._after_quote(at) if quoted and not midline else (quoted, at)
             end = self._line_end(start)
             line = self.source[start:end]
-            if line_quoted != quoted or (not midline and fence_closes(line, fence)):
+            following = fence if midline or line_quoted != quoted else after_line(line, fence)
+            if line_quoted != quoted or following is None:
                 closed = line_quoted == quoted
                 if self._known(at) or not closed:
                     return self._fence_end(pieces, end if closed else at - 1, quoted=quoted)
                 return Block(pieces, len(self.source), complete=False, context=code)
             if not self._known(at) and line.strip() and not line.strip().strip(fence.mark):
                 break
+            fence = following
+            code = Context(quoted=quoted, fence=fence)
             add_code_line(pieces, line, end, code, atom_cap=self.atom_cap)
             if end < len(self.source) and pieces:
                 pieces[-1].end = end + 1

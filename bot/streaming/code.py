@@ -8,10 +8,22 @@ import regex
 
 from bot.streaming.pieces import MAX_CLUSTER, PLAIN, Context, Fence, Piece, Rank, closed
 
-__all__ = ["add_code_line", "end_code", "fence_closes", "fence_start", "may_be_fence", "unbreakable"]
+__all__ = [
+    "add_code_line",
+    "after_line",
+    "end_code",
+    "fence_closes",
+    "fence_start",
+    "late_fence",
+    "may_be_fence",
+    "unbreakable",
+    "without_indent",
+]
 
 _FENCE = regex.compile(r"([ \t]*)(`{3,}(?!.*`)|~{3,})[ \t]*([^\s`]*)")
 _LANGUAGE = regex.compile(r"[A-Za-z0-9_+\-.#]{1,20}")  # what Discord takes for one; else it is shown as code
+_LATE = regex.compile(r"`{3,}[\w+#.\-]{0,20}[ \t]*")
+_QUOTING = frozenset({"markdown", "md", "mdx"})  # code that itself has fences
 _LONG_LINE = 200
 _CHUNK = regex.compile(r"\s{1,50}|(?=\S)\X{1,50}")
 
@@ -30,17 +42,47 @@ def fence_start(line: str, *, raw: bool) -> Fence | None:
     return Fence(match[2][0], len(match[2]), len(match[1].expandtabs(4)), language[0] if language else "")
 
 
+def late_fence(source: str, start: int, end: int) -> int:
+    """Return where a fence begins in the line of text from *start* to *end*, as at its end models write them, or -1.
+
+    Markdown has none behind ``1.`` and text, but Discord has, and the line that closes it would open another one.
+    """
+    at = source.find("```", start, end)
+    if at < 0 or not _LATE.fullmatch(source, at, end):
+        return -1
+    before = source[start:at]
+    return at if not before or (before[-1] in " \t:" and before.count("`") % 2 == 0) else -1
+
+
+def after_line(line: str, fence: Fence) -> Fence | None:
+    """Return what of *fence* is open after *line* of its code, or None if that closes it.
+
+    Models put Markdown with code in it between fences that are no longer than those in it.
+    """
+    if fence_closes(line, fence):
+        return replace(fence, depth=fence.depth - 1) if fence.depth else None
+    if fence.language.lower() in _QUOTING:
+        inner = fence_start(line, raw=False)
+        if inner and inner.mark == fence.mark and inner.length >= fence.length and inner.language:
+            return replace(fence, depth=fence.depth + 1)
+    return fence
+
+
 def fence_closes(line: str, fence: Fence) -> bool:
     """Return whether *line* closes *fence*."""
     text = line.strip()
     return len(text) >= fence.length and not text.strip(fence.mark)
 
 
+def without_indent(line: str, indent: int) -> str:
+    """Return *line* of code without the *indent* of its fence."""
+    return line[min(indent, len(line) - len(line.lstrip())) :]
+
+
 def add_code_line(pieces: list[Piece], line: str, end: int, code: Context, *, atom_cap: int) -> None:
     """Append one *line* of code, which ends at *end*, to *pieces*; the first with text opens the fence."""
     fence = code.fence
-    indent = min(fence.indent if fence else 0, len(line) - len(line.lstrip()))
-    text = line[indent:]
+    text = without_indent(line, fence.indent if fence else 0)
     prefix = "> " if code.quoted else ""
     if not text.strip():
         if pieces:

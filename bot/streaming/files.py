@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
-from bot.streaming.code import fence_closes, fence_start
+from bot.streaming.code import after_line, fence_start, late_fence, without_indent
+from bot.streaming.items import text_indent
+from bot.streaming.pieces import Fence
 from bot.streaming.sink import File
 
 LONG_CODE = 4000
@@ -31,14 +34,25 @@ def code_blocks(text: str) -> Iterator[tuple[str, str]]:
     fence, code = None, list[str]()
     for line in text.split("\n"):
         if fence is None:
-            fence, code = fence_start(line, raw=False), []
-        elif fence_closes(line, fence):
+            fence, code = _fence(line), []
+            continue
+        following = after_line(line, fence)
+        if following is None:
             yield fence.language.lower(), "\n".join(code)
-            fence = None
         else:
-            code.append(line)
+            code.append(without_indent(line, fence.indent))
+        fence = following
     if fence is not None:
         yield fence.language.lower(), "\n".join(code)
+
+
+def _fence(line: str) -> Fence | None:
+    """Return the fence that *line* opens, perhaps behind text or the mark of an item."""
+    at = late_fence(line, 0, len(line))
+    if at < 0:
+        return fence_start(line, raw=False)
+    fence = fence_start(line[at:], raw=False)
+    return replace(fence, indent=text_indent(line[:at])) if fence else None
 
 
 def long_code(text: str, threshold: int = LONG_CODE) -> list[File]:

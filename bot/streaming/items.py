@@ -7,12 +7,18 @@ import re
 from bot.streaming.links import footnote
 from bot.streaming.pieces import MAX_INDENT
 
-__all__ = ["DEFINITION", "ITEM", "lead"]
+__all__ = ["DEFINITION", "ITEM", "lead", "text_indent"]
 
 # A number needs white space after its point: "42." alone is an answer.
 ITEM = re.compile(r"([ \t]{0,40})(?:([-*+])(?:[ \t]+|$)|(\d{1,9})([.)])[ \t]+)")
 DEFINITION = re.compile(r" {0,3}\[\^([\w-]{1,30})\]:[ \t]*")
 _TASK = re.compile(r"\[([ xX])\][ \t]+")
+
+
+def text_indent(line: str) -> int:
+    """Return how far the text of *line* is indented, behind the mark of an item."""
+    item = ITEM.match(line)
+    return item.end() if item else len(line) - len(line.lstrip())
 
 
 def lead(line: str, *, raw: bool) -> tuple[int, str]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from typing import ClassVar
 
+from bot.streaming.code import late_fence
 from bot.streaming.delimiters import flanking, identifier
 from bot.streaming.formulas import formula_at, show_formula
 from bot.streaming.latex_symbols import SUBSCRIPTS, SUPERSCRIPTS
@@ -197,6 +198,8 @@ class Lexer:
         if not code.strip("`") or "``" in code or stop - start > min(_CODE_CAP, self.atom_cap):
             return False
         shown = f"`` {code} ``" if "`" in code else f"`{code}`"
+        if close < 0 and not self.final and late_fence(self.source, self.at, self.end) >= 0:
+            return self._hold()  # a fence, perhaps
         if close < 0:
             return not self.final and self._emit(Kind.HELD, shown, self.end)
         if self.raw and len(mark) == len("```") and code[-1] != "`":  # a block to Discord, so that it stays one

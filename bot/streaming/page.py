@@ -66,7 +66,7 @@ class Page:
                 return self._stable + block.pieces
             self._stable += block.pieces
             self._at = max(block.end, self._at + 1)
-            self._context = PLAIN
+            self._context = block.context
         self.growth, self.open_context = _EXPANSION, PLAIN
         self.settled = len(self._stable)
         return self._stable

@@ -54,12 +54,14 @@ class Fence:
         length: how many of them; the closing one has at least as many.
         indent: white space before it, taken off each line of code.
         language: the first word of its info string, or "".
+        depth: how many fences are open in it that end as it does.
     """
 
     mark: str
     length: int
     indent: int
     language: str
+    depth: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,9 @@ from bot.streaming.files import code_blocks, long_code, whole_answer
         ("~~~\na\n```\nb\n~~~", [("", "a\n```\nb")]),
         ("```rust title=main.rs\nfn main() {}", [("rust", "fn main() {}")]),
         ("use ```inline``` here\n", []),
+        ("1. Run: ```sh\n   ls\n   ```\n2. b\n```py\nx\n```", [("sh", "ls"), ("py", "x")]),
+        ("```md\n```sh\nls\n```\nb\n```\nc", [("md", "```sh\nls\n```\nb")]),
+        ("- a\n  ```py\n  if x:\n      y\n  ```", [("py", "if x:\n    y")]),
         ("```a\n1\n```\n```b\n2\n```", [("a", "1"), ("b", "2")]),
     ],
 )

@@ -159,6 +159,26 @@ def test_fences_in_lists_lose_their_indentation_only() -> None:
     assert render("1. a\n   ```py\n   if x:\n       y\n   ```\n2. b") == "1. a\n```py\nif x:\n    y\n```\n2. b"
 
 
+@pytest.mark.parametrize(
+    ("source", "expected"),
+    [
+        ("1. ```sh\n   ls\n   ```\n2. b", "1.\n```sh\nls\n```\n2. b"),
+        ("- ```js\n  x\n  ```\n- b", "```js\nx\n```\n- b"),
+        ("- [ ] try: ```py\n  if x:\n      y\n  ```\nend", "- ☐ try:\n```py\nif x:\n    y\n```\nend"),
+        ("**So:** ```\nx\n```\nend", "**So:**\n```\nx\n```\nend"),
+        ("> 1. ```sh\n>    ls\n>    ```\n> b", "> 1.\n> ```sh\n> ls\n> ```\n> b"),
+        ("a ``` b\nc ``` d", "a `b c` d"),
+    ],
+)
+def test_a_fence_behind_text_is_one_and_its_end_opens_none(source: str, expected: str) -> None:
+    assert render(source) == expected
+
+
+def test_fences_in_fenced_markdown_end_what_they_began() -> None:
+    source = "```markdown\n# Setup\n```sh\nls\n```\nDone.\n```\nafter"
+    assert render(source) == "```markdown\n# Setup\n``\u200b`sh\nls\n``\u200b`\nDone.\n```\nafter"
+
+
 @pytest.mark.parametrize("mode", ["discord", "raw"])
 @pytest.mark.parametrize(
     "source",
