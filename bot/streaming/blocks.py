@@ -137,7 +137,9 @@ class BlockReader:
         if self._may_be_table(start, end):
             return Block([], len(self.source), complete=False)
         lead_end, shown = lead(line, raw=self.raw)
-        return self._paragraph(start + lead_end, context, shown)
+        is_first = not self.source[:start].strip()  # its indentation is trimmed away
+        indent = lead_end if not shown or (is_first and shown.isspace() and not self.raw) else 0
+        return self._paragraph(start + lead_end, context, shown, indent=indent)
 
     def _finish(self, pieces: list[Piece], end: int, *, quoted: bool, rank: int = Rank.BLOCK) -> Block:
         """Return a block whose last line ends at *end*, with the blank lines after it; *quoted* is whether it is."""
@@ -193,7 +195,7 @@ class BlockReader:
             return Block(pieces, end, complete=False)
         return self._finish(pieces, end, quoted=context.quoted, rank=Rank.HEADING)
 
-    def _paragraph(self, start: int, context: Context, lead: str) -> Block:
+    def _paragraph(self, start: int, context: Context, lead: str, *, indent: int = 0) -> Block:
         """Render the run of lines whose text starts at *start*; marks may span its lines."""
         end = self._line_end(start)
         fence = self._late_fence(start, end, context)
@@ -213,6 +215,7 @@ class BlockReader:
             stop,
             context=context,
             lead=lead,
+            indent=indent,
             final=ended,
             interrupted=self.interrupted,
             raw=self.raw,

@@ -7,12 +7,17 @@ import re
 from bot.streaming.links import footnote
 from bot.streaming.pieces import MAX_INDENT
 
-__all__ = ["DEFINITION", "ITEM", "lead", "text_indent"]
+__all__ = ["DEFINITION", "ITEM", "is_deep", "lead", "text_indent"]
 
 # A number needs white space after its point: "42." alone is an answer.
 ITEM = re.compile(r"([ \t]{0,40})(?:([-*+])(?:[ \t]+|$)|(\d{1,9})([.)])[ \t]+)")
 DEFINITION = re.compile(r" {0,3}\[\^([\w-]{1,30})\]:[ \t]*")
 _TASK = re.compile(r"\[([ xX])\][ \t]+")
+
+
+def is_deep(indent: str) -> bool:
+    """Return whether text indented so starts no block in Markdown; to Discord it may."""
+    return len(indent) > 3 or "\t" in indent
 
 
 def text_indent(line: str) -> int:
@@ -29,7 +34,7 @@ def lead(line: str, *, raw: bool) -> tuple[int, str]:
         return note.end(), footnote(note[1]) + " "
     if item is None:
         indent = len(line) - len(line.lstrip())
-        return indent, line[:indent][-MAX_INDENT:] if raw else ""
+        return indent, line[:indent][-MAX_INDENT:] if raw or is_deep(line[:indent]) else ""
     if raw:
         return item.end(), item[0]
     spaces = str(item[1]).replace("\t", "  ")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bot.streaming.items import is_deep
 from bot.streaming.lexer import Lexer
 from bot.streaming.pieces import MAX_INDENT, Context, Piece, Rank, Run, closing, word_rank
 from bot.streaming.tokens import Action, Kind, Token
@@ -22,6 +23,7 @@ def render_inline(
     *,
     context: Context,
     lead: str = "",
+    indent: int = 0,
     final: bool,
     raw: bool,
     atom_cap: int,
@@ -31,7 +33,8 @@ def render_inline(
     """Return the pieces of the inline text ``source[start:end]``.
 
     *context* is what is open at *start* (reopened before the first piece), *lead*
-    is put before the first piece (a list marker), *extra* are marks that this text
+    is put before the first piece (a list marker), *indent* is how far the first line was
+    indented if that is not shown, *extra* are marks that this text
     opens by itself and closes at its end (a heading shown in bold). *final* says that
     the text is complete, *interrupted* that it is not, but that nothing follows.
     """
@@ -49,7 +52,7 @@ def render_inline(
     tokens = lexer.tokenize(code)
     base = context.spans[:-1] if code else context.spans
     _match(tokens, (*base, *extra), final=final, raw=raw)
-    emitter = _Emitter(context, lead, raw=raw)
+    emitter = _Emitter(context, lead, indent, raw=raw)
     for mark in extra:
         emitter.open(mark)
     for token in tokens:
@@ -134,7 +137,7 @@ def _hanging(lead: str) -> str:
 class _Emitter:
     """Build pieces from matched tokens, marks attached to the text they belong to."""
 
-    def __init__(self, context: Context, lead: str, *, raw: bool) -> None:
+    def __init__(self, context: Context, lead: str, indent: int, *, raw: bool) -> None:
         self.pieces: list[Piece] = []
         self.raw = raw
         self.quoted = context.quoted
@@ -143,7 +146,9 @@ class _Emitter:
         self.waiting = list(context.spans)  # opened, but nothing shown in them yet
         self.prefix = ("> " if context.quoted else "") + lead
         self.hanging = _hanging(lead)
-        self.fragile = context.midline  # the next text must not look like the start of a block
+        self.indent = indent
+        # the next text must not look like the start of a block
+        self.fragile = context.midline or (not raw and lead.isspace())
         self.line_start = True
         self.contexts: dict[tuple[bool, tuple[str, ...]], Context] = {}
 
@@ -248,15 +253,20 @@ class _Emitter:
         broken = token.text == "br"
         last.after = self._context(midline=broken or self.quoted)
         last.rank = Rank.LINE + (Rank.SPAN if last.after.spans else 0)
-        self.prefix = ("> " if self.quoted else "") + self._indent(token.text)
+        indent = self._indent(token.text)
+        self.prefix = ("> " if self.quoted else "") + self._shown_indent(indent)
         self.line_start = True
-        self.fragile = broken
+        self.fragile = broken or (not self.raw and is_deep(indent))
 
     def _indent(self, newline: str) -> str:
         """Return the white space of the line after *newline*, a line end with what separates it from the text."""
         indent = newline[len(newline.rstrip(" \t")) :]
-        if self.raw:
-            return indent[-MAX_INDENT:].removeprefix(" " if ">" in newline else "")
+        return indent.removeprefix(" " if ">" in newline else "")
+
+    def _shown_indent(self, indent: str) -> str:
+        """Return what a line of the text begins with that is indented so: as written, but in a list's item."""
+        if self.raw or not self.hanging:
+            return indent[self.indent :][-MAX_INDENT:]
         return self.hanging if indent else ""
 
     def _marks(self, token: Token) -> None:
