@@ -150,6 +150,7 @@ class _Emitter:
         # the next text must not look like the start of a block
         self.fragile = context.midline or (not raw and lead.isspace())
         self.line_start = True
+        self.only_marks = False  # marks that say nothing to us, but may to Discord, are all that the line has
         self.contexts: dict[tuple[bool, tuple[str, ...]], Context] = {}
 
     def take(self, token: Token) -> None:
@@ -205,6 +206,9 @@ class _Emitter:
         guard = ""
         if self.line_start and not token.code:
             guard, text = self._guard(text, atom=token.kind != Kind.TEXT)
+        elif self.only_marks and text.startswith("-#"):
+            guard = "\\"
+        self.only_marks = (self.line_start or self.only_marks) and token.code and not text.strip("*_~|\\")
         self.line_start = self.fragile = False
         opened = self.prefix + "".join(self.waiting) + guard
         self.prefix = ""
@@ -255,7 +259,7 @@ class _Emitter:
         last.rank = Rank.LINE + (Rank.SPAN if last.after.spans else 0)
         indent = self._indent(token.text)
         self.prefix = ("> " if self.quoted else "") + self._shown_indent(indent)
-        self.line_start = True
+        self.line_start, self.only_marks = True, False
         self.fragile = broken or (not self.raw and is_deep(indent))
 
     def _indent(self, newline: str) -> str:
