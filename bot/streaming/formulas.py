@@ -11,14 +11,17 @@ __all__ = ["Formula", "formula_at", "formula_goes_on", "show_formula"]
 
 _MATH = re.compile(
     r"\\\((?P<paren>(?!\\\)).{1,1000}?)\\\)|\\\[(?P<bracket>(?!\\\]).{1,1000}?)\\\]|\$\$(?P<double>[^$]{1,1000}?)\$\$"
-    r"|(?<![\w$])\$(?![\s$])(?P<dollar>(?:[^$\n\\`]|\\[^\n]){1,300}?)(?<![\s\\])\$(?![\w$])",
+    r"|(?<![\w$])\$(?![\s$])(?P<dollar>(?:[^$\n\\`]|\\[^\n]){1,300}?)(?<![\s\\])\$(?:(?![\w$])|(?=(?:th|st|nd|rd|s)\b))",
     re.DOTALL,
 )
 _PARTIAL = re.compile(r"(?:\\\((?!\\\))|\\\[(?!\\\])|\$\$)(.{0,600})", re.DOTALL)
+_PARTIAL_DOLLAR = re.compile(r"(?<![\w$])\$(?![\s$])((?:[^$\n\\`]|\\[^\n]){1,300})\\?")
+_SURELY = re.compile(r"\\[A-Za-z]|\^")  # in what may as well be an amount of money or a variable
 _DISPLAY = re.compile(r"\\\\|\\[\[\]]|\$\$")
 _CLOSING = {r"\[": r"\]", "$$": "$$"}
 _GAP = re.compile(r"\n[ \t>]*(?:\n|```|~~~)")
-_MONEY = re.compile(r"\d[\d.,]*(?:\s|$|[kKmMbB]\b)")
+_MONEY = re.compile(r"\d[\d.,]*(?:\s|(?<=\D)$|[kKmMbB]\b)")
+_WORDS = re.compile(r"\d[\d, –-]*|[^\W\d_]{3,}(?:[ ,.'’-]+\w+)*")  # in brackets that were escaped: \[1\], \[optional\]
 
 
 class Formula(NamedTuple):
@@ -56,21 +59,37 @@ def formula_at(source: str, at: int, end: int, *, final: bool, cap: int) -> Form
     match = _MATH.match(source, at, end)
     if match:
         tex = match[match.lastgroup or 0]
-        if match.lastgroup == "dollar" and (_MONEY.match(tex) or (not final and match.end() == end)):
+        if match.lastgroup == "dollar" and _MONEY.match(tex):
+            return None
+        if match.lastgroup == "dollar" and not final and match.end() == end:
+            return Formula(tex, end, complete=False) if _SURELY.search(tex) else None
+        if match.lastgroup == "bracket" and (_WORDS.fullmatch(tex) or source.startswith("(", match.end(), end)):
             return None
         is_one = tex.strip() and "\n\n" not in tex and len(tex) <= cap
         return Formula(tex, match.end(), complete=True) if is_one else None
-    partial = None if final else _PARTIAL.fullmatch(source, at, end)
-    if partial and "\n\n" not in partial[1] and len(partial[1]) < cap:
-        return Formula(partial[1].rstrip("\\$ "), end, complete=False)
-    return None
+    return None if final else _half(source, at, end, cap)
 
 
-def show_formula(tex: str, *, quoted: bool) -> str:
-    """Return readable Unicode for *tex*, or inline code where there is none; in a quote, *quoted*."""
+def _half(source: str, at: int, end: int, cap: int) -> Formula | None:
+    """Return the formula that begins at *at* and is not closed yet."""
+    match = _PARTIAL.fullmatch(source, at, end)
+    if match is None:
+        match = _PARTIAL_DOLLAR.fullmatch(source, at, end)
+        if match and (_MONEY.match(match[1]) or not _SURELY.search(match[1])):
+            return None
+    if match is None or "\n\n" in match[1] or len(match[1]) >= cap:
+        return None
+    return Formula(match[1].rstrip("\\$ "), end, complete=False)
+
+
+def show_formula(tex: str, *, quoted: bool, growing: bool = False) -> str:
+    """Return readable Unicode for *tex*, or inline code where there is none; in a quote, *quoted*.
+
+    Of a formula that is still *growing* the end may be left out.
+    """
     if not tex.strip():
         return ""
-    readable = to_unicode(tex)
+    readable = to_unicode(tex, growing=growing)
     if readable is not None:
         escaped = re.sub(r"([\\`*_~|<\[\]]|^[>#])", r"\\\1", readable, flags=re.MULTILINE)
         return escaped.replace("\n", "\n> ") if quoted else escaped

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import ClassVar
 
@@ -15,13 +16,14 @@ _LINE_GAP = re.compile(r"\\\\\[[\d.]+[a-z]{2}\]")  # how far the next line is do
 _SPACES = {",": " ", ";": " ", ":": " ", "!": "", " ": " ", "quad": "  ", "qquad": "   ", "\\": "\n", ">": " "}
 _KEPT_TEXT = (
     *("boxed", "underbrace", "overbrace", "text", "textrm", "textbf", "textit", "textsf", "texttt", "mbox"),
-    *("mathrm", "mathbf", "mathit", "mathsf", "operatorname", "boldsymbol", "bm", "pmb"),
+    *("mathrm", "mathbf", "mathit", "mathsf", "operatorname", "operatorname*", "boldsymbol", "bm", "pmb"),
 )
 _DROPPED = (
     *("left", "right", "middle", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr"),
-    *("displaystyle", "textstyle", "limits", "nolimits"),
+    *("displaystyle", "textstyle", "limits", "nolimits", "nonumber", "notag"),
 )
 _CHARACTERS = {"&": " ", "~": " ", "\\": " ", "'": "′", "-": "−"}
+_PRODUCT = re.compile(r"[\d.]+[^\W\d_]|[^\W\d_]√")  # below a line it takes brackets: 1/(2a)
 _GROUPED = re.compile(r"[\w.∞√()ℝℂ′!'⁰-₟²³¹]+")
 _MAX_DEPTH = 20
 
@@ -30,21 +32,29 @@ class _NotReadableError(Exception):
     """The formula has something that Unicode text cannot show."""
 
 
-def to_unicode(tex: str) -> str | None:
-    """Return *tex* in Unicode characters, or None if it would not read well."""
+class _UnfinishedError(_NotReadableError):
+    """The formula ends where more has to come."""
+
+
+def to_unicode(tex: str, *, growing: bool = False) -> str | None:
+    """Return *tex* in Unicode characters, or None if it would not read well.
+
+    Of a formula that is still *growing*, what is half there at its end is left out ("" if that is all).
+    """
     try:
-        text = _Reader(_LINE_GAP.sub(r"\\\\", tex)).read()
+        text = _Reader(_LINE_GAP.sub(r"\\\\", tex), growing=growing).read()
     except _NotReadableError:
         return None
     lines = (re.sub(r" {2,}", " ", line).strip() for line in text.split("\n"))
-    return "\n".join(line for line in lines if line) or None
+    return "\n".join(line for line in lines if line) or ("" if growing else None)
 
 
 class _Reader:
     """A recursive-descent reader of the part of LaTeX's math that models write."""
 
-    def __init__(self, tex: str) -> None:
+    def __init__(self, tex: str, *, growing: bool) -> None:
         self._parts = _PART.findall(tex)
+        self._growing = growing
         self._at = 0
         self._depth = 0
 
@@ -54,7 +64,12 @@ class _Reader:
         while self._at < len(self._parts):
             if self._parts[self._at] == "}":
                 raise _NotReadableError
-            texts.append(self._atom())
+            try:
+                texts.append(self._atom())
+            except _UnfinishedError:
+                if not self._growing:
+                    raise
+                break
         return "".join(texts)
 
     def _group(self) -> str:
@@ -62,7 +77,7 @@ class _Reader:
         while self._at < len(self._parts) and self._parts[self._at].isspace():
             self._at += 1
         if self._at >= len(self._parts):
-            raise _NotReadableError
+            raise _UnfinishedError
         if self._parts[self._at] != "{":
             return self._atom()
         self._at += 1
@@ -70,7 +85,7 @@ class _Reader:
         while self._at < len(self._parts) and self._parts[self._at] != "}":
             texts.append(self._atom())
         if self._at >= len(self._parts):
-            raise _NotReadableError
+            raise _UnfinishedError
         self._at += 1
         return "".join(texts)
 
@@ -91,6 +106,8 @@ class _Reader:
         if part in "^_":
             return _shift(self._group(), SUPERSCRIPTS if part == "^" else SUBSCRIPTS, part)
         if part.startswith("\\") and len(part) > 1:
+            if self._growing and self._at == len(self._parts) and part[1].isalpha():
+                raise _UnfinishedError  # the name may go on
             return self._command(part[1:])
         return " " if part.isspace() else _CHARACTERS.get(part, part)
 
@@ -115,7 +132,7 @@ class _Reader:
 
     def _fraction(self, name: str) -> str:
         top, bottom = self._group(), self._group()
-        return f"C({top}, {bottom})" if name == "binom" else f"{_grouped(top)}/{_grouped(bottom)}"
+        return f"C({top}, {bottom})" if name == "binom" else f"{_grouped(top)}/{_below(bottom)}"
 
     def _root(self, _name: str) -> str:
         degree = ""
@@ -123,7 +140,7 @@ class _Reader:
             try:
                 end = self._parts.index("]", self._at)
             except ValueError:
-                raise _NotReadableError from None
+                raise _UnfinishedError from None
             degree = "".join(self._parts[self._at + 1 : end]).strip()
             self._at = end + 1
         body = self._group()
@@ -144,6 +161,17 @@ class _Reader:
             self._at += 1
         return ""
 
+    def _tag(self, _name: str) -> str:
+        return f"   ({self._group().strip()})"
+
+    def _label(self, _name: str) -> str:
+        self._group()
+        return ""
+
+    def _not(self, _name: str) -> str:
+        text = self._group().strip()
+        return unicodedata.normalize("NFC", text[:1] + "\u0338" + text[1:])
+
     def _argument(self, _name: str) -> str:
         return self._group()
 
@@ -157,6 +185,10 @@ class _Reader:
         **dict.fromkeys(_KEPT_TEXT, _argument),
         "sqrt": _root,
         "pmod": _modulus,
+        "tag": _tag,
+        "tag*": _tag,
+        "label": _label,
+        "not": _not,
     }
 
 
@@ -172,6 +204,10 @@ def _grouped(text: str) -> str:
     if text.startswith("(") and text.endswith(")") and text.count("(") == 1:
         return text
     return text if len(text) <= 1 or (_GROUPED.fullmatch(text) and "(" not in text) else f"({text})"
+
+
+def _below(text: str) -> str:
+    return f"({text.strip()})" if _PRODUCT.match(text.strip()) and _GROUPED.fullmatch(text.strip()) else _grouped(text)
 
 
 def _accented(text: str, accent: str) -> str:

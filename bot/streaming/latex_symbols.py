@@ -21,8 +21,8 @@ WORDS = frozenset(
 
 SUPERSCRIPTS = dict(
     zip(
-        "0123456789+-=()abcdefghijklmnoprstuvwxyzABDEGHIJKLMNOPRTUVWβγδθφχ′*∘",
-        "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻᴬᴮᴰᴱᴳᴴᴵᴶᴷᴸᴹᴺᴼᴾᴿᵀᵁⱽᵂᵝᵞᵟᶿᵠᵡ′*°",
+        "0123456789+-=()abcdefghijklmnoprstuvwxyzABDEGHIJKLMNOPRTUVWβγδθφχ′*∘⊤",
+        "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻᴬᴮᴰᴱᴳᴴᴵᴶᴷᴸᴹᴺᴼᴾᴿᵀᵁⱽᵂᵝᵞᵟᶿᵠᵡ′*°ᵀ",
         strict=True,
     )
 )
@@ -31,9 +31,11 @@ ACCENTS = {
     "hat": "\u0302", "widehat": "\u0302", "bar": "\u0304", "overline": "\u0304", "vec": "\u20d7", "dot": "\u0307",
     "ddot": "\u0308", "tilde": "\u0303", "widetilde": "\u0303", "underline": "\u0332", "check": "\u030c",
 }  # fmt: skip
+_SCRIPT = dict(zip("BEFHILMRODNPSTA", "ℬℰℱℋℐℒℳℛ𝒪𝒟𝒩𝒫𝒮𝒯𝒜", strict=True))
 FACES = {
     "mathbb": dict(zip("CHNPQRZEF1", "ℂℍℕℙℚℝℤ𝔼𝔽𝟙", strict=True)),
-    "mathcal": dict(zip("BEFHILMRODNPSTA", "ℬℰℱℋℐℒℳℛ𝒪𝒟𝒩𝒫𝒮𝒯𝒜", strict=True)),
+    "mathcal": _SCRIPT,
+    "mathscr": _SCRIPT,
 }
 
 

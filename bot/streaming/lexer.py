@@ -166,13 +166,19 @@ class Lexer:
             return self._emit(Kind.ATOM, "\\\\", self.at + 1)
         return self._emit(Kind.HELD, "\\", self.at + 1)
 
+    def _dollar(self) -> bool:
+        if self.at + 1 == self.end and not self.final and not self.interrupted:
+            return self._hold()
+        return self._math()
+
     def _math(self) -> bool:
         formula = formula_at(self.source, self.at, self.end, final=self.final, cap=self.atom_cap)
         if formula is None:
             return False
         kind = Kind.ATOM if formula.complete else Kind.HELD
         tex = _QUOTE_MARKS.sub("\n", formula.tex) if self.quoted else formula.tex
-        return self._emit(kind, show_formula(tex, quoted=self.quoted), formula.end)
+        shown = show_formula(tex, quoted=self.quoted, growing=not formula.complete)
+        return self._emit(kind, shown, formula.end)
 
     def _ticks(self) -> bool:
         match = _TICKS.match(self.source, self.at, self.end)
@@ -336,7 +342,7 @@ class Lexer:
 
     _HANDLERS: ClassVar[dict[str, Callable[[Lexer], bool]]] = {
         "\\": _backslash,
-        "$": _math,
+        "$": _dollar,
         "`": _ticks,
         "*": _delimiter,
         "_": _delimiter,

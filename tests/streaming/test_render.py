@@ -49,6 +49,8 @@ def render(text: str, *, mode: str = "discord", limit: int = 2000) -> str:
         (r"$x^2$ and \(y_1\) and \[z\]", "x² and y₁ and z"),
         ("$$\n\\frac{1}{2}\n$$", "1/2"),
         (r"$\begin{pmatrix}a\end{pmatrix}$", r"`\begin{pmatrix}a\end{pmatrix}`"),
+        ("the $n$th and $5$ of $1,000$ in $A$s", "the nth and 5 of 1,000 in As"),
+        (r"see \[1\], \[2, 3\] and \[optional\], \[a\](b)", r"see \[1\], \[2, 3\] and \[optional\], \[a\](b)"),
         ("costs $5 and $10, or $5/$6", "costs $5 and $10, or $5/$6"),
         ("from $5k to $10k a_b", "from $5k to $10k a_b"),
         ("~~~py\nx\n~~~", "```py\nx\n```"),
