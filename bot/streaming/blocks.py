@@ -325,6 +325,8 @@ class BlockReader:
         next_quoted, second = self._after_quote(end + 1)
         stop = self._line_end(second)
         rule = self.source[second:stop]
+        if not self._known(second):
+            rule = rule.rstrip(" \t|:")  # half a column
         if next_quoted != quoted or not is_delimiter_row(rule) or ITEM.match(rule):
             return None
         header = self.source[start:end].lstrip()

@@ -59,7 +59,8 @@ class Lexer:
 
     *final* says that the text is complete: then half a marker is text, else it is held back.
     *interrupted* says that it is not, but that nothing follows: only what surely is half a marker is held back.
-    *raw* leaves everything as written; *atom_cap* is how long what is never torn may be.
+    *raw* leaves everything as written; *atom_cap* is how long what is never torn may be;
+    *in_cell* says that it is a cell of a table, where a bar is escaped in code, too.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Lexer:
     ) -> None:
         self.source = source
         self.at = start
+        in_cell: bool = False,
         self.begin = start
         self.end = end
         self.final = final
@@ -87,6 +89,7 @@ class Lexer:
         self.tokens: list[Token] = []
 
     def tokenize(self, open_code: str = "") -> list[Token]:
+        self.in_cell = in_cell
         """Return the tokens; *open_code* is the mark of inline code that is open at the start."""
         if open_code:
             self._code_content(open_code, self.at)
@@ -226,7 +229,9 @@ class Lexer:
             content = content.rstrip("`")
         if content:
             shown = content if self.raw and not self.quoted else content.replace("\n", " ")
-            self._emit(Kind.TEXT, shown, start + len(content))
+            has_bar = self.in_cell and "\\|" in content and len(content) <= self.atom_cap
+            kind = Kind.ATOM if has_bar else Kind.TEXT
+            self._emit(kind, shown.replace("\\|", "|") if has_bar else shown, start + len(content))
             self.tokens[-1].code = True
         self.at = start + len(content)
         if close >= 0:

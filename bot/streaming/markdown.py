@@ -28,6 +28,7 @@ def render_inline(
     raw: bool,
     atom_cap: int,
     interrupted: bool = False,
+    in_cell: bool = False,
     extra: tuple[str, ...] = (),
 ) -> list[Piece]:
     """Return the pieces of the inline text ``source[start:end]``.
@@ -36,7 +37,7 @@ def render_inline(
     is put before the first piece (a list marker), *indent* is how far the first line was
     indented if that is not shown, *extra* are marks that this text
     opens by itself and closes at its end (a heading shown in bold). *final* says that
-    the text is complete, *interrupted* that it is not, but that nothing follows.
+    the text is complete, *interrupted* that it is not, but that nothing follows, *in_cell* that it is in a table.
     """
     code = context.spans[-1] if context.spans and context.spans[-1].startswith("`") else ""
     lexer = Lexer(
@@ -48,6 +49,7 @@ def render_inline(
         raw=raw,
         quoted=context.quoted,
         atom_cap=atom_cap,
+        in_cell=in_cell,
     )
     tokens = lexer.tokenize(code)
     base = context.spans[:-1] if code else context.spans

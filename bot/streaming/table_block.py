@@ -63,9 +63,12 @@ class Table:
         return "> " if self.context.quoted else ""
 
     def cells(self, row: Row) -> list[tuple[int, int]]:
-        """Return where the cells of *row* start and end in the source."""
+        """Return where the cells of *row* start and end in the source; the last one takes what is left over."""
         spans = split_row(self.source[row.start : row.end], whole=row.whole)
-        return [(row.start + start, row.start + end) for start, end in spans[: len(self.head.cells)]]
+        spans, surplus = spans[: len(self.head.cells)], spans[len(self.head.cells) :]
+        if spans and any(start < end for start, end in surplus):
+            spans[-1] = (spans[-1][0], surplus[-1][1])
+        return [(row.start + start, row.start + end) for start, end in spans]
 
     def plain(self, row: Row) -> list[str]:
         """Return the cells of *row* without markup; the last of half a row may end in half a mark."""
@@ -142,6 +145,7 @@ def _cell(table: Table, span: tuple[int, int], resumed: Context | None, column: 
         final=done,
         interrupted=table.interrupted,
         raw=False,
+        in_cell=True,
         atom_cap=table.atom_cap,
     )
     for piece in pieces:

@@ -12,7 +12,8 @@ MAX_WIDTH = 64  # columns of a code block that a narrow window still shows unwra
 
 _DELIMITER_ROW = re.compile(r"\s*+\|?\s*+:?-++:?\s*+(?:\|\s*+:?-++:?\s*+)*+\|?\s*+")
 # Not possessive: CPython 3.11 miscounts a group inside a possessive repeat.
-_CELL_END = re.compile(r"(?:\\.|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)|[^|\\])*")
+_FORMULA = r"\$(?![\s$\d])(?:\\.|[^$\n\\`]){1,100}?(?<![\s\\])\$(?![\w$])"
+_CELL_END = re.compile(r"(?:\\.|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)|" + _FORMULA + r"|[^|\\])*")
 _CLOSED = re.compile(r"\\.|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)")
 
 

@@ -151,6 +151,15 @@ def test_wide_tables_become_records() -> None:
     table = f"| Key | Text |\n|---|---|\n| a | {'word ' * 20}|\n| b | [l](https://e.com) |"
     assert render(table) == (
         f"**Key:** a\n**Text:** {('word ' * 20).strip()}\n\n**Key:** b\n**Text:** [l](https://e.com)"
+def test_tables_lose_nothing_behind_their_last_column_nor_bars_in_formulas() -> None:
+    table = "| a | b |\n|---|---|\n| $|x|$ | $P(A | B)$ |\n| 1 | 2 | 3 | 4 |\n| $5 | 6$ |"
+    assert render(table) == "```\na   │ b\n────┼──────────\n|x| │ P(A | B)\n1   │ 2 | 3 | 4\n$5  │ 6$\n```"
+
+
+def test_bars_in_the_code_of_records_are_not_escaped() -> None:
+    assert render(f"| a | b |\n|---|---|\n| `x \\| y` | {'word ' * 20}|").startswith("**a:** `x | y`\n")
+
+
     )
 
 
