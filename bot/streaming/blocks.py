@@ -17,7 +17,7 @@ __all__ = ["Block", "BlockReader"]
 
 RULE = "─" * 12
 
-_QUOTE = re.compile(r" {0,3}>(?:[ \t]|(?=[^>\s])|(?=\n|$)|(?=>))")
+_QUOTE = re.compile(r" {0,3}>(?:[ \t]|(?=[^>\s=\d])|(?=\n|$)|(?=>(?!=)))")  # ">= 5" and ">100" are none
 _RAW_QUOTE = re.compile(r" {0,3}>(?: |(?=\n|$))")
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
 _HEAD = re.compile(r"[ \t]*\|(?!\|)")  # models begin them so; two bars are a spoiler
