@@ -48,6 +48,7 @@ _BREAK = re.compile(r"<br\s*/?>\n?", re.IGNORECASE)
 _SHIFTED = re.compile(r"<(su[bp])>([^<>\n*]{1,20})</\1>")
 _SHIFTS = {"sub": SUBSCRIPTS, "sup": SUPERSCRIPTS}
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
+_SHIFTED_PARTIAL = re.compile(r"<su[bp]>[\w+=()-]{0,12}(?:<(?:/(?:s(?:u[bp]?)?)?)?)?")
 _ENTITY_PARTIAL = re.compile(r"&#?\w{0,8}")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _MARKUP = re.compile(r"[\\`*_~|<>\[\]#-]")
@@ -281,6 +282,8 @@ class Lexer:
         if not self.final and partial.fullmatch(self.source, self.at, self.end):
             return self._hold()
         return False
+            if not match and not self.final and _SHIFTED_PARTIAL.fullmatch(self.source, self.at, self.end):
+                return self._hold()
 
     def _ampersand(self) -> bool:
         if self.raw:

@@ -47,6 +47,8 @@ def pages(text: str, *, limit: int = 200, footer: str = "") -> list[str]:
         ("is $", "is ▌"),
         ("is $\\alpha + x^", "is α + x ▌"),
         ("is $5 + x^", "is $5 + x^ ▌"),
+        ("| a | b |\n|:--|:", "```\na │ b\n──┼── ▌\n```"),
+        ("x<sup>2", "x ▌"),
         ("so __ini", "so \\_\\_ini ▌"),
         ("so 2*3", "so 2\\*3 ▌"),
         ("**-", ""),
