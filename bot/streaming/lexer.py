@@ -16,7 +16,9 @@ from bot.streaming.links import (
     LABEL_PARTIAL,
     LINK,
     LINK_PARTIAL,
+    TARGETS,
     URL,
+    WIDE_PUNCTUATION,
     defused,
     footnote,
     plain_label,
@@ -46,9 +48,9 @@ _ANGLE_PARTIAL = re.compile(r"<(?:[@#:!&/]|a:?|t:?|i|b|h|s|$)[\w:!&+ ./?=%-]{0,8
 _ANGLE_HALF = re.compile(r"<(?:(?:[@#:/]|a:|t:)[\w:&-]{0,80}|br?\s?/?|su[bp]?>?)?")
 _BREAK = re.compile(r"<br\s*/?>\n?", re.IGNORECASE)
 _SHIFTED = re.compile(r"<(su[bp])>([^<>\n*]{1,20})</\1>")
+_SHIFTED_PARTIAL = re.compile(r"<su[bp]>[\w+=()-]{0,12}(?:<(?:/(?:s(?:u[bp]?)?)?)?)?")
 _SHIFTS = {"sub": SUBSCRIPTS, "sup": SUPERSCRIPTS}
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
-_SHIFTED_PARTIAL = re.compile(r"<su[bp]>[\w+=()-]{0,12}(?:<(?:/(?:s(?:u[bp]?)?)?)?)?")
 _ENTITY_PARTIAL = re.compile(r"&#?\w{0,8}")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
 _MARKUP = re.compile(r"[\\`*_~|<>\[\]#-]")
@@ -75,10 +77,10 @@ class Lexer:
         raw: bool,
         quoted: bool,
         atom_cap: int,
+        in_cell: bool = False,
     ) -> None:
         self.source = source
         self.at = start
-        in_cell: bool = False,
         self.begin = start
         self.end = end
         self.final = final
@@ -87,10 +89,10 @@ class Lexer:
         self._newline = (_NEWLINE_RAW_QUOTED if raw else _NEWLINE_QUOTED) if quoted else _NEWLINE
         self.quoted = quoted
         self.atom_cap = atom_cap
+        self.in_cell = in_cell
         self.tokens: list[Token] = []
 
     def tokenize(self, open_code: str = "") -> list[Token]:
-        self.in_cell = in_cell
         """Return the tokens; *open_code* is the mark of inline code that is open at the start."""
         if open_code:
             self._code_content(open_code, self.at)
@@ -148,8 +150,12 @@ class Lexer:
         self._url(url[0], url.start())
 
     def _url(self, url: str, start: int) -> None:
-        url = trimmed(url)
+        sentence = None if self.raw else WIDE_PUNCTUATION.search(url)
+        url = trimmed(url[: sentence.start()] if sentence else url)
         end = start + len(url)
+        if sentence and url:  # to Discord it would be part of the address
+            self._emit(Kind.ATOM, f"<{url}>", end)
+            return
         if len(url) > self.atom_cap:
             self._text(url, end)
         else:
@@ -276,14 +282,14 @@ class Lexer:
             if match:
                 return self._emit(Kind.NEWLINE, "br", match.end())
             match = _SHIFTED.match(self.source, self.at, self.end)
+            if not match and not self.final and _SHIFTED_PARTIAL.fullmatch(self.source, self.at, self.end):
+                return self._hold()
             if match and all(char in _SHIFTS[match[1]] for char in match[2]):
                 return self._emit(Kind.ATOM, "".join(_SHIFTS[match[1]][char] for char in match[2]), match.end())
         partial = _ANGLE_HALF if self.interrupted else _ANGLE_PARTIAL
         if not self.final and partial.fullmatch(self.source, self.at, self.end):
             return self._hold()
         return False
-            if not match and not self.final and _SHIFTED_PARTIAL.fullmatch(self.source, self.at, self.end):
-                return self._hold()
 
     def _ampersand(self) -> bool:
         if self.raw:
@@ -325,11 +331,14 @@ class Lexer:
         if not self.raw:
             match = FOOTNOTE.match(self.source, self.at, self.end)
             if match:
-                return self._emit(Kind.ATOM, footnote(match[1]), match.end())
+                gap = "\u202f" if self.at > self.begin and self.source[self.at - 1] == "]" else ""
+                return self._emit(Kind.ATOM, gap + footnote(match[1]), match.end())
         return self._link()
 
     def _link(self, default: str = "") -> bool:
         match = LINK.match(self.source, self.at, self.end)
+        if match and not default and not self.raw and self._is_call(match[2]):
+            return False
         if match and len(match[0]) <= self.atom_cap:
             text = f"[{defused(match[0][1:])}" if self.raw else shown_link(match[1].strip() or default, match[2])
             return self._emit(Kind.ATOM, text, match.end())
@@ -344,6 +353,12 @@ class Lexer:
             is_note = inner.startswith("^") and not self.raw
             return self._emit(Kind.HELD, "" if is_note else self._label(inner), self.end)
         return False
+
+    def _is_call(self, target: str) -> bool:
+        """Whether the brackets here are no link but code in the text: f[0](x)."""
+        before = self.source[self.at - 1] if self.at > self.begin else " "
+        is_word = before.isascii() and (before.isalnum() or before in ")]")
+        return is_word and not target.startswith(("#", "/", ".", *TARGETS))
 
     def _label(self, text: str) -> str:
         return text.strip() if self.raw else plain_label(text)

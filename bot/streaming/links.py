@@ -9,7 +9,9 @@ __all__ = [
     "LABEL_PARTIAL",
     "LINK",
     "LINK_PARTIAL",
+    "TARGETS",
     "URL",
+    "WIDE_PUNCTUATION",
     "defused",
     "footnote",
     "plain_label",
@@ -18,6 +20,7 @@ __all__ = [
 ]
 
 URL = re.compile(r"https?://[^\s<>`]{1,2000}")
+WIDE_PUNCTUATION = re.compile("[，。、；：！？（）「」『』《》〈〉【】“”…]")
 _LABEL = r"\[((?:[^\[\]\\\n]|\\.|\[[^\[\]\n]*\])*+)\]"
 LINK = re.compile(_LABEL + r"\(\s*<?((?:[^\s()<>]|\([^\s()<>]*\))*+)>?(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)")
 LINK_PARTIAL = re.compile(_LABEL + r"\([^\n]{0,1000}")
@@ -27,7 +30,7 @@ FOOTNOTE = re.compile(r"\[\^([\w-]{1,30})\]")
 _INNER_IMAGE = re.compile(r"!\[([^\[\]]*)\]\([^()\s]*\)")
 
 _URL_TAIL = "*_~|].,;:!?'\""
-_TARGETS = ("http://", "https://", "mailto:", "discord://")
+TARGETS = ("http://", "https://", "mailto:", "discord://")
 _SUPERSCRIPT = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
@@ -52,7 +55,7 @@ def shown_link(text: str, target: str) -> str:
     """Return a link that Discord takes, or *text* and *target* in words where it takes none."""
     bare = _INNER_IMAGE.sub(r"\1", text).strip()
     text = bare or ("image" if _INNER_IMAGE.search(text) else "")
-    if target.startswith(_TARGETS):
+    if target.startswith(TARGETS):
         if text and not URL.search(text):
             return f"[{defused(text)}]({target})"
         # Discord shows no link whose text is an address, lest it be another one.

@@ -51,6 +51,10 @@ def render(text: str, *, mode: str = "discord", limit: int = 2000) -> str:
         (r"$\begin{pmatrix}a\end{pmatrix}$", r"`\begin{pmatrix}a\end{pmatrix}`"),
         ("the $n$th and $5$ of $1,000$ in $A$s", "the nth and 5 of 1,000 in As"),
         (r"see \[1\], \[2, 3\] and \[optional\], \[a\](b)", r"see \[1\], \[2, 3\] and \[optional\], \[a\](b)"),
+        ("so[^1][^2]", "so¹\u202f²"),
+        ("f[0](x) and [0](x)", "f[0](x) and 0 (x)"),
+        ("见https://e.com/路。又https://e.com", "见<https://e.com/路>。又https://e.com"),
+        (">= 5\n>100 ms\n>> q\n> >= 1", ">= 5\n>100 ms\n> q\n> >= 1"),
         ("costs $5 and $10, or $5/$6", "costs $5 and $10, or $5/$6"),
         ("from $5k to $10k a_b", "from $5k to $10k a_b"),
         ("~~~py\nx\n~~~", "```py\nx\n```"),
@@ -147,10 +151,6 @@ def test_tables_are_aligned_by_what_is_seen() -> None:
     )
 
 
-def test_wide_tables_become_records() -> None:
-    table = f"| Key | Text |\n|---|---|\n| a | {'word ' * 20}|\n| b | [l](https://e.com) |"
-    assert render(table) == (
-        f"**Key:** a\n**Text:** {('word ' * 20).strip()}\n\n**Key:** b\n**Text:** [l](https://e.com)"
 def test_tables_lose_nothing_behind_their_last_column_nor_bars_in_formulas() -> None:
     table = "| a | b |\n|---|---|\n| $|x|$ | $P(A | B)$ |\n| 1 | 2 | 3 | 4 |\n| $5 | 6$ |"
     assert render(table) == "```\na   │ b\n────┼──────────\n|x| │ P(A | B)\n1   │ 2 | 3 | 4\n$5  │ 6$\n```"
@@ -160,6 +160,10 @@ def test_bars_in_the_code_of_records_are_not_escaped() -> None:
     assert render(f"| a | b |\n|---|---|\n| `x \\| y` | {'word ' * 20}|").startswith("**a:** `x | y`\n")
 
 
+def test_wide_tables_become_records() -> None:
+    table = f"| Key | Text |\n|---|---|\n| a | {'word ' * 20}|\n| b | [l](https://e.com) |"
+    assert render(table) == (
+        f"**Key:** a\n**Text:** {('word ' * 20).strip()}\n\n**Key:** b\n**Text:** [l](https://e.com)"
     )
 
 
