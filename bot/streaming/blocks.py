@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from bot.streaming.code import add_code_line, after_line, end_code, fence_start, late_fence, may_be_fence
-from bot.streaming.formulas import formula_goes_on
+from bot.streaming.formulas import formula_cap, formula_goes_on
 from bot.streaming.items import DEFINITION, ITEM, lead, text_indent
 from bot.streaming.markdown import render_inline
 from bot.streaming.pieces import PLAIN, Context, Fence, Piece, Rank, TableHead, closed
@@ -252,7 +252,7 @@ class BlockReader:
         """Whether a displayed formula is open where a line of the paragraph from *start* ends: all is part of it."""
         if self.raw or end >= len(self.source) or self._after_quote(end + 1)[0] != context.quoted:
             return False
-        return formula_goes_on(self.source, start, end, final=self.final, cap=self.atom_cap)
+        return formula_goes_on(self.source, start, end, final=self.final, cap=formula_cap(self.atom_cap))
 
     def _breaks(self, at: int, context: Context) -> bool:
         """Whether it is certain that the line at *at*, perhaps not whole, ends the paragraph before it."""

@@ -7,15 +7,17 @@ from typing import NamedTuple
 
 from bot.streaming.latex import to_unicode
 
-__all__ = ["Formula", "formula_at", "formula_goes_on", "show_formula"]
+__all__ = ["Formula", "formula_at", "formula_cap", "formula_goes_on", "show_formula"]
 
 _MATH = re.compile(
     r"\\\((?P<paren>(?!\\\)).{1,1000}?)\\\)|\\\[(?P<bracket>(?!\\\]).{1,1000}?)\\\]|\$\$(?P<double>[^$]{1,1000}?)\$\$"
     r"|(?<![\w$])\$(?![\s$])(?P<dollar>(?:[^$\n\\`]|\\[^\n]){1,300}?)(?<![\s\\])\$(?:(?![\w$])|(?=(?:th|st|nd|rd|s)\b))",
     re.DOTALL,
 )
-_PARTIAL = re.compile(r"(?:\\\((?!\\\))|\\\[(?!\\\])|\$\$)(.{0,600})", re.DOTALL)
-_PARTIAL_DOLLAR = re.compile(r"(?<![\w$])\$(?![\s$])((?:[^$\n\\`]|\\[^\n]){1,300})\\?")
+_BARE = r"\\begin\{((?:align|equation|gather)\*?)\}"
+_ENVIRONMENT = re.compile(_BARE + r".{1,1000}?\\end\{\1\}", re.DOTALL)
+_PARTIAL = re.compile(r"(?:\\\((?!\\\))|\\\[(?!\\\])|\$\$|(?=" + _BARE + r"))(?P<tex>.{0,1000})", re.DOTALL)
+_PARTIAL_DOLLAR = re.compile(r"(?<![\w$])\$(?![\s$])(?P<tex>(?:[^$\n\\`]|\\[^\n]){1,300})\\?")
 _SURELY = re.compile(r"\\[A-Za-z]|\^")  # in what may as well be an amount of money or a variable
 _DISPLAY = re.compile(r"\\\\|\\[\[\]]|\$\$")
 _CLOSING = {r"\[": r"\]", "$$": "$$"}
@@ -30,6 +32,14 @@ class Formula(NamedTuple):
     tex: str
     end: int
     complete: bool
+
+
+def formula_cap(atom_cap: int) -> int:
+    """Return how long a formula may be where all else that is never torn is at most *atom_cap* long.
+
+    It is written in several times the characters that it shows.
+    """
+    return atom_cap * 3 // 2
 
 
 def formula_goes_on(source: str, start: int, at: int, *, final: bool, cap: int) -> bool:
@@ -65,9 +75,16 @@ def formula_at(source: str, at: int, end: int, *, final: bool, cap: int) -> Form
             return Formula(tex, end, complete=False) if _SURELY.search(tex) else None
         if match.lastgroup == "bracket" and (_WORDS.fullmatch(tex) or source.startswith("(", match.end(), end)):
             return None
-        is_one = tex.strip() and "\n\n" not in tex and len(tex) <= cap
-        return Formula(tex, match.end(), complete=True) if is_one else None
+        return _whole(tex, match.end(), cap)
+    match = _ENVIRONMENT.match(source, at, end)
+    if match:
+        return _whole(match[0], match.end(), cap)
     return None if final else _half(source, at, end, cap)
+
+
+def _whole(tex: str, end: int, cap: int) -> Formula | None:
+    is_one = tex.strip() and "\n\n" not in tex and len(tex) <= cap
+    return Formula(tex, end, complete=True) if is_one else None
 
 
 def _half(source: str, at: int, end: int, cap: int) -> Formula | None:
@@ -75,11 +92,11 @@ def _half(source: str, at: int, end: int, cap: int) -> Formula | None:
     match = _PARTIAL.fullmatch(source, at, end)
     if match is None:
         match = _PARTIAL_DOLLAR.fullmatch(source, at, end)
-        if match and (_MONEY.match(match[1]) or not _SURELY.search(match[1])):
+        if match and (_MONEY.match(match["tex"]) or not _SURELY.search(match["tex"])):
             return None
-    if match is None or "\n\n" in match[1] or len(match[1]) >= cap:
+    if match is None or "\n\n" in match["tex"] or len(match["tex"]) >= cap:
         return None
-    return Formula(match[1].rstrip("\\$ "), end, complete=False)
+    return Formula(match["tex"].rstrip("\\$ "), end, complete=False)
 
 
 def show_formula(tex: str, *, quoted: bool, growing: bool = False) -> str:

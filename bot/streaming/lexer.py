@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from bot.streaming.code import late_fence
 from bot.streaming.delimiters import flanking, identifier
-from bot.streaming.formulas import formula_at, show_formula
+from bot.streaming.formulas import formula_at, formula_cap, show_formula
 from bot.streaming.latex_symbols import SUBSCRIPTS, SUPERSCRIPTS
 from bot.streaming.links import (
     FOOTNOTE,
@@ -182,7 +182,7 @@ class Lexer:
         return self._math()
 
     def _math(self) -> bool:
-        formula = formula_at(self.source, self.at, self.end, final=self.final, cap=self.atom_cap)
+        formula = formula_at(self.source, self.at, self.end, final=self.final, cap=formula_cap(self.atom_cap))
         if formula is None:
             return False
         kind = Kind.ATOM if formula.complete else Kind.HELD

@@ -93,6 +93,8 @@ def render(text: str, *, mode: str = "discord", limit: int = 2000) -> str:
         ("> a\n>\n> b\n>\n\nc", "> a\n> \n> b\n\nc"),
         ("> a\n>\nb", "> a\n\nb"),
         ("\\[\nx = a\n+ b\n- c\n\\]\n- item", "x = a + b − c\n- item"),
+        ("\\begin{align*}\na &= b \\\\\nc &= d\n\\end{align*}\nok", "a = b\nc = d\nok"),
+        ("$$" + "\\alpha + " * 90 + "x$$", "α + " * 90 + "x"),
         ("> $$\n> a\n> + b\n> $$\n> c", "> a + b\n> c"),
         ("\\[ never closed\n- a", "\\[ never closed\n- a"),
         ("", ""),

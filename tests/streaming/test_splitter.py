@@ -49,6 +49,7 @@ def pages(text: str, *, limit: int = 200, footer: str = "") -> list[str]:
         ("is $5 + x^", "is $5 + x^ ▌"),
         ("| a | b |\n|:--|:", "```\na │ b\n──┼── ▌\n```"),
         ("x<sup>2", "x ▌"),
+        ("so\n\\begin{align}\na &= b", "so\na = b ▌"),
         ("so __ini", "so \\_\\_ini ▌"),
         ("so 2*3", "so 2\\*3 ▌"),
         ("**-", ""),
