@@ -7,7 +7,11 @@ import re
 __all__ = ["flanking", "identifier"]
 
 _BEFORE = ")]"
-_GLOB = re.compile(r"\*\.\w{1,8}(?=[\s,;:)\]\"'.]|\Z)|\*\*/\*|\*{1,2}/(?=\s|\Z)")  # *.py, **/*.js, the end of a comment
+_GLOB = re.compile(
+    r"\*\.\w{1,8}(?=[\s,;:)\]\"'./]|\Z)|\*\*/\*|\*{1,2}/(?=\s|\Z)"
+)  # *.py, **/*.js, the end of a comment
+_BEFORE_GLOB = "/(\"'[,"
+_MATH = re.compile("[\u0370-\u03ff\u00b2\u00b3\u00b9\u2070-\u2079]")  # Greek, raised digits
 # So a star ends that began inside a word, and is the end of the word as well: walk*ed*.
 _WORD_END = re.compile(r"[^\s*]{1,60}\*(?![A-Za-z0-9(*])")
 _IDENTIFIER = re.compile(r"__([A-Za-z][A-Za-z0-9_]{0,30}?)__(?![A-Za-z0-9_])")
@@ -53,7 +57,8 @@ def flanking(source: str, begin: int, at: int, stop: int, end: int, *, raw: bool
         can_close = can_close and not (after.isalnum() or after == "_")
     if raw or run[0] != "*":
         return can_open, can_close
-    if _GLOB.match(source, at, end) or (before == "/" and after.isspace()):
+    is_glob = (before.isspace() or before in _BEFORE_GLOB) and _GLOB.match(source, at, end)
+    if is_glob or (before == "/" and after.isspace()):
         return False, False
     can_open = can_open and after not in ")]}"
     can_close = can_close and before not in "([{"
@@ -79,17 +84,20 @@ def _unless_operator(
     if length > 2 or at == begin or stop == end:
         return can_open, can_close
     before, after = source[at - 1], source[stop]
-    if not (_is_operand(before, _BEFORE) and _is_operand(after, "(")):
+    if not (_is_operand(before, _BEFORE) and _is_operand(after, "(-+")):
         return can_open, can_close
+    is_letter = before not in _BEFORE and (at - 1 == begin or not source[at - 2].isalnum())
+    if after in "-+":
+        return can_open and not (before.isdigit() or is_letter), can_close
     if before.isdigit() or after.isdigit():
         return False, can_close and length > 1 and not after.isdigit()
     if before in _BEFORE:
         return can_open and length > 1 and after != "(", can_close and after != "("
-    if after == "(":
-        return can_open, can_close
-    is_letter = at - 1 == begin or not source[at - 2].isalnum()
-    return can_open and not is_letter and (length > 1 or _WORD_END.match(source, stop, end) is not None), can_close
+    can_open = can_open and not is_letter
+    if length == 1 and after != "(":
+        can_open = can_open and _WORD_END.match(source, stop, end) is not None
+    return can_open, can_close
 
 
 def _is_operand(char: str, brackets: str) -> bool:
-    return char.isascii() and (char.isalnum() or char in brackets)
+    return char in brackets or (char.isalnum() and (char.isascii() or _MATH.match(char) is not None))
