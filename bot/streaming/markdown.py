@@ -282,7 +282,9 @@ class _Emitter:
             elif action.kind == "close":
                 self._close(action.mark, token.end)
             else:
-                self._show(Token(Kind.ATOM, self._literal(action.mark, token), token.end, code=True))
+                self._show(
+                    Token(Kind.ATOM, self._literal(token.text[0] * len(action.mark), token), token.end, code=True)
+                )
 
     def _literal(self, run: str, token: Token) -> str:
         intraword = run == "_" and not token.can_open and not token.can_close
