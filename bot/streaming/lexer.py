@@ -39,6 +39,7 @@ _NEWLINE_QUOTED = re.compile(r"\\?\n(?: {0,3}>(?![=\d])[ \t]?)*[ \t]*")
 _QUOTE_MARKS = re.compile(r"\n(?: {0,3}>(?![=\d])[ \t]?)+")
 _NEWLINE_RAW_QUOTED = re.compile(r"\\?\n(?: {0,3}>[ \t]?)?[ \t]*")
 _TICKS = re.compile(r"`{1,60}")
+_PAIR = re.compile(r"`(?=`)")
 _RUN = re.compile(r"\*{1,60}|_{1,60}|~{1,60}|\|{1,60}")
 _ANGLE = re.compile(
     r"<(?:a?:\w{1,32}:\d{15,21}|@[!&]?\d{15,21}|#\d{15,21}|t:-?\d{1,13}(?::[tTdDfFRsS])?"
@@ -216,6 +217,7 @@ class Lexer:
         shown = f"`` {code} ``" if "`" in code else f"`{code}`"
         if close < 0 and not self.final and late_fence(self.source, self.at, self.end) >= 0:
             return self._hold()  # a fence, perhaps
+        code = _PAIR.sub("`\u200b", code)  # which Discord would take for the end
         if close < 0:
             return not self.final and self._emit(Kind.HELD, shown, self.end)
         if self.raw and len(mark) == len("```") and code[-1] != "`":  # a block to Discord, so that it stays one

@@ -78,7 +78,7 @@ def render(text: str, *, mode: str = "discord", limit: int = 2000) -> str:
             "<https://e.com> and https://a.b (<https://c.d>)",
         ),
         ("[![badge](https://e.com/b.svg)](https://e.com)", "[badge](https://e.com)"),
-        ("say ```x``` and ``` a`b ```, ````a```b````", r"say `x` and `` a`b ``, \`\`\`\`a\`\`\`b\`\`\`\`"),
+        ("say ```x``` and ``` a`b ```, ````a```b````", "say `x` and `` a`b ``, `` a`\u200b`\u200b`b ``"),
         ("**# of items:** 5", r"**\# of items:** 5"),
         ("||> not quoted||", r"||\> not quoted||"),
         ("**1. Step**", "**1. Step**"),
