@@ -132,7 +132,13 @@ class _Reader:
 
     def _fraction(self, name: str) -> str:
         top, bottom = self._group(), self._group()
-        return f"C({top}, {bottom})" if name == "binom" else f"{_grouped(top)}/{_below(bottom)}"
+        return f"C({top}, {bottom})" if name == "binom" else f"{_grouped(top)}/{_below(bottom)}{self._gap()}"
+
+    def _gap(self) -> str:
+        """Return what parts a fraction from a factor behind it, which else would be below the line."""
+        following = self._parts[self._at] if self._at < len(self._parts) else ""
+        is_factor = following.isalnum() or following in {"(", "{"} or following[1:].isalpha()
+        return " " if is_factor and following[1:] not in {*_DROPPED, "end"} else ""
 
     def _root(self, _name: str) -> str:
         degree = ""

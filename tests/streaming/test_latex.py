@@ -25,6 +25,7 @@ from bot.streaming.latex import to_unicode
         (r"\sqrt[3]{x+1}", "∛(x+1)"),
         (r"a \equiv b \pmod{n}", "a ≡ b (mod n)"),
         (r"5\%", "5%"),
+        (r"\frac{2}{3}\pi r + \frac12(x) + \left(\frac ab\right)", "2/3 π r + 1/2 (x) + (a/b)"),
         (r"E = mc^2 \tag{1} \label{eq:e}", "E = mc² (1)"),
         (r"a \not\in A^\top", "a ∉ Aᵀ"),
         (r"\operatorname*{argmin}_x \mathscr{L}", "argminₓ ℒ"),
