@@ -10,7 +10,7 @@ from bot.streaming.latex import to_unicode
 __all__ = ["Formula", "formula_at", "formula_cap", "formula_goes_on", "show_formula"]
 
 _MATH = re.compile(
-    r"\\\((?P<paren>(?!\\\)).{1,1000}?)\\\)|\\\[(?P<bracket>(?!\\\]).{1,1000}?)\\\]|\$\$(?P<double>[^$]{1,1000}?)\$\$"
+    r"\\\((?P<paren>(?![?*+|]|\\\)).{1,1000}?)\\\)|\\\[(?P<bracket>(?!\\\]).{1,1000}?)\\\]|\$\$(?P<double>(?:[^$\\]|\\.){1,1000}?)\$\$"
     r"|(?<![\w$])\$(?![\s$])(?P<dollar>(?:[^$\n\\`]|\\[^\n]){1,300}?)(?<![\s\\])\$(?:(?![\w$])|(?=(?:th|st|nd|rd|s)\b))",
     re.DOTALL,
 )

@@ -48,6 +48,9 @@ _ANGLE = re.compile(
 _ANGLE_PARTIAL = re.compile(r"<(?:[@#:!&/]|a:?|t:?|i|b|h|s|$)[\w:!&+ ./?=%-]{0,80}")
 _ANGLE_HALF = re.compile(r"<(?:(?:[@#:/]|a:|t:)[\w:&-]{0,80}|br?\s?/?|su[bp]?>?)?")
 _BREAK = re.compile(r"<br\s*/?>\n?", re.IGNORECASE)
+_ANCHOR = re.compile(
+    r"<a\s[^<>\n]{0,100}?href=([\"'])(https?://[^\"'\s<>]{1,500})\1[^<>\n]{0,100}>([^<>\n]{1,200})</a>"
+)
 _SHIFTED = re.compile(r"<(su[bp])>([^<>\n*]{1,20})</\1>")
 _SHIFTED_PARTIAL = re.compile(r"<su[bp]>[\w+=()-]{0,12}(?:<(?:/(?:s(?:u[bp]?)?)?)?)?")
 _SHIFTS = {"sub": SUBSCRIPTS, "sup": SUPERSCRIPTS}
@@ -154,7 +157,7 @@ class Lexer:
         sentence = None if self.raw else WIDE_PUNCTUATION.search(url)
         url = trimmed(url[: sentence.start()] if sentence else url)
         end = start + len(url)
-        if sentence and url:  # to Discord it would be part of the address
+        if sentence and 0 < len(url) <= self.atom_cap:  # to Discord it would be part of the address
             self._emit(Kind.ATOM, f"<{url}>", end)
             return
         if len(url) > self.atom_cap:
@@ -212,12 +215,12 @@ class Lexer:
         stop = close if close >= 0 else self.end
         code = self.source[start:stop].replace("\n", " ").strip()
         code = code if close >= 0 else code.rstrip("`")
-        if not code.strip("`") or "``" in code or stop - start > min(_CODE_CAP, self.atom_cap):
+        if not code or (close < 0 and not code.strip("`")) or stop - start > min(_CODE_CAP, self.atom_cap):
             return False
+        code = _PAIR.sub("`\u200b", code)  # which Discord would take for the end
         shown = f"`` {code} ``" if "`" in code else f"`{code}`"
         if close < 0 and not self.final and late_fence(self.source, self.at, self.end) >= 0:
             return self._hold()  # a fence, perhaps
-        code = _PAIR.sub("`\u200b", code)  # which Discord would take for the end
         if close < 0:
             return not self.final and self._emit(Kind.HELD, shown, self.end)
         if self.raw and len(mark) == len("```") and code[-1] != "`":  # a block to Discord, so that it stays one
@@ -279,19 +282,26 @@ class Lexer:
         match = _ANGLE.match(self.source, self.at, self.end)
         if match:
             return self._emit(Kind.ATOM, match[0], match.end())
-        if not self.raw:
-            match = _BREAK.match(self.source, self.at, self.end)
-            if match:
-                return self._emit(Kind.NEWLINE, "br", match.end())
-            match = _SHIFTED.match(self.source, self.at, self.end)
-            if not match and not self.final and _SHIFTED_PARTIAL.fullmatch(self.source, self.at, self.end):
-                return self._hold()
-            if match and all(char in _SHIFTS[match[1]] for char in match[2]):
-                return self._emit(Kind.ATOM, "".join(_SHIFTS[match[1]][char] for char in match[2]), match.end())
+        if not self.raw and self._tag():
+            return True
         partial = _ANGLE_HALF if self.interrupted else _ANGLE_PARTIAL
         if not self.final and partial.fullmatch(self.source, self.at, self.end):
             return self._hold()
         return False
+
+    def _tag(self) -> bool:
+        """Take a tag of HTML that can be shown otherwise."""
+        match = _BREAK.match(self.source, self.at, self.end)
+        if match:
+            return self._emit(Kind.NEWLINE, "br", match.end())
+        match = _ANCHOR.match(self.source, self.at, self.end)
+        if match and len(match[0]) <= self.atom_cap:
+            return self._emit(Kind.ATOM, shown_link(plain_label(match[3]), match[2]), match.end())
+        match = _SHIFTED.match(self.source, self.at, self.end)
+        if match and all(char in _SHIFTS[match[1]] for char in match[2]):
+            return self._emit(Kind.ATOM, "".join(_SHIFTS[match[1]][char] for char in match[2]), match.end())
+        is_half = not self.final and _SHIFTED_PARTIAL.fullmatch(self.source, self.at, self.end)
+        return bool(is_half) and self._hold()
 
     def _ampersand(self) -> bool:
         if self.raw:
