@@ -6,7 +6,7 @@ import re
 from dataclasses import replace
 
 from bot.streaming.code import add_code_line, after_line, end_code, fence_start, late_fence, may_be_fence
-from bot.streaming.formulas import formula_cap, formula_goes_on
+from bot.streaming.formulas import displayed, formula_cap, formula_goes_on
 from bot.streaming.items import DEFINITION, ITEM, lead, text_indent
 from bot.streaming.markdown import render_inline
 from bot.streaming.pieces import PLAIN, Context, Fence, Piece, Rank, TableHead, closed
@@ -60,6 +60,8 @@ class BlockReader:
         self.interrupted = interrupted
         self.raw = raw
         self.atom_cap = atom_cap
+        self._displayed_from = -1
+        self._displayed: list[tuple[int, int]] = []
 
     def read(self, at: int, context: Context) -> Block:
         """Return the block that starts at *at* where *context* is open."""
@@ -200,8 +202,9 @@ class BlockReader:
         end = self._line_end(start)
         fence = self._late_fence(start, end, context)
         while fence < 0 and end < len(self.source) and self._known(end + 1) and self._goes_on(start, end, context):
+            is_text = self._continues(end + 1, context)  # not a line that a formula only may take in
             begin, end = end + 1, self._line_end(end + 1)
-            fence = self._late_fence(begin, end, context)
+            fence = self._late_fence(begin, end, context) if is_text else -1
         if fence >= 0:
             return self._before_fence(start, fence, context, lead)
         in_formula = self._in_formula(start, end, context)
@@ -252,13 +255,20 @@ class BlockReader:
         """Whether a displayed formula is open where a line of the paragraph from *start* ends: all is part of it."""
         if self.raw or end >= len(self.source) or self._after_quote(end + 1)[0] != context.quoted:
             return False
-        return formula_goes_on(self.source, start, end, final=self.final, cap=formula_cap(self.atom_cap))
+        cap = formula_cap(self.atom_cap)
+        if start != self._displayed_from:  # once for all lines of the paragraph
+            self._displayed_from, self._displayed = start, displayed(self.source, start, cap)
+        formulas = self._displayed
+        return formula_goes_on(self.source, formulas, end, quoted=context.quoted, final=self.final, cap=cap)
 
     def _breaks(self, at: int, context: Context) -> bool:
         """Whether it is certain that the line at *at*, perhaps not whole, ends the paragraph before it."""
-        start = self._after_quote(at)[1]
-        if self._may_be_table(start, self._line_end(start)):
+        quoted, start = self._after_quote(at)
+        end = self._line_end(start)
+        if self._may_be_table(start, end):
             return False
+        if not self._known(end + 1) and self._table_head(start, end, quoted=quoted):
+            return False  # once all of its second line is there, it may be none
         if self._known(at):
             return True
         line = self.source[start:]

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from typing import NamedTuple
 
 from bot.streaming.latex import to_unicode
 
-__all__ = ["Formula", "formula_at", "formula_cap", "formula_goes_on", "show_formula"]
+__all__ = ["Formula", "displayed", "formula_at", "formula_cap", "formula_goes_on", "show_formula"]
 
 _MATH = re.compile(
     r"\\\((?P<paren>(?![?*+|]|\\\)).{1,1000}?)\\\)|\\\[(?P<bracket>(?!\\\]).{1,1000}?)\\\]|\$\$(?P<double>(?:[^$\\]|\\.){1,1000}?)\$\$"
@@ -21,7 +22,8 @@ _PARTIAL_DOLLAR = re.compile(r"(?<![\w$])\$(?![\s$])(?P<tex>(?:[^$\n\\`]|\\[^\n]
 _SURELY = re.compile(r"\\[A-Za-z]|\^")  # in what may as well be an amount of money or a variable
 _DISPLAY = re.compile(r"\\\\|\\[\[\]]|\$\$")
 _CLOSING = {r"\[": r"\]", "$$": "$$"}
-_GAP = re.compile(r"\n[ \t>]*(?:\n|```|~~~)")
+_GAP = re.compile(r"\n[ \t>]*(?:\n|```|~~~)|\n {0,3}>(?![=\d])")
+_GAP_QUOTED = re.compile(r"\n[ \t>]*(?:\n|```|~~~)|\n {0,3}[^>\s]")
 _MONEY = re.compile(r"\d[\d.,]*(?:\s|(?<=\D)$|[kKmMbB]\b)")
 _WORDS = re.compile(r"\d[\d, –-]*|[^\W\d_]{3,}(?:[ ,.'’-]+\w+)*")  # in brackets that were escaped: \[1\], \[optional\]
 
@@ -42,21 +44,37 @@ def formula_cap(atom_cap: int) -> int:
     return atom_cap * 3 // 2
 
 
-def formula_goes_on(source: str, start: int, at: int, *, final: bool, cap: int) -> bool:
-    r"""Return whether the line end at *at* is inside a displayed formula (``\[`` or ``$$``) of the text from *start*.
+def displayed(source: str, start: int, cap: int) -> list[tuple[int, int]]:
+    r"""Return where each displayed formula (``\[`` or ``$$``) from *start* on begins, and where it ends or -1."""
+    formulas: list[tuple[int, int]] = []
+    closing = ""
+    for match in _DISPLAY.finditer(source, start):
+        if closing and match.end() > formulas[-1][0] + cap:
+            closing = ""
+        if closing and match[0] == closing:
+            formulas[-1], closing = (formulas[-1][0], match.start()), ""
+        elif not closing and match[0] in _CLOSING:
+            formulas.append((match.end(), -1))
+            closing = _CLOSING[match[0]]
+    return formulas
 
-    Its lines may look like items of a list. Unless the text is *final*, its closing mark may be still to come.
+
+def formula_goes_on(
+    source: str, formulas: list[tuple[int, int]], at: int, *, quoted: bool, final: bool, cap: int
+) -> bool:
+    r"""Return whether the line end at *at* is inside one of the *formulas* that `displayed` found.
+
+    Their lines may look like items of a list; all of them are *quoted* or none.
+    Unless the text is *final*, a closing mark may be still to come.
     """
-    opened, closing = -1, ""
-    for match in _DISPLAY.finditer(source, max(start, at - cap), at):
-        if opened < 0 and match[0] in _CLOSING:
-            opened, closing = match.end(), _CLOSING[match[0]]
-        elif match[0] == closing:
-            opened, closing = -1, ""
-    if opened < 0:
+    index = bisect_right(formulas, (at, len(source))) - 1
+    if index < 0:
         return False
-    end = source.find(closing, at, opened + cap)
-    if _GAP.search(source, at, end if end >= 0 else len(source)):
+    opened, end = formulas[index]
+    if 0 <= end < at:
+        return False
+    gap = _GAP_QUOTED if quoted else _GAP
+    if gap.search(source, at, end if end >= 0 else len(source)):
         return False
     return end >= 0 or (not final and len(source) - opened < cap)
 

@@ -96,6 +96,10 @@ def test_what_is_open_is_closed_and_half_a_mark_is_held_back(source: str, shown:
     assert tail(source) == shown
 
 
+def test_a_formula_that_ended_long_ago_takes_no_lines_in() -> None:
+    assert tail("$$" + "x+a" * 200 + "$$\n" + "word " * 120 + "\n- -# y").endswith("word\n- \\-# y ▌")
+
+
 @pytest.mark.parametrize(
     ("source", "shown"),
     [

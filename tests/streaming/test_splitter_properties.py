@@ -108,6 +108,18 @@ def test_a_look_between_blank_lines_moves_no_page(code: int, mode: str) -> None:
     assert list(splitter.closed) == whole(document, mode=mode, footer="-# done")
 
 
+@pytest.mark.parametrize(
+    "document", ["\\[\n 1. ```\n", " .\n||x\n |-", "$$\n2. \n>e", "x\n  a | b\n    -- | -- | --\ny"]
+)
+def test_a_look_at_each_character_changes_no_page(document: str) -> None:
+    splitter = Splitter(limit=LIMIT)
+    for char in document:
+        splitter.feed(char)
+        splitter.tail()
+    splitter.finish()
+    assert list(splitter.closed) == whole(document)
+
+
 @pytest.mark.parametrize("mode", ["discord", "raw"])
 @examples(300)
 @given(documents(), seeds)
