@@ -373,7 +373,7 @@ class Lexer:
         return is_word and not target.startswith(("#", "/", ".", *TARGETS))
 
     def _label(self, text: str) -> str:
-        return text.strip() if self.raw else plain_label(text)
+        return text.strip().replace("```", "") if self.raw else plain_label(text)
 
     _HANDLERS: ClassVar[dict[str, Callable[[Lexer], bool]]] = {
         "\\": _backslash,

@@ -12,6 +12,7 @@ from bot.streaming.tokens import Action, Kind, Token
 __all__ = ["render_inline"]
 
 _BLOCK_START = re.compile(r"(-#|#{1,3}|>{1,3}|[-*+]|\d{1,9}[.)])")
+_STATE_BEHIND = re.compile(r"(?:(?:#{1,3}|>|[-*+]|\d{1,9}\.) {0,9}){1,9}-#")  # where white space before it is trimmed
 _LEAD = re.compile(r"( *)(?:[-*]|\d+\.) ")
 _BLOCK_IN_MARKS = re.compile(r"(?:#{1,3}|>)(?:\s|$)")
 
@@ -230,7 +231,7 @@ class _Emitter:
         Returns what comes before it and the rest of it. Discord looks for blocks inside marks
         as well, where Markdown has none.
         """
-        if text.startswith(("-#", ">>>")):
+        if text.startswith(("-#", ">>>")) or (self.raw and _STATE_BEHIND.match(text)):
             return "\\", text
         if self.waiting and not self.fragile and not self.raw:
             return ("\\" if _BLOCK_IN_MARKS.match(text) else ""), text

@@ -234,6 +234,7 @@ def test_fences_in_fenced_markdown_end_what_they_began() -> None:
         "![-# x](https://e.com/p.png)",
         "$-\\#x$",
         "2*3 x\n||*-# f*||",
+        "    > -# x",
     ],
 )
 def test_our_state_lines_cannot_be_forged(mode: str, source: str) -> None:
