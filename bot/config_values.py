@@ -161,7 +161,7 @@ def parse_database_url(text: object) -> object:
     if driver is None:
         raise ValueError("is for a database or driver that is not supported")
     if driver.endswith("psycopg") and importlib.util.find_spec("psycopg") is None:
-        raise ValueError("is for PostgreSQL, which needs its driver; run: pip install 'burble[postgres]'")
+        raise ValueError("is for PostgreSQL, which needs its driver; run: .venv/bin/pip install '.[postgres]'")
     return url.set(drivername=driver).render_as_string(hide_password=False)
 
 

@@ -194,7 +194,7 @@ def test_a_database_url_gets_its_driver(monkeypatch: pytest.MonkeyPatch, written
 def test_postgresql_without_its_driver_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     message = complaint(DATABASE_URL="postgresql://me:hunter2@h/db")
-    assert "burble[postgres]" in message
+    assert ".venv/bin/pip install '.[postgres]'" in message
     assert "hunter2" not in message
 
 
