@@ -19,14 +19,14 @@ _MODELS_WITHIN = 1.0
 
 _TEXT = """\
 I answer with a language model that my host runs, and show the answer while it is written.
-**Ask** {how}. I remember the conversation of each channel, thread and DM on its own.
-**Stop** Click ⏹️ under my answer, delete your question, or use `/stop`.
-**Commands**
+**Ask:** {how}. I remember the conversation of each channel, thread and DM on its own.
+**Stop:** Click ⏹️ under my answer, delete your question, or use `/stop`.
+**Commands:**
 - `/ask` – one question on its own, without the conversation
 - `/model list`, `/model use`, `/model show` – the models; each channel has its own
 - `/reset` – a new conversation in this channel
 - `/stop` – stop my answer to you (with Manage Messages: all in the channel)
-**Here** {model}.\
+**Here:** {model}.\
 """
 
 _ALL = "Mention me ({me}), reply to one of my messages, or write me a DM"
@@ -55,7 +55,7 @@ class Help(commands.Cog):
         models = await self.bot.catalog.known(within=_MODELS_WITHIN)
         name = chosen or self.bot.catalog.default_among(models)
         if name is None:
-            return "no model: Ollama is out of reach or has none that can answer"
+            return "no model, as Ollama is out of reach or has none that can answer"
         return f"{code(name)} answers" + ("" if models else ", but Ollama is out of reach right now")
 
 

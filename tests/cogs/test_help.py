@@ -12,7 +12,7 @@ async def test_it_tells_how_to_talk_how_to_stop_and_names_every_command(scene: S
     assert result.ephemeral
     text = result.response.content
     assert len(text) <= 2000
-    for words in ("Mention me", "reply", "DM", "⏹️"):
+    for words in ("**Ask:** Mention me", "reply", "DM", "**Stop:** Click ⏹️"):
         assert words in text
     for command in scene.bot.tree.walk_commands():
         if not hasattr(command, "commands") and command.name != "help":
