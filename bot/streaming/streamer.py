@@ -172,16 +172,21 @@ class ReplyStreamer:
             return used
         finally:  # when it is cancelled, too
             for ticket in tickets.values():
-                if not ticket.granted.done():
-                    self._budget.withdraw(ticket)
-                elif ticket is not used:
-                    self._budget.give_back(ticket)
+                if ticket is not used:
+                    self._release(ticket)
+
+    def _release(self, ticket: Ticket) -> None:
+        """Give up a turn that is not used, granted or not."""
+        if ticket.granted.done():
+            self._budget.give_back(ticket)
+        else:
+            self._budget.withdraw(ticket)
 
     def _ask(self, tickets: dict[Bucket, Ticket]) -> bool:
         """Bring *tickets* in line with what is wanted; return whether to wait: some are asked for, none is granted."""
         wanted = self._wanted_by_bucket()
         for bucket in [bucket for bucket in tickets if bucket not in wanted]:
-            self._budget.withdraw(tickets.pop(bucket))
+            self._release(tickets.pop(bucket))
         for bucket, urgency in wanted.items():
             if bucket in tickets:
                 self._budget.change_urgency(tickets[bucket], urgency)
