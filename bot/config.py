@@ -37,7 +37,7 @@ from bot.config_values import (
     password_of,
     upper,
 )
-from bot.env_file import ENV_FILE_KEY, read_env_file
+from bot.env_file import ENV_FILE_KEY, env_file_path, read_env_file
 from bot.errors import SettingsError
 
 if TYPE_CHECKING:
@@ -177,6 +177,7 @@ def load_settings(
     """
     environ = os.environ if environ is None else environ
     from_file, problems = read_env_file(environ, env_file)
+    unread = len(problems)
     values: dict[str, Any] = {}
     for name in Settings.model_fields:
         key = name.upper()
@@ -188,10 +189,19 @@ def load_settings(
     except ValidationError as error:
         problems += [_describe(details) for details in error.errors(include_url=False, include_input=False)]
     if require_token and "discord_token" not in values:
-        problems.insert(0, f"DISCORD_TOKEN is not set. {_expectation('discord_token')} {_PLAYGROUND_HINT}")
+        where = _where_to_set(env_file_path(environ, env_file))
+        missing = f"DISCORD_TOKEN is not set. {_expectation('discord_token')} {where}{_PLAYGROUND_HINT}"
+        problems.insert(unread, missing)  # behind a file that cannot be read: that may be why
     if problems:
         raise SettingsError("\n".join(dict.fromkeys(problems)))
     return settings
+
+
+def _where_to_set(file: Path | None) -> str:
+    """Return a sentence on where a setting may stand if there is no *file* yet."""
+    if file is None or file.exists():
+        return ""
+    return f"There is no {file.name} in {file.absolute().parent}: copy .env.example to it, or use the environment. "
 
 
 def _expectation(name: str) -> str:

@@ -44,8 +44,16 @@ def read_env_file(environ: Mapping[str, str], path: str | Path | None = None) ->
         return {}, [f"The file {file.name} cannot be read: {reason}."]
     bindings = list(parse_stream(io.StringIO(text)))
     problems = [
-        f"Line {binding.original.line} of {file.name} cannot be read. Example: NUM_CTX=8192"
+        f"Line {binding.original.line} of {file.name} cannot be read{_why(binding.original.string)}"
         for binding in bindings
         if binding.error
     ]
     return {binding.key.upper(): binding.value for binding in bindings if binding.key and binding.value}, problems
+
+
+def _why(line: str) -> str:
+    """Return why a line cannot be read, if that is known, or else how one looks."""
+    begun = line.partition("=")[2].lstrip()[:1]
+    if begun and begun in "\"'":
+        return f": a quote ({begun}) is opened and not closed."
+    return ". Example: NUM_CTX=8192"

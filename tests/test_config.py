@@ -109,6 +109,25 @@ def test_only_a_run_needs_a_token() -> None:
     assert str(caught.value).count("DISCORD_TOKEN ") == 1, "wrong, so not missing as well"
 
 
+def test_a_missing_token_comes_behind_a_file_that_cannot_be_read(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({"NUM_CTX": "lots"}, tmp_path, require_token=True)
+    first, second, third = str(caught.value).splitlines()
+    assert "cannot be read" in first
+    assert second.startswith("DISCORD_TOKEN is not set")
+    assert third.startswith("NUM_CTX ")
+
+
+def test_who_has_no_file_yet_is_told_where_it_would_stand(tmp_path: Path) -> None:
+    with pytest.raises(SettingsError) as caught:
+        load_settings({}, tmp_path / ".env", require_token=True)
+    assert f"There is no .env in {tmp_path}: copy .env.example to it" in str(caught.value)
+    (tmp_path / ".env").write_text("NUM_CTX=512")
+    with pytest.raises(SettingsError) as caught:
+        load_settings({}, tmp_path / ".env", require_token=True)
+    assert "There is no" not in str(caught.value)
+
+
 def test_an_ignored_key_may_hold_anything() -> None:
     settings = load_settings({"DISCORD_TOKEN": "a b", "NUM_CTX": "512"}, "", ignore=["DISCORD_TOKEN"])
     assert (settings.discord_token, settings.num_ctx) == (None, 512)
@@ -295,11 +314,12 @@ def test_a_file_that_cannot_be_read_is_an_error_among_the_others(tmp_path: Path)
     binary.write_bytes(b"SYSTEM_PROMPT=caf\xe9\n")
     assert "is not UTF-8" in complaint(binary)
     broken = tmp_path / "broken.env"
-    broken.write_text(f'NUM_CTX=x\nDISCORD_TOKEN="{TOKEN}\n')
-    lines = complaint(broken).splitlines()
-    assert lines[0] == "Line 2 of broken.env cannot be read. Example: NUM_CTX=8192"
-    assert lines[1].startswith("NUM_CTX ")
-    assert TOKEN not in "".join(lines)
+    for quote in "\"'":
+        broken.write_text(f"NUM_CTX=x\nDISCORD_TOKEN={quote}{TOKEN}\n")
+        lines = complaint(broken).splitlines()
+        assert lines[0] == f"Line 2 of broken.env cannot be read: a quote ({quote}) is opened and not closed."
+        assert lines[1].startswith("NUM_CTX ")
+        assert TOKEN not in "".join(lines)
 
 
 def test_secrets_are_masked_and_known_to_the_log() -> None:

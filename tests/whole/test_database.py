@@ -318,7 +318,9 @@ def test_what_is_no_backup_is_not_restored(
             if content == "other tables":
                 other.execute("ALTER TABLE alembic_version RENAME TO notes")
     assert run("restore", copy, tmp_path, monkeypatch) == 1
-    assert "burble: " in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert told.startswith("burble: ")
+    assert ("There is no file" in told) == (content == "nothing")
     assert (tmp_path / "burble.db").read_bytes() == before
     assert sorted(each.name for each in tmp_path.iterdir() if "restor" in each.name) == []
 
