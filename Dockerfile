@@ -1,7 +1,9 @@
 FROM python:3.13-slim AS build
+# For a database on PostgreSQL: docker build --build-arg EXTRAS=postgres .
+ARG EXTRAS=""
 WORKDIR /src
 COPY . .
-RUN python -m venv /opt/burble && /opt/burble/bin/pip install --no-cache-dir .
+RUN python -m venv /opt/burble && /opt/burble/bin/pip install --no-cache-dir ".${EXTRAS:+[$EXTRAS]}"
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --no-create-home burble && install -d -o burble /data
