@@ -70,11 +70,29 @@ async def ask_application(token: str) -> Application:
             if answer.status == 401:
                 raise discord.LoginFailure("Discord refused the token")
             if answer.status != 200:
-                raise DiscordUnreachable(f"HTTP {answer.status} from {Route.BASE}")
+                raise DiscordUnreachable(f"HTTP {answer.status} from {_address()}")
             data = await answer.json(content_type=None)
             granted = bool(int(data.get("flags") or 0) & _MESSAGE_CONTENT_FLAGS)
             return Application(int(data["id"]), str(data.get("name", "")), granted)
     except (aiohttp.ClientError, OSError, TimeoutError) as error:
-        raise DiscordUnreachable(f"{type(error).__name__}: {error} ({Route.BASE})") from error
+        raise DiscordUnreachable(_reason(error)) from error
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DiscordUnreachable(f"what answers at {Route.BASE} is not Discord") from error
+        raise DiscordUnreachable(f"what answers at {_address()} is not Discord") from error
+
+
+def _address() -> str:
+    """Return where Discord is asked, with the setting that says so if it is not the usual place."""
+    is_usual = yarl.URL(Route.BASE).host == "discord.com"
+    return Route.BASE if is_usual else f"{Route.BASE}, which is what DISCORD_API_URL says"
+
+
+def _reason(error: Exception) -> str:
+    """Say why no answer came, and what to look at."""
+    host = yarl.URL(Route.BASE).host
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"the name {host} is not found (is the network up, and its DNS?)"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return f"no connection to {host}: {error.os_error.strerror or error.os_error}"
+    if isinstance(error, TimeoutError):
+        return f"{host} did not answer in {_ASK_TIMEOUT.total:.0f} s"
+    return f"{type(error).__name__}: {error} ({_address()})"

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 import json
+import socket
 from typing import Any
 
 import discord
@@ -260,6 +261,19 @@ async def test_a_redirect_does_not_take_the_token_elsewhere(api):
     async with TestServer(web.Application()) as other:
         away = str(other.make_url("/oauth2/applications/@me"))
         api.answers.append(web.Response(status=302, headers={"Location": away}))
-        with pytest.raises(endpoint.DiscordUnreachable, match="HTTP 302"):
+        with pytest.raises(endpoint.DiscordUnreachable, match=r"HTTP 302 from .* DISCORD_API_URL"):
             await endpoint.ask_application("token")
     assert len(api.seen) == 1
+
+
+async def test_why_discord_is_out_of_reach_is_told_with_what_to_look_at(routes_as_before, monkeypatch):
+    def nobody_knows(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    endpoint.use_api("http://127.0.0.1:9/api/v10")
+    with pytest.raises(endpoint.DiscordUnreachable, match="no connection to 127.0.0.1: Connect"):
+        await endpoint.ask_application("token")
+    monkeypatch.setattr(socket, "getaddrinfo", nobody_knows)
+    endpoint.use_api("http://nowhere.invalid/api/v10")
+    with pytest.raises(endpoint.DiscordUnreachable, match="the name nowhere.invalid is not found"):
+        await endpoint.ask_application("token")
