@@ -271,9 +271,9 @@ async def test_why_discord_is_out_of_reach_is_told_with_what_to_look_at(routes_a
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     endpoint.use_api("http://127.0.0.1:9/api/v10")
-    with pytest.raises(endpoint.DiscordUnreachable, match="no connection to 127.0.0.1: Connect"):
+    with pytest.raises(endpoint.DiscordUnreachable, match=r"no connection to 127\.0\.0\.1: Connect"):
         await endpoint.ask_application("token")
     monkeypatch.setattr(socket, "getaddrinfo", nobody_knows)
     endpoint.use_api("http://nowhere.invalid/api/v10")
-    with pytest.raises(endpoint.DiscordUnreachable, match="the name nowhere.invalid is not found"):
+    with pytest.raises(endpoint.DiscordUnreachable, match=r"the name nowhere\.invalid is not found"):
         await endpoint.ask_application("token")
