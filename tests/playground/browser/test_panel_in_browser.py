@@ -52,3 +52,35 @@ async def test_the_page_tells_a_stopped_playground_and_comes_back(browser, tmp_p
         await expect(page.locator("#bot-state")).to_have_text("Waiting for your bot", timeout=10_000)
         await expect(page.locator("#connection-lost")).to_be_hidden()
     await page.context.close()
+
+
+FOCUS_ALL = """() => {
+    const moved = [];
+    for (const node of document.querySelectorAll('a, button, input, textarea, summary, [tabindex]')) {
+        node.focus();
+        node.scrollIntoView({ block: 'start' });
+        if (document.scrollingElement.scrollTop) moved.push(node.outerHTML);
+        document.scrollingElement.scrollTop = 0;
+    }
+    return moved;
+}"""
+
+
+async def test_no_click_and_no_focus_moves_the_page_from_under_its_header(view):
+    await view.page.set_viewport_size({"width": 1280, "height": 720})
+    for number in range(30):
+        view.say(f"line {number}")
+    await expect(view.messages).to_have_count(30)
+    head = view.page.locator(".chat-head")
+    await view.page.locator(".panel-body").evaluate("node => { node.scrollTop = node.scrollHeight }")
+    leaking = view.page.get_by_text("Leaking")
+    before = await leaking.bounding_box()
+    await leaking.click()
+    assert await head.evaluate("node => node.getBoundingClientRect().top") == 0
+    assert await leaking.bounding_box() == before
+    await view.page.get_by_text("Fixed window").click()
+    await view.page.locator("#log summary").click()
+    assert await view.page.evaluate(FOCUS_ALL) == []
+    await view.page.locator(".skip").focus()
+    await view.page.keyboard.press("Enter")
+    assert await head.evaluate("node => node.getBoundingClientRect().top") == 0
