@@ -89,7 +89,7 @@ export class Sidebar {
     const direct = channel.type === 1;
     const name = direct ? this.#store.nameOf(this.#store.bot) : channel.name;
     this.#header.replaceChildren(icon(direct ? "at" : this.#store.isThread(channel) ? "thread" : "hash"),
-      h("h1", { text: name }), channel.topic ? h("span", { class: "topic", text: channel.topic }) : "");
+      h("h1", { text: name, title: name }), channel.topic ? h("span", { class: "topic", text: channel.topic }) : "");
     document.title = `${direct ? "@" : "#"}${name} · Burble playground`;
   }
 }

@@ -84,3 +84,28 @@ async def test_no_click_and_no_focus_moves_the_page_from_under_its_header(view):
     await view.page.locator(".skip").focus()
     await view.page.keyboard.press("Enter")
     assert await head.evaluate("node => node.getBoundingClientRect().top") == 0
+
+
+async def test_a_long_name_stays_off_the_buttons_and_within_the_legend(view):
+    name = "long-name-" * 10
+    channel = view.playground.world.create_channel(name.strip("-"))
+    await view.page.set_viewport_size({"width": 1280, "height": 720})
+    await view.page.goto(f"{view.playground.url}#{channel['id']}")
+    title = view.page.get_by_role("heading", level=1)
+    await expect(title).to_have_text(channel["name"])
+    assert await right_end(title) <= (await view.page.locator("#toggle-theme").bounding_box())["x"]
+    await expect(title).to_have_attribute("title", channel["name"])
+    now = time.monotonic()
+    route = "/channels/{channel_id}/messages/{message_id}"
+    edit = RequestRecord(now, "PATCH", route, route, 200, channel_id=channel["id"])
+    view.playground.discord.log.append(edit)
+    entry = view.page.locator("#legend li", has_text=channel["name"])
+    await expect(entry).to_be_visible()
+    legend = view.page.locator("#legend")
+    assert await legend.evaluate("node => node.scrollWidth <= node.clientWidth")
+    assert (await entry.locator("i").bounding_box())["width"] == 9
+
+
+async def right_end(locator):
+    box = await locator.bounding_box()
+    return box["x"] + box["width"]
