@@ -109,3 +109,14 @@ async def test_a_long_name_stays_off_the_buttons_and_within_the_legend(view):
 async def right_end(locator):
     box = await locator.bounding_box()
     return box["x"] + box["width"]
+
+
+async def test_beside_an_open_log_the_figures_use_the_whole_panel(view):
+    await view.page.set_viewport_size({"width": 1280, "height": 720})
+    await view.page.locator("#log summary").click()
+    await view.page.evaluate("Promise.all(document.getAnimations().map(each => each.finished))")
+    end = await right_end(view.page.locator("#bot-log"))
+    for last_of_its_row in (".tiles", "#limiter"):
+        assert await right_end(view.page.locator(last_of_its_row)) == pytest.approx(end, abs=1)
+    chart, tiles = await view.page.locator("#chart").bounding_box(), await view.page.locator(".tiles").bounding_box()
+    assert chart["x"] + chart["width"] < tiles["x"]
