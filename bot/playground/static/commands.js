@@ -74,7 +74,7 @@ export class CommandForm {
         keydown: (event) => this.#onKey(event, actions),
       } },
     h("span", { class: "command-name", text: `/${command.path.join(" ")}` }),
-    this.#fields.map((field) => field.element),
+    h("div", { class: "command-fields" }, this.#fields.map((field) => field.element)),
     iconButton("send", "Run the command", null, { type: "submit", class: "icon-button send" }),
     iconButton("close", "Cancel the command", () => actions.cancel()));
   }

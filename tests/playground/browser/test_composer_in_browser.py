@@ -15,6 +15,11 @@ COMMANDS = [
         {"type": 1, "name": "status", "description": "Which is used"},
     ]},
     {"name": "stop", "description": "Stop"},
+    {"name": "ask", "description": "One question", "options": [
+        {"type": 3, "name": "prompt", "required": True,
+         "description": "Your question; I answer it without what was said before"},
+        {"type": 3, "name": "model", "description": "Who answers; left out, the model of this channel"},
+    ]},
     {"name": "best", "description": "Best"},
 ]  # fmt: skip
 
@@ -67,6 +72,23 @@ async def test_a_command_that_is_none_is_told_and_not_sent(view, commands, line,
 async def test_before_any_bot_came_a_command_is_told_so(view):
     await view.write("/help")
     await expect(view.page.locator(".toast")).to_contain_text("no bot has registered any yet")
+
+
+@pytest.mark.parametrize("width", [1920, 1280, 390])
+async def test_a_commands_form_keeps_its_buttons_beside_its_name(view, commands, width):
+    await expect_commands(view)
+    await view.page.set_viewport_size({"width": width, "height": 720})
+    await view.composer.press_sequentially("/ask ")
+    form = view.page.locator(".command-form")
+    box = await form.bounding_box()
+    name = await form.locator(".command-name").bounding_box()
+    run = await view.page.get_by_role("button", name="Run the command").bounding_box()
+    cancel = await view.page.get_by_role("button", name="Cancel the command").bounding_box()
+    assert run["y"] == cancel["y"] < name["y"] + name["height"]
+    assert box["x"] + box["width"] - 12 < cancel["x"] + cancel["width"] <= box["x"] + box["width"]
+    if width > 720:
+        cut = "nodes => nodes.filter(node => node.scrollWidth > node.clientWidth).map(node => node.name)"
+        assert await form.locator("input").evaluate_all(cut) == []
 
 
 async def test_a_path_is_no_command(view):
