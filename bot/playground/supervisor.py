@@ -166,8 +166,7 @@ class BotProcess:
             self._become(BotState.CRASHED, "It refuses its settings; the log says which.")
             await self._wanted.wait()
             return
-        how = "It ended by itself" if code == 0 else f"It ended with code {code}"
-        words = f"{how}; starting again in {pause:g} s."
+        words = f"{_ending(code)}; starting again in {pause:g} s."
         self._note(words)
         self._become(BotState.CRASHED, words)
         with contextlib.suppress(TimeoutError):
@@ -198,3 +197,15 @@ class BotProcess:
         if (state, detail) != (self._state, self.detail):
             self._state, self.detail = state, detail
             self._changed()
+
+
+def _ending(code: int) -> str:
+    """Say how a process ended, by its exit code; a negative one is the signal that ended it."""
+    if code == 0:
+        return "It ended by itself"
+    if code > 0:
+        return f"It ended with code {code}"
+    with contextlib.suppress(ValueError):
+        number = signal.Signals(-code)
+        return "It was killed" if number.name == "SIGKILL" else f"It was ended by {number.name}"
+    return f"It was ended by signal {-code}"

@@ -212,6 +212,19 @@ async def test_a_crash_is_shown_and_mended(monkeypatch):
     assert any("code 1; starting again" in detail for detail in states)
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no signals")
+@pytest.mark.parametrize(
+    ("number", "told"), [(signal.SIGKILL, "It was killed; starting"), (signal.SIGSEGV, "It was ended by SIGSEGV;")]
+)
+async def test_a_signal_that_ended_the_bot_is_told_in_words(number, told):
+    bot = process(f"import os; os.kill(os.getpid(), {number:d})")
+    running = asyncio.create_task(bot.run())
+    await until(lambda: bot.state is BotState.CRASHED)
+    assert bot.detail.startswith(told)
+    bot.stop()
+    await running
+
+
 async def test_wrong_settings_are_not_tried_again_until_asked():
     bot = process("raise SystemExit(2)")
     running = asyncio.create_task(bot.run())
