@@ -20,6 +20,8 @@ _LONGEST_LINE = 2000
 _FIRST_PAUSE, _LONGEST_PAUSE = 1.0, 30.0
 _STEADY_SECONDS = 30.0  # a process that lived so long did not crash "again"
 _EXIT_SETTINGS = 2
+# The bot logs a real page of Discord's, for an application that exists in here alone.
+_NOT_IN_HERE = "Invite: https://discord.com/"
 _MARGIN_SECONDS = 2.0  # within which the bot promises to be gone after its grace
 
 
@@ -182,7 +184,9 @@ class BotProcess:
                 continue
             if not line:
                 return
-            self._note(line.decode(errors="replace").rstrip("\r\n"))
+            text = line.decode(errors="replace").rstrip("\r\n")
+            if _NOT_IN_HERE not in text:
+                self._note(text)
 
     def _note(self, line: str) -> None:
         self.log.append(line[:_LONGEST_LINE])

@@ -225,6 +225,16 @@ async def test_a_signal_that_ended_the_bot_is_told_in_words(number, told):
     await running
 
 
+async def test_no_invitation_to_the_real_discord_is_shown():
+    link = "https://discord.com/oauth2/authorize?client_id=1"
+    bot = process(f"print('INFO bot.bot  Invite: {link}'); print('after', flush=True); import time; time.sleep(60)")
+    running = asyncio.create_task(bot.run())
+    await until(lambda: bot.log)
+    assert list(bot.log) == ["after"]
+    bot.stop()
+    await running
+
+
 async def test_wrong_settings_are_not_tried_again_until_asked():
     bot = process("raise SystemExit(2)")
     running = asyncio.create_task(bot.run())
