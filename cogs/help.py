@@ -52,11 +52,12 @@ class Help(commands.Cog):
 
     async def _model(self, channel_id: int) -> str:
         chosen = await self.bot.store.channel_model(channel_id)
-        models = await self.bot.catalog.known(within=_MODELS_WITHIN)
+        models = await self.bot.catalog.known(within=_MODELS_WITHIN, fresh=True)
         name = chosen or self.bot.catalog.default_among(models)
         if name is None:
             return "no model, as Ollama is out of reach or has none that can answer"
-        return f"{code(name)} answers" + ("" if models else ", but Ollama is out of reach right now")
+        is_there = models and self.bot.catalog.answers
+        return f"{code(name)} answers" + ("" if is_there else ", but Ollama is out of reach right now")
 
 
 async def setup(bot: OllamaBot) -> None:

@@ -31,6 +31,9 @@ class ModelCatalog:
 
     *default* is `OLLAMA_MODEL`; without it the newest model that can complete
     answers. *num_ctx* is the wanted window in tokens.
+
+    Attributes:
+        answers: whether the server told of its models when it was asked last.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class ModelCatalog:
         self._models: list[Model] = []
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[list[Model]] | None = None
+        self.answers = True
         self._windows: dict[str, int] = {}
         self._systems: dict[str, str] = {}
 
@@ -66,7 +70,12 @@ class ModelCatalog:
         return await asyncio.shield(self._asking)
 
     async def _ask(self) -> list[Model]:
-        self._models = await self._client.tags()
+        try:
+            self._models = await self._client.tags()
+        except OllamaError:
+            self.answers = False
+            raise
+        self.answers = True
         self._asked_at = self._clock()
         return self._models
 

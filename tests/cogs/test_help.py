@@ -39,5 +39,12 @@ async def test_it_answers_with_ollama_down(scene: Scene):
     assert "Ollama is out of reach" in result.response.content
 
 
+async def test_it_does_not_say_that_a_model_answers_whose_server_went_away(scene: Scene):
+    assert "answers." in (await scene.ada.slash(scene.channel, "help")).response.content
+    await scene.ollama.stop()
+    text = (await scene.ada.slash(scene.channel, "help")).response.content
+    assert "`llama3.2:latest` answers, but Ollama is out of reach right now." in text
+
+
 async def test_it_works_in_a_dm(scene: Scene):
     assert "Mention me" in (await scene.ada.user.slash("help")).response.content
