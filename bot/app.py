@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import json
 import logging
+import os
 import time
 from collections.abc import AsyncIterator, Coroutine
 from typing import Any, TypeVar
@@ -96,7 +97,13 @@ async def open_services(
     with claim(file_of(settings.store_url)):
         async with (
             Store.open(settings.store_url, replace_damaged=True) as store,
-            OllamaClient(settings.ollama_host, api_key=key, timeouts=_timeouts(settings)) as ollama,
+            OllamaClient(
+                settings.ollama_host,
+                api_key=key,
+                timeouts=_timeouts(settings),
+                # The playground stands between us and the server: people know it by the address they configured.
+                shown_as=os.environ.get("BURBLE_OLLAMA_SHOWN_AS"),
+            ) as ollama,
         ):
             await store.claim()
             budget = budget or EditBudget()

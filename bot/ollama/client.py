@@ -73,6 +73,7 @@ class OllamaClient:
         base_url: as `parse_host` returns it; user and password in it are sent as Basic authorization.
         api_key: sent as Bearer token, only to this server, and only over https or to loopback.
         timeouts: how long to wait.
+        shown_as: the address to tell people, if *base_url* is one of a go-between that they do not know.
         session: for tests and special connectors; the caller closes it. By default the client has its own.
 
     Raises:
@@ -85,10 +86,12 @@ class OllamaClient:
         *,
         api_key: str | None = None,
         timeouts: Timeouts = Timeouts(),
+        shown_as: str | None = None,
         session: aiohttp.ClientSession | None = None,
     ) -> None:
         address = URL(base_url.rstrip("/"))
-        self._url = address.with_user(None)
+        self._base = _without_login(address)
+        self._shown = _without_login(URL(shown_as)) if shown_as else self._base
         self._headers = {
             "Accept": "application/x-ndjson, application/json",
             # The server hands our headers on to its cloud, which would compress the stream.
@@ -103,8 +106,8 @@ class OllamaClient:
 
     @property
     def url(self) -> str:
-        """The server's base URL, without credentials."""
-        return str(self._url).rstrip("/")
+        """The server's base URL as people know it, without credentials."""
+        return self._shown
 
     async def __aenter__(self) -> Self:
         if self._owns_session:
@@ -284,13 +287,17 @@ class OllamaClient:
             headers = {**headers, "Content-Type": "application/json"}
         return await self._session.request(
             method,
-            URL(f"{self.url}{path}", encoded=True),
+            URL(f"{self._base}{path}", encoded=True),
             data=None if body is None else orjson.dumps(body),
             headers=headers,
             allow_redirects=False,
             # Given here, not to the session, so that a caller's session keeps to it too.
             timeout=aiohttp.ClientTimeout(total=None, connect=self._timeouts.connect),
         )
+
+
+def _without_login(address: URL) -> str:
+    return str(address.with_user(None)).rstrip("/")
 
 
 async def _read_capped(response: aiohttp.ClientResponse, cap: int) -> bytes:

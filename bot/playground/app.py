@@ -152,7 +152,8 @@ async def open_playground(options: PlaygroundOptions) -> AsyncIterator[Playgroun
         lag = LagMeter(lambda: model.tap.streams)
         meter = Meter(discord, lag, lambda: model.tap.tokens, time.monotonic, lambda each: channel_name(world, each))
         stack.callback(world.subscribe(_visible_text(world, lag)))
-        backstage = PlaygroundBackstage(world, limits, meter, model.stand_in, model.note)
+        backstage = PlaygroundBackstage(world, limits, meter, model.stand_in, model.note, model.tap)
+        model.tap.changed = backstage.bot_changed
         if options.no_bot:
             backstage.model_hint = f"It answers your bot if that has OLLAMA_HOST={model.tap.url} among its settings."
         page = Page(world, backstage)
@@ -215,10 +216,12 @@ def _bot(
     env = {key: value for key, value in os.environ.items() if not key.startswith("DISCORD_") and key not in _FOREIGN}
     if model.stand_in is not None:
         env = {key: value for key, value in env.items() if not key.startswith("OLLAMA_")}
+    shown = model.tap.url if model.stand_in else model.tap.shown_upstream
     env |= {
         "DISCORD_TOKEN": discord.token,
         "DISCORD_API_URL": discord.api_url,
         "OLLAMA_HOST": model.tap.url,
+        "BURBLE_OLLAMA_SHOWN_AS": shown,  # in what the bot says, where the tap has no place
         "DATA_DIR": str(data_dir / "bot"),
         "BURBLE_ENV_FILE": "",
         "PYTHONUNBUFFERED": "1",

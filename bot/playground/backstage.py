@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bot.playground.page_metrics import Meter
     from bot.playground.standin import StandIn
     from bot.playground.supervisor import BotProcess
+    from bot.playground.tap import Tap
     from bot.playground.world import World
 
 __all__ = ["PlaygroundBackstage"]
@@ -32,7 +33,13 @@ class PlaygroundBackstage:
     """
 
     def __init__(
-        self, world: World, limits: LimitSettings, meter: Meter, stand_in: StandIn | None, model_note: str
+        self,
+        world: World,
+        limits: LimitSettings,
+        meter: Meter,
+        stand_in: StandIn | None,
+        model_note: str,
+        tap: Tap,
     ) -> None:
         self.bot: BotProcess | None = None
         self.model_note = model_note
@@ -42,13 +49,15 @@ class PlaygroundBackstage:
         self._limits = limits
         self._meter = meter
         self._stand_in = stand_in
+        self._tap = tap
         self._announcement: asyncio.TimerHandle | None = None
 
     def status(self) -> dict[str, Any]:
         """Return the state of bot, model and limiter."""
         model = {
             "stand_in": self._stand_in is not None,
-            "note": f"{self.model_note} {self.model_hint}".strip(),
+            "reachable": self._tap.reachable,
+            "note": f"{self._model_state()} {self.model_hint}".strip(),
             "speed": self._stand_in.speed if self._stand_in else None,
         }
         return {"bot": self._bot_status(), "model": model, "limiter": {"kind": self._limits.kind}}
@@ -84,6 +93,11 @@ class PlaygroundBackstage:
     def _announce(self) -> None:
         self._announcement = None
         self.changed()
+
+    def _model_state(self) -> str:
+        if self._tap.reachable:
+            return self.model_note
+        return f"Nobody answered at {self._tap.shown_upstream} when the bot asked last."
 
     def _bot_status(self) -> dict[str, Any]:
         if self.bot is None:

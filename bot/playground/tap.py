@@ -1,7 +1,8 @@
 """A pass-through in front of the model server that notes when each character was emitted.
 
 The bot talks to the tap as if it were Ollama; bytes pass unchanged, in both
-directions at once, and a cut connection on one side cuts the other. What passes
+directions at once, and a cut connection on one side cuts the other, as does
+one that cannot be made. What passes
 by is kept in `TokenStream` objects, from which `bot.playground.lag` tells how
 late a reader sees it.
 """
@@ -74,12 +75,16 @@ class Tap:
         upstream: base URL of the model server.
         streams: the latest answers that passed by, oldest first.
         tokens: content and thinking chunks that passed by so far.
+        reachable: whether the model server answered the latest request.
+        changed: called when `reachable` changed.
     """
 
     def __init__(self, upstream: str, *, now: Callable[[], float] = time.monotonic) -> None:
         self.upstream = upstream.rstrip("/")
         self.streams: deque[TokenStream] = deque(maxlen=_KEPT_STREAMS)
         self.tokens = 0
+        self.reachable = True
+        self.changed: Callable[[], None] = lambda: None
         self._now = now
         self._port = 0
         self._runner: web.AppRunner | None = None
@@ -134,10 +139,15 @@ class Tap:
             upstream = await self._session.request(
                 request.method, url, data=body or None, headers=headers, allow_redirects=False
             )
-        except (aiohttp.ClientError, OSError) as error:
+        except (aiohttp.ClientError, OSError):
             if recorder is not None:
                 recorder.stream.ended = True
-            return web.json_response({"error": f"the model server cannot be reached: {error}"}, status=502)
+            self._note(reachable=False)
+            # An answer of ours would pass for one of the server's; the bot says itself that nobody answered.
+            if request.transport is not None:
+                request.transport.abort()
+            return web.Response(status=502)
+        self._note(reachable=True)
         async with upstream:
             return await self._relay(request, upstream, recorder)
 
@@ -160,6 +170,11 @@ class Tap:
             if recorder is not None:
                 recorder.stream.ended = True
         return response
+
+    def _note(self, *, reachable: bool) -> None:
+        if reachable != self.reachable:
+            self.reachable = reachable
+            self.changed()
 
     def _recorder(self, path: str, body: bytes) -> _Recorder | None:
         if path not in _STREAMED:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 
 import aiohttp
 import pytest
 from aiohttp import web
 from yarl import URL
 
+from bot.errors import OllamaUnreachable
+from bot.ollama.client import OllamaClient
 from bot.playground.standin import StandIn
 from bot.playground.tap import Tap, model_server_url
 from tests.scripted_ollama import ScriptedOllama, status
@@ -79,10 +82,18 @@ async def test_errors_keep_their_status(http):
         assert (await response.json())["error"] == "model 'nope' not found"
 
 
-async def test_a_server_that_is_gone_is_an_error_in_words(http, unused_tcp_port):
-    async with Tap(f"http://127.0.0.1:{unused_tcp_port}") as tap, http.get(f"{tap.url}/api/tags") as response:
-        assert response.status == 502
-        assert "cannot be reached" in (await response.json())["error"]
+async def test_a_server_that_is_gone_looks_gone(http):
+    changes = []
+    async with contextlib.AsyncExitStack() as server_side:
+        server = await server_side.enter_async_context(ScriptedOllama())
+        async with Tap(server.url) as tap, OllamaClient(tap.url, shown_as=server.url) as client:
+            tap.changed = lambda: changes.append(tap.reachable)
+            await client.tags()
+            await server_side.aclose()
+            with pytest.raises(OllamaUnreachable) as caught:
+                await client.tags()
+            assert changes == [False]
+    assert caught.value.sentence().startswith(f"I cannot reach Ollama at `{server.url}`. Is it running?")
 
 
 async def test_the_model_hears_at_once_when_the_bot_leaves(http):

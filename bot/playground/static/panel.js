@@ -37,7 +37,7 @@ export class Panel {
     nodes.restart.disabled = !STARTABLE.has(state);
     patchLog(nodes["bot-log"], log);
     if (model) {
-      nodes["model-source"].textContent = model.stand_in ? "Stand-in" : "Ollama";
+      nodes["model-source"].textContent = `${model.stand_in ? "Stand-in" : "Ollama"}${model.reachable ? "" : " is not reachable"}`;
       nodes["model-note"].textContent = model.note ?? "";
       nodes["speed-field"].hidden = !model.stand_in;
       if (document.activeElement !== nodes.speed) nodes.speed.value = String(toSlider(model.speed ?? 40));

@@ -66,13 +66,14 @@ class View:
 
 
 @contextlib.asynccontextmanager
-async def opened(tmp_path_factory, *, with_bot):
+async def opened(tmp_path_factory, *, with_bot, ollama=None):
     options = PlaygroundOptions(
         port=0,
         data_dir=tmp_path_factory.mktemp("playground"),
         no_browser=True,
         no_bot=not with_bot,
-        stand_in=True,
+        stand_in=ollama is None,
+        ollama_host=ollama,
         speed=60,
     )
     async with open_playground(options) as playground:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import pytest
 from playwright.async_api import expect
+
+from bot.playground.standin import StandIn
+from tests.playground.browser.conftest import View, opened
 
 WITH_BOT = True
 
@@ -100,3 +104,26 @@ async def test_a_restart_in_the_middle_is_told_and_survived(view):
     await view.ask("what did I say first?")
     await expect(view.replies.last).to_contain_text("I do remember", timeout=20_000)
     await expect(view.replies.last.locator("blockquote").first).to_contain_text("long 3000")
+
+
+async def test_an_ollama_that_goes_away_is_missed_under_its_own_address(browser, tmp_path_factory):
+    async with contextlib.AsyncExitStack() as ollama_side:
+        ollama = await ollama_side.enter_async_context(StandIn(speed=5000))
+        async with opened(tmp_path_factory, with_bot=True, ollama=ollama.url) as playground:
+            page = await (await browser.new_context(viewport={"width": 1440, "height": 900})).new_page()
+            view = View(page, playground, playground.world.create_channel("alone"))
+            await view.open()
+            await expect(page.locator("#model-note")).to_have_text(f"Ollama 0.32.9 at {ollama.url}")
+            await view.composer.fill("/")
+            await expect(page.get_by_role("option", name="/help")).to_be_visible()
+            await view.write("/help")
+            await expect(view.replies.last).to_contain_text("answers.")
+            await ollama_side.aclose()
+            await view.ask("anybody there?")
+            sentence = f"I cannot reach Ollama at {ollama.url}. Is it running?"
+            await expect(view.replies.last).to_contain_text(sentence, timeout=30_000)
+            await expect(page.locator("#model-source")).to_have_text("Ollama is not reachable")
+            await expect(page.locator("#model-note")).to_contain_text(f"Nobody answered at {ollama.url}")
+            await view.write("/help")
+            await expect(view.replies.last).to_contain_text("Ollama is out of reach right now")
+            await page.context.close()
