@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import secrets
 import sys
+import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -13,6 +16,7 @@ from typing import Any
 import discord
 from discord import app_commands
 from discord.ext import commands
+from discord.gateway import KeepAliveHandler
 
 from bot.config import Settings
 from bot.conversation.store import Store
@@ -53,6 +57,7 @@ COGS = (
 COMMANDS_PER_MINUTE = 20
 """Commands of one user a minute: each asks Ollama or the database something."""
 _UNCOUNTED = ("ask", "stop")  # the one counts as a prompt, the other must always work
+_CLOSE_SECONDS = 1.0  # for a connection that was never of use
 _DELETED_KEPT = 200  # an event about a message comes within seconds of the others
 
 
@@ -203,6 +208,25 @@ class OllamaBot(commands.AutoShardedBot):
         self.shard_count, url, _ = await self.http.get_bot_gateway()
         endpoint.use_gateway(url)
         await super().connect(reconnect=reconnect)
+
+    async def close(self) -> None:
+        """Close everything, connections that were just being made, too."""
+        for extension in tuple(self.extensions):
+            await self.unload_extension(extension)
+        await self._close_unfinished()
+        await super().close()
+
+    async def _close_unfinished(self) -> None:
+        """Close connections whose making was cut after their first heartbeat: discord.py forgets them (from_client)."""
+        for thread in threading.enumerate():
+            if not isinstance(thread, KeepAliveHandler) or thread.ws._connection is not self._connection:  # noqa: SLF001
+                continue
+            shard = self.get_shard(thread.ws.shard_id or 0)
+            if shard is None or shard._parent.ws is not thread.ws:  # noqa: SLF001 - closed with the rest
+                thread.stop()
+                with contextlib.suppress(Exception):  # it was of no use any more
+                    async with asyncio.timeout(_CLOSE_SECONDS):
+                        await thread.ws.close(1000)
 
     async def on_message(self, message: discord.Message, /) -> None:
         """Do nothing: there are no text commands, and the chat cog listens itself."""

@@ -31,6 +31,7 @@ _ALIVE_EVERY = 30.0
 # So long a connection may stand without a session, and ever longer after each new try.
 _SILENT_SECONDS, _MOST_SILENT_SECONDS = 300.0, 1800.0
 _TRIES = 4
+_END_SECONDS = 1.0  # for our tasks to end
 
 _Channel = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread
 
@@ -48,13 +49,16 @@ class Missed(commands.Cog):
         self._noting: asyncio.Task[None] | None = None
         self._losses: Counter[int] = Counter()  # by shard
         self._bringing_back: dict[int, asyncio.Task[None]] = {}  # by shard
+        self._heard: dict[int, asyncio.Event] = {}  # by shard that was lost: it is back
         self._identifying = asyncio.Lock()  # Discord takes in one shard at a time
 
     async def cog_unload(self) -> None:
         """End our tasks."""
-        for task in (self._noting, *self._bringing_back.values()):
-            if task is not None:
-                task.cancel()
+        tasks = [task for task in (self._noting, *self._bringing_back.values()) if task is not None]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=_END_SECONDS)
 
     @commands.Cog.listener()
     async def on_shard_disconnect(self, shard_id: int) -> None:
@@ -63,6 +67,7 @@ class Missed(commands.Cog):
         self._seen.lost()
         self._losses[shard_id] += 1
         task = self._bringing_back.get(shard_id)
+        self._heard.setdefault(shard_id, asyncio.Event()).clear()
         if task is None or task.done():
             work = self._bring_back(shard_id)
             self._bringing_back[shard_id] = asyncio.create_task(work, name=f"bring-back-{shard_id}")
@@ -75,14 +80,14 @@ class Missed(commands.Cog):
     @commands.Cog.listener()
     async def on_shard_ready(self, shard_id: int) -> None:
         """Look for what a shard missed that lost its session: discord.py says "ready" again for all of them only."""
-        self._away.discard(shard_id)
+        self._is_back(shard_id)
         if self._has_begun and not self._away:
             await self._catch_up()
 
     @commands.Cog.listener()
     async def on_shard_resumed(self, shard_id: int) -> None:
         """Note that Discord has told a shard again everything that it missed."""
-        self._away.discard(shard_id)
+        self._is_back(shard_id)
         if not self._away and not self._fresh:
             self._seen.caught_up(self._seen.losses)
 
@@ -94,6 +99,11 @@ class Missed(commands.Cog):
         self._has_begun = True
         self._noting = asyncio.create_task(self._note_alive(), name="note-alive")
         await self._catch_up()
+
+    def _is_back(self, shard_id: int) -> None:
+        self._away.discard(shard_id)
+        if shard_id in self._heard:
+            self._heard[shard_id].set()
 
     async def _catch_up(self) -> None:
         """Find and hand over what was missed in the last hour."""
@@ -180,7 +190,10 @@ class Missed(commands.Cog):
         patience, before = _SILENT_SECONDS, 0
         # discord.py keeps it to itself when we are cancelled inside of it
         while shard_id in self._away and not task.cancelling():
-            await asyncio.sleep(patience)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(patience):
+                    await self._heard[shard_id].wait()
+                    return
             shard = self.bot.get_shard(shard_id)
             if shard is None or shard_id not in self._away:
                 return

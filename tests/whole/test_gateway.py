@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
 
 import discord
 import pytest
+from discord.gateway import KeepAliveHandler
 
 from bot.playground.permissions import Permission
 from bot.playground.rest_basics import Basics
@@ -74,6 +76,16 @@ async def test_a_session_that_can_be_resumed_after_all_is(stack: Stack):
     await resumed(stack)
     stack.ask("Hello")
     assert await stack.answered() == [CANNED]
+    assert not bringing_back(), "nothing waits any more for what has come back"
+
+
+def bringing_back() -> list[asyncio.Task[object]]:
+    return [task for task in asyncio.all_tasks() if task.get_name().startswith("bring-back")]
+
+
+def heartbeats() -> list[threading.Thread]:
+    threads = [thread for thread in threading.enumerate() if isinstance(thread, KeepAliveHandler)]
+    return [thread for thread in threads if not thread._stop_ev.is_set()]
 
 
 def silence(stack: Stack, monkeypatch: pytest.MonkeyPatch, *, patience: float) -> list[float]:
@@ -135,7 +147,8 @@ async def test_a_bot_that_is_closed_does_not_go_on_bringing_shards_back(
         monkeypatch.setattr(discord.Client, "before_identify_hook", hang)
         stack.discord.drop_gateway()
         await begun.wait()
-    assert not [task for task in asyncio.all_tasks() if task.get_name().startswith("bring-back")]
+    assert not bringing_back()
+    assert not heartbeats()
 
 
 async def test_shards_are_brought_back_one_after_the_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
