@@ -263,9 +263,9 @@ async def test_a_model_that_is_still_loading_is_not_accused(stack: Stack, caplog
     for channel in (GENERAL_ID, CODE_ID):
         stack.ollama.enqueue(hold(ready), say(KEPT))
         stack.ask("Hello", channel=channel)
-    await asyncio.sleep(0.5)
+    await stack.shows("loading")
+    await asyncio.sleep(0.1)
     assert "ollama stop" not in caplog.text
-    assert "loading" in stack.texts()[0]
     ready.set()
     await stack.answered()
     await stack.answered(1, CODE_ID)

@@ -80,6 +80,9 @@ async def opened(tmp_path_factory, *, with_bot, ollama=None):
         running = asyncio.create_task(playground.bot.run()) if playground.bot else None
         if running:
             await playground.discord.wait_online(20)
+            async with asyncio.timeout(20):
+                while not playground.world.commands:  # noqa: ASYNC110 - another process's doing
+                    await asyncio.sleep(0.02)
         yield playground
         if running:
             playground.bot.stop()
