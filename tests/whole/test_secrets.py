@@ -82,7 +82,7 @@ async def test_a_crash_in_a_listener_logs_no_secret_and_no_words(tmp_path: Path,
     async with servers(tmp_path) as stack:
         setup_logging("DEBUG", secrets=[stack.discord.token], stream=stream)
 
-        async def crash(*_: object) -> None:
+        def crash(*_: object) -> None:
             raise RuntimeError(f"headers: {{'Authorization': 'Bot {stack.discord.token}'}}")
 
         monkeypatch.setattr(OllamaBot, "note_deleted", crash)
@@ -96,6 +96,7 @@ async def test_a_crash_in_a_listener_logs_no_secret_and_no_words(tmp_path: Path,
                 {"message": "Unhandled", "exception": RuntimeError(f"Bot {stack.discord.token}")}
             )
             stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+            await stack.until(lambda: "on_raw_message_delete failed" in stream.getvalue())
     assert "RuntimeError: " in stream.getvalue()
     assert told(stream.getvalue(), stack.discord.token, *MARKED) == []
 
