@@ -64,9 +64,9 @@ async def test_edits_of_an_old_message_are_limited_unannounced_and_no_text_is_lo
     assert squeezed("".join(await stack.answered(1, channel))) == squeezed("".join(WORDS))
 
 
-async def exhausted(stack: Stack) -> Answer:
-    """An answer in a channel of one edit per two seconds, which is spent: whoever waits for it is seen."""
-    stack.discord.limits.overrides["edit", GENERAL_ID] = (1, 2.0 / SCALE)
+async def exhausted(stack: Stack, seconds: float = 2.0) -> Answer:
+    """An answer in a channel of one edit per so many *seconds*, which is spent: whoever waits for it is seen."""
+    stack.discord.limits.overrides["edit", GENERAL_ID] = (1, seconds / SCALE)
     each = await growing(stack)
     each.steps[0].set()
     await stack.shows("second part")
@@ -90,7 +90,7 @@ async def test_a_further_message_does_not_wait_until_edits_are_allowed_again(sta
 
 @pytest.mark.slow
 async def test_other_words_in_the_channel_do_not_wait_until_edits_are_allowed_again(stack: Stack):
-    each = await exhausted(stack)
+    each = await exhausted(stack, seconds=6.0)
     stack.ask("")
     await stack.until(lambda: any("Hi!" in text for text in stack.texts()), seconds=1.5)
     stack.world.run_command(ADA_ID, GENERAL_ID, ["model", "use"], {"name": "qwen3:8b"})
