@@ -44,12 +44,11 @@ class Missed(commands.Cog):
         self._seen = bot.services.seen
         self._began_at = time.time()
         self._has_begun = False
-        self._away: set[int] = set()  # shards that hear nothing
+        self._away: dict[int, asyncio.Event] = {}  # shards that hear nothing; set when one is back
         self._fresh: set[int] = set()  # shards with a new session, to which nothing is told again
         self._noting: asyncio.Task[None] | None = None
         self._losses: Counter[int] = Counter()  # by shard
         self._bringing_back: dict[int, asyncio.Task[None]] = {}  # by shard
-        self._heard: dict[int, asyncio.Event] = {}  # by shard that was lost: it is back
         self._identifying = asyncio.Lock()  # Discord takes in one shard at a time
 
     async def cog_unload(self) -> None:
@@ -63,11 +62,10 @@ class Missed(commands.Cog):
     @commands.Cog.listener()
     async def on_shard_disconnect(self, shard_id: int) -> None:
         """Remember since when something may be missed."""
-        self._away.add(shard_id)
+        self._away.setdefault(shard_id, asyncio.Event())
         self._seen.lost()
         self._losses[shard_id] += 1
         task = self._bringing_back.get(shard_id)
-        self._heard.setdefault(shard_id, asyncio.Event()).clear()
         if task is None or task.done():
             work = self._bring_back(shard_id)
             self._bringing_back[shard_id] = asyncio.create_task(work, name=f"bring-back-{shard_id}")
@@ -101,9 +99,8 @@ class Missed(commands.Cog):
         await self._catch_up()
 
     def _is_back(self, shard_id: int) -> None:
-        self._away.discard(shard_id)
-        if shard_id in self._heard:
-            self._heard[shard_id].set()
+        if (back := self._away.pop(shard_id, None)) is not None:
+            back.set()
 
     async def _catch_up(self) -> None:
         """Find and hand over what was missed in the last hour."""
@@ -189,13 +186,13 @@ class Missed(commands.Cog):
         assert task is not None, "runs as a task of its own"
         patience, before = _SILENT_SECONDS, 0
         # discord.py keeps it to itself when we are cancelled inside of it
-        while shard_id in self._away and not task.cancelling():
+        while (back := self._away.get(shard_id)) is not None and not task.cancelling():
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(patience):
-                    await self._heard[shard_id].wait()
-                    return
+                    await back.wait()
+                    continue  # it may be lost again by now
             shard = self.bot.get_shard(shard_id)
-            if shard is None or shard_id not in self._away:
+            if shard is None:
                 return
             losses = 0 if shard.is_closed() else self._losses[shard_id]
             if losses and losses == before:
