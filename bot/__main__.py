@@ -27,7 +27,7 @@ from bot.log import setup_logging
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
 
-    from bot.config import Settings
+    from bot.settings.settings import Settings
 
 __all__ = ["EXIT_CLEAN", "EXIT_FAILED", "EXIT_SETTINGS", "main"]
 
@@ -101,8 +101,8 @@ def _settings(*, require_token: bool = False, ignore: Sequence[str] = ()) -> Set
     Raises:
         SettingsError: some are wrong; keys that look misspelt are named with them.
     """
-    from bot.config import load_settings  # noqa: PLC0415 - see the module's docstring
-    from bot.doubts import doubtful_keys, shared_env_file  # noqa: PLC0415
+    from bot.settings.settings import load_settings  # noqa: PLC0415 - see the module's docstring
+    from bot.settings.startup_warnings import doubtful_keys, shared_env_file  # noqa: PLC0415
 
     doubts = doubtful_keys(os.environ)
     try:

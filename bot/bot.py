@@ -18,19 +18,16 @@ from discord import app_commands
 from discord.ext import commands
 from discord.gateway import KeepAliveHandler
 
-from bot.config import Settings
 from bot.conversation.store import Store
 from bot.delivery import endpoint
-from bot.delivery.answers import LONGEST_WAIT_SECONDS
-from bot.delivery.courier import REQUEST_SECONDS, Courier, HttpLine
+from bot.delivery.dm_fallback import DmFallback, Question, question_link
 from bot.delivery.followups import Followups
 from bot.delivery.http import install, trace_config
+from bot.delivery.http_errors import LONGEST_WAIT_SECONDS
 from bot.delivery.interactions import TooManyCommands
-from bot.delivery.invalid import InvalidRequests
-from bot.delivery.last_resort import LastResort, Question, question_link
-from bot.delivery.missed import LastSeen
+from bot.delivery.invalid_request_guard import InvalidRequestGuard
 from bot.delivery.permissions import PERMISSIONS, Pauses, permissions_in
-from bot.delivery.recovery import Recovery
+from bot.delivery.reply_api import REQUEST_SECONDS, HttpLine, ReplyApi
 from bot.generation.models import ModelCatalog
 from bot.generation.preload import Preloader
 from bot.generation.queue import ReplyQueue
@@ -38,6 +35,9 @@ from bot.generation.rates import TokenBuckets
 from bot.generation.responder import Responder
 from bot.generation.running import StopCause
 from bot.ollama.client import OllamaClient
+from bot.recovery.gap_tracker import GapTracker
+from bot.recovery.recovery import Recovery
+from bot.settings.settings import Settings
 from bot.streaming.budget import EditBudget
 
 log = logging.getLogger(__name__)
@@ -75,8 +75,8 @@ class Services:
     budget: EditBudget
     recovery: Recovery
     preloader: Preloader
-    invalid: InvalidRequests = field(default_factory=InvalidRequests)
-    seen: LastSeen = field(default_factory=LastSeen)
+    invalid: InvalidRequestGuard = field(default_factory=InvalidRequestGuard)
+    seen: GapTracker = field(default_factory=GapTracker)
 
 
 class CommandTree(app_commands.CommandTree["OllamaBot"]):
@@ -156,10 +156,10 @@ class OllamaBot(commands.AutoShardedBot):
         return self.intents.message_content
 
     @property
-    def courier(self) -> Courier:
+    def courier(self) -> ReplyApi:
         """What sends replies; once logged in."""
         assert self.application_id is not None, "not logged in yet"
-        return Courier(self.services.line, self.application_id, invalid=self.invalid, seconds=self.request_seconds)
+        return ReplyApi(self.services.line, self.application_id, invalid=self.invalid, seconds=self.request_seconds)
 
     @property
     def invite_link(self) -> str:
@@ -169,12 +169,12 @@ class OllamaBot(commands.AutoShardedBot):
 
     def way_out(
         self, guild_id: int | None, channel_id: int, author_id: int, message_id: int | None = None
-    ) -> LastResort | None:
+    ) -> DmFallback | None:
         """Return the way to who asked in a server, for when the channel takes no more of an answer."""
         if guild_id is None:
             return None
         question = Question(channel_id, author_id, question_link(guild_id, channel_id, message_id))
-        return LastResort(
+        return DmFallback(
             self.courier, question, lambda: self.get_guild(guild_id) is not None and self.invalid.allows_optional
         )
 

@@ -15,10 +15,10 @@ from bot.delivery.interaction_sink import InteractionSink
 from bot.delivery.interactions import defer, say, writers_only
 from bot.delivery.permissions import may_react
 from bot.delivery.quote import QuotedSink, quote
-from bot.delivery.readable import option_text
 from bot.delivery.reply import DiscordReply
-from bot.generation import describe
+from bot.generation import model_text as describe
 from bot.generation.responder import PAGE_LIMIT
+from bot.intake.message_text import option_text
 from bot.ollama.names import same_model
 
 if TYPE_CHECKING:

@@ -12,7 +12,6 @@ from discord.ext import commands
 
 from bot.conversation.records import PromptRecord
 from bot.delivery.permissions import may_react, may_refer, may_write, permissions_in
-from bot.delivery.readable import is_addressed, prompt_text
 from bot.delivery.reply import DiscordReply
 from bot.delivery.sinks import ChannelSink
 from bot.errors import (
@@ -24,6 +23,7 @@ from bot.errors import (
     PromptRefused,
 )
 from bot.generation.ending import broken
+from bot.intake.message_text import is_addressed, prompt_text
 from bot.streaming.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from bot.bot import OllamaBot
     from bot.conversation.journal import ReplyJournal
-    from bot.delivery.last_resort import LastResort
+    from bot.delivery.dm_fallback import DmFallback
     from bot.generation.admission import Admission
 
 log = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ class Chat(commands.Cog):
         """Try again where a thread may be open again."""
         self.bot.pauses.lift(thread.id)
 
-    def _way_out(self, message: discord.Message) -> LastResort | None:
+    def _way_out(self, message: discord.Message) -> DmFallback | None:
         guild_id = message.guild.id if message.guild else None
         return self.bot.way_out(guild_id, message.channel.id, message.author.id, message.id)
 

@@ -9,7 +9,7 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.delivery.interactions import patiently, say, writers_only
-from bot.delivery.readable import shown_name
+from bot.intake.message_text import shown_name
 
 if TYPE_CHECKING:
     from bot.bot import OllamaBot

@@ -9,8 +9,8 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.delivery.interactions import patiently, say
-from bot.delivery.readable import shown_name
-from bot.generation.describe import code
+from bot.generation.model_text import code
+from bot.intake.message_text import shown_name
 
 if TYPE_CHECKING:
     from bot.bot import OllamaBot

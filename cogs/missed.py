@@ -13,12 +13,12 @@ import aiohttp
 import discord
 from discord.ext import commands
 
-from bot.delivery.missed import ALIVE_KEY, Place
 from bot.delivery.permissions import may_look_back
-from bot.delivery.readable import is_addressed
-from bot.delivery.recovery import ANSWERED_WITHIN_SECONDS
-from bot.delivery.screen import INTERRUPTED
 from bot.errors import DeliveryError, StoreError
+from bot.intake.message_text import is_addressed
+from bot.recovery.gap_tracker import ALIVE_KEY, Place
+from bot.recovery.recovery import ANSWERED_WITHIN_SECONDS
+from bot.recovery.screen import INTERRUPTED
 from bot.streaming.backoff import Backoff
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.delivery.interactions import patiently, say, writers_only
-from bot.delivery.readable import shown_name
 from bot.errors import OllamaError
-from bot.generation import describe
+from bot.generation import model_text as describe
+from bot.intake.message_text import shown_name
 from bot.ollama.names import same_model
 from bot.ollama.types import Model, RunningModel
 

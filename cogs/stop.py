@@ -12,10 +12,10 @@ from discord.ext import commands
 
 from bot.delivery.control import is_stop_emoji
 from bot.delivery.interactions import say
-from bot.delivery.readable import shown_name
 from bot.errors import DeliveryError
 from bot.generation.ending import broken
 from bot.generation.running import RunningReply, StopCause
+from bot.intake.message_text import shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
-from bot.playground.discord import LoopbackDiscord
+from bot.playground.loopback.discord import LoopbackDiscord
 from tests.scripted_ollama import ScriptedOllama
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from bot.config import ENV_FILE_KEY, Settings
+from bot.settings.settings import ENV_FILE_KEY, Settings
 
 # `fast` while working, `ci` for a thorough run (HYPOTHESIS_PROFILE, or CI=true).
 # `deep` is what the splitter's tests get under `ci`: the place where one odd

@@ -18,9 +18,9 @@ import discord
 import yarl
 from discord.ext import commands
 
-from bot.playground import seed
-from bot.playground.discord import LimitSettings, LoopbackDiscord
-from bot.playground.world import World
+from bot.playground.loopback import seed
+from bot.playground.loopback.discord import LimitSettings, LoopbackDiscord
+from bot.playground.loopback.world import World
 
 ADA, GRACE, LINUS, BOT = seed.ADA_ID, seed.GRACE_ID, seed.LINUS_ID, seed.BOT_ID
 GENERAL, CODE, RANDOM = seed.GENERAL_ID, seed.CODE_ID, seed.RANDOM_ID

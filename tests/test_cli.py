@@ -18,8 +18,8 @@ from typing import Any
 import pytest
 
 from bot.__main__ import main
-from bot.config import Settings
 from bot.errors import SettingsError, StoreError
+from bot.settings.settings import Settings
 
 TOKEN = "MTE4.Gh_x9-.abcDEF0123456789"
 ROOT = Path(__file__).parent.parent
@@ -299,7 +299,7 @@ def test_help_loads_neither_the_bot_nor_the_settings() -> None:
         "from bot.__main__ import main\n"
         "try: main(['--help'])\n"
         "except SystemExit: pass\n"
-        "heavy = {'discord', 'aiohttp', 'pydantic', 'sqlalchemy', 'bot.config', 'bot.playground.app'}\n"
+        "heavy = {'discord', 'aiohttp', 'pydantic', 'sqlalchemy', 'bot.settings.settings', 'bot.playground.app'}\n"
         "print(sorted(heavy & set(sys.modules)), file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)

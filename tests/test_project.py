@@ -12,9 +12,9 @@ from typing import Any
 import discord
 import pytest
 
-from bot.config import ENV_FILE_KEY, Settings, load_settings
-from bot.config_values import TOKEN_PLACEHOLDER
 from bot.delivery.permissions import PERMISSIONS
+from bot.settings.settings import ENV_FILE_KEY, Settings, load_settings
+from bot.settings.values import TOKEN_PLACEHOLDER
 
 ROOT = Path(__file__).parent.parent
 TRY_IT = "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/burble playground"

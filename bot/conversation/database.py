@@ -31,9 +31,9 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from bot.conversation.commits import GroupCommit
+from bot.conversation.db_errors import REMEDIES, DamagedDatabase, problem
+from bot.conversation.group_commit import GroupCommit
 from bot.conversation.schema import HEAD, REVISIONS, metadata
-from bot.conversation.trouble import REMEDIES, DamagedDatabase, problem
 from bot.errors import StoreError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 
-from bot.delivery.courier import ClientClosed, Courier
+from bot.delivery.reply_api import ClientClosed, ReplyApi
 from bot.errors import DeliveryError, DeliveryRateLimited, DeliveryRetry, MessageGone
 from bot.streaming.backoff import Backoff
 
@@ -42,7 +42,7 @@ class StopControl:
     *channel_id* is where the reaction of who clicked is taken away.
     """
 
-    def __init__(self, courier: Courier, channel_id: int, *, backoff: Backoff | None = None) -> None:
+    def __init__(self, courier: ReplyApi, channel_id: int, *, backoff: Backoff | None = None) -> None:
         self._courier = courier
         self._channel_id = channel_id
         self._backoff = backoff or Backoff()

@@ -1,7 +1,7 @@
 """The mark under a text that still grows, and the line that stands there where no ⏹️ can.
 
 A model may write the same mark, so a text counts as unfinished only where the
-mark stands as the splitter puts it (`bot.streaming.pieces.closed`), and only
+mark stands as the splitter puts it (`bot.markdown.pieces.closed`), and only
 for who does not know better: a text that is known to be final never does.
 """
 

@@ -6,7 +6,7 @@ from collections import deque
 
 import discord
 
-from bot.delivery.courier import Answer
+from bot.delivery.reply_api import Answer
 
 _KEPT = 200  # a lost answer is looked for within seconds
 

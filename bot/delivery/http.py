@@ -36,8 +36,8 @@ import orjson
 from discord import utils
 from discord.http import HTTPClient, Ratelimit, Route
 
-from bot.delivery.answers import parse_rate_headers, rate_limited
-from bot.delivery.invalid import InvalidRequests
+from bot.delivery.http_errors import parse_rate_headers, rate_limited
+from bot.delivery.invalid_request_guard import InvalidRequestGuard
 from bot.errors import DeliveryRetry
 from bot.streaming.budget import EditBudget
 from bot.streaming.sink import RateHeaders
@@ -98,7 +98,7 @@ def time_limit(seconds: float, *, with_turn: bool, connect: float | None = None)
     return aiohttp.ClientTimeout(total=total, sock_read=seconds, sock_connect=min(seconds, connect or seconds))
 
 
-def trace_config(budget: EditBudget, invalid: InvalidRequests) -> aiohttp.TraceConfig:
+def trace_config(budget: EditBudget, invalid: InvalidRequestGuard) -> aiohttp.TraceConfig:
     """Return the ``http_trace`` for a discord.py client whose requests *budget* rations and *invalid* counts."""
     trace = aiohttp.TraceConfig()
 

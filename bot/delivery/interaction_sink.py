@@ -6,11 +6,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from bot.delivery.courier import Answer, Courier
 from bot.delivery.followups import Followups
+from bot.delivery.reply_api import Answer, ReplyApi
 from bot.delivery.sinks import NO_MENTIONS, SUPPRESS_EMBEDS, Journal, MessageList
 from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRateLimited, DeliveryRetry, MessageGone
-from bot.streaming.sink import Bucket, File, Sent
+from bot.markdown.files import File
+from bot.streaming.sink import Bucket, Sent
 
 # An interaction's token dies after 15 minutes; a minute early the channel's route takes over.
 _TOKEN_SECONDS = 14 * 60
@@ -28,7 +29,7 @@ class InteractionSink(MessageList):
 
     def __init__(
         self,
-        courier: Courier,
+        courier: ReplyApi,
         journal: Journal,
         on_posted: Callable[[Answer], None],
         *,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.delivery import answers
+from bot.delivery import http_errors as answers
 from bot.errors import DeliveryError
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from bot.delivery.sinks import MessagesSink
-from bot.streaming.sink import Bucket, File, Sent
-from bot.streaming.text import escape_markdown
+from bot.markdown.files import File
+from bot.markdown.text import escape_markdown
+from bot.streaming.sink import Bucket, Sent
 
 _QUESTION_LENGTH = 150
 

@@ -8,15 +8,16 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from bot.delivery.answers import LOCKED, UNKNOWN_MESSAGE
 from bot.delivery.control import StopControl
-from bot.delivery.courier import Answer, Courier
 from bot.delivery.cursor import with_hint
-from bot.delivery.last_resort import LastResort
+from bot.delivery.dm_fallback import DmFallback
+from bot.delivery.http_errors import LOCKED, UNKNOWN_MESSAGE
+from bot.delivery.reply_api import Answer, ReplyApi
 from bot.delivery.sinks import MessagesSink
 from bot.delivery.steadfast import SteadfastSink
 from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRateLimited, DeliveryRetry, MessageGone
-from bot.streaming.sink import Bucket, File, Sent
+from bot.markdown.files import File
+from bot.streaming.sink import Bucket, Sent
 from bot.streaming.streamer import Pages
 
 log = logging.getLogger(__name__)
@@ -39,14 +40,14 @@ class DiscordReply:
 
     def __init__(
         self,
-        courier: Courier,
+        courier: ReplyApi,
         channel_id: int,
         open_sink: Callable[[Callable[[Answer], None]], MessagesSink],
         *,
         on_forbidden: Callable[[str], None],
         on_deleted: Callable[[int], None] = lambda _: None,
         was_deleted: Callable[[int], bool] = lambda _: False,
-        way_out: LastResort | None = None,
+        way_out: DmFallback | None = None,
         with_typing: bool = True,
         with_control: bool = True,
     ) -> None:

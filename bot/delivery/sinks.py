@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from bot.delivery.courier import Answer, Courier
+from bot.delivery.reply_api import Answer, ReplyApi
 from bot.errors import DeliveryRejected, DeliveryRetry, MessageGone
-from bot.streaming.sink import Bucket, File, Sent, Sink
+from bot.markdown.files import File
+from bot.streaming.sink import Bucket, Sent, Sink
 
 # No one is pinged, not even the one who is replied to; Discord does not keep
 # this for edits, so it goes with each request.
@@ -68,7 +69,7 @@ class MessageList:
 
     def __init__(
         self,
-        courier: Courier,
+        courier: ReplyApi,
         journal: Journal,
         on_posted: Callable[[Answer], None],
         channel_id: int,
@@ -174,7 +175,7 @@ class ChannelSink(MessageList):
 
     def __init__(
         self,
-        courier: Courier,
+        courier: ReplyApi,
         journal: Journal,
         on_posted: Callable[[Answer], None],
         *,

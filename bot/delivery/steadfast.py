@@ -15,12 +15,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
-from bot.delivery import answers
-from bot.delivery.answers import ARCHIVED, UNKNOWN_MESSAGE
-from bot.delivery.courier import ClientClosed, Courier
+from bot.delivery import http_errors as answers
 from bot.delivery.cursor import has_cursor, without_cursor
-from bot.delivery.last_resort import LastResort
+from bot.delivery.dm_fallback import DmFallback
+from bot.delivery.http_errors import ARCHIVED, UNKNOWN_MESSAGE
 from bot.delivery.notices import is_status, points_at_file, reason
+from bot.delivery.reply_api import ClientClosed, ReplyApi
 from bot.delivery.sinks import MessagesSink
 from bot.errors import (
     DeliveryError,
@@ -30,8 +30,9 @@ from bot.errors import (
     DeliveryRetry,
     MessageGone,
 )
+from bot.markdown.files import File
 from bot.streaming.backoff import Backoff
-from bot.streaming.sink import Bucket, File, Sent
+from bot.streaming.sink import Bucket, Sent
 from bot.streaming.streamer import Pages
 
 log = logging.getLogger(__name__)
@@ -53,10 +54,10 @@ class SteadfastSink:
     def __init__(
         self,
         sink: MessagesSink,
-        courier: Courier,
+        courier: ReplyApi,
         channel_id: int,
         *,
-        way_out: LastResort | None = None,
+        way_out: DmFallback | None = None,
         backoff: Backoff | None = None,
     ) -> None:
         self._sink = sink

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from bot.conversation.records import PromptKind, ReplyEnd, ReplyState
 from bot.errors import BurbleError, PromptRefused
-from bot.generation.describe import code
+from bot.generation.model_text import code
 from bot.generation.running import StopCause
 from bot.ollama.types import Counts
 

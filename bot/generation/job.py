@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from bot.conversation.journal import ReplyJournal
 from bot.conversation.records import ReplyState
 from bot.errors import BurbleError
-from bot.generation.describe import code
-from bot.generation.discretion import discreet
 from bot.generation.ending import Ending
+from bot.generation.log_redaction import discreet
+from bot.generation.model_text import code
 from bot.generation.running import ReplySink, RunningReply
 from bot.generation.status import StatusTeller
 from bot.ollama.types import ChatChunk

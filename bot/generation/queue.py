@@ -2,7 +2,7 @@
 
 A channel's chat is answered one prompt at a time, in order; several channels at
 once, up to a number. An ask does not wait for its channel's chat, only for a
-free place. Places go to users in turn, see `bot.generation.shares`.
+free place. Places go to users in turn, see `bot.generation.fair_share`.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 
 from bot.conversation.records import PromptKind, PromptRecord
 from bot.errors import QueueFull, ShuttingDown
-from bot.generation.holds import Holds
+from bot.generation.fair_share import Shares
+from bot.generation.recovery_gate import RecoveryGate
 from bot.generation.running import RunningReply, StopCause
-from bot.generation.shares import Shares
 
 MAX_WAITING = 20
 """Prompts that may wait in one channel; more are refused in words."""
@@ -46,7 +46,7 @@ class ReplyQueue:
         self._shares = Shares(max_concurrent)
         self._running: list[_Entry] = []
         self._waiting: list[_Entry] = []
-        self.holds = Holds(self._advance)
+        self.holds = RecoveryGate(self._advance)
         self.is_closed = False
         self._empty = asyncio.Event()
         self._empty.set()

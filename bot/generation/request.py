@@ -6,7 +6,11 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 
-from bot.conversation.context import (
+from bot.conversation.journal import StoreHealth
+from bot.conversation.records import PromptKind, PromptRecord
+from bot.conversation.speaker_labels import distinct_names, neutralise
+from bot.conversation.store import Store, Turn
+from bot.conversation.window import (
     MESSAGE_OVERHEAD,
     MOST_CHARACTERS_PER_TOKEN,
     TEMPLATE_OVERHEAD,
@@ -15,11 +19,7 @@ from bot.conversation.context import (
     fit,
     speak,
 )
-from bot.conversation.context import Message as ContextMessage
-from bot.conversation.journal import StoreHealth
-from bot.conversation.records import PromptKind, PromptRecord
-from bot.conversation.speech import distinct_names, neutralise
-from bot.conversation.store import Store, Turn
+from bot.conversation.window import Message as ContextMessage
 from bot.errors import StoreError
 from bot.generation.models import ModelCatalog
 from bot.ollama.client import OllamaClient
@@ -137,7 +137,7 @@ class Requests:
         """Return the request that has the model go on with its *partial* answer; None if that does not fit.
 
         White space at the end stays here: most templates cut it off, and the
-        rest would tear the model's tokens; see `bot.generation.seam`.
+        rest would tear the model's tokens; see `bot.generation.continuation`.
         """
         estimate = self._estimator.bind(request.model)
         said = ContextMessage("assistant", neutralise(partial.rstrip()))

@@ -16,20 +16,20 @@ from bot.conversation.store import Store
 from bot.errors import BurbleError, DeliveryError, DeliveryRetry, ModelMissing, PromptRefused, StoreError
 from bot.generation import ending as endings
 from bot.generation.admission import NO_LIMIT, Admission, PromptRates
-from bot.generation.answering import Answerer
-from bot.generation.describe import code
+from bot.generation.answerer import Answerer
 from bot.generation.ending import Ending
 from bot.generation.job import Job
+from bot.generation.model_text import code
 from bot.generation.models import ModelCatalog
 from bot.generation.queue import ReplyQueue
 from bot.generation.request import Requests
 from bot.generation.retry import DEFAULT_RETRY, RetryPolicy
 from bot.generation.running import ReplySink, ReplyStopped, RunningReply, StopCause
-from bot.generation.slots import SlotWatch
 from bot.generation.status import DISCORD_TIMING, StatusTeller, StatusTiming, in_line
+from bot.generation.stuck_model import StuckModelWatch
+from bot.markdown.failsafe import FailsafePages
 from bot.ollama.client import OllamaClient
 from bot.streaming.budget import EditBudget
-from bot.streaming.failsafe import FailsafePages
 from bot.streaming.streamer import ReplyStreamer
 
 log = logging.getLogger(__name__)
@@ -98,7 +98,7 @@ class Responder:
             ),
             timing=options.timing,
             retry=options.retry,
-            slots=SlotWatch(after=options.stuck_after),
+            slots=StuckModelWatch(after=options.stuck_after),
             resumes=options.resumes,
         )
         self._tasks: set[asyncio.Task[None]] = set()

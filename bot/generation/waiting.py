@@ -9,9 +9,9 @@ from collections.abc import Callable
 from typing import Self
 
 from bot.errors import OllamaError
-from bot.generation.describe import code
+from bot.generation.model_text import code
 from bot.generation.models import ModelCatalog
-from bot.generation.slots import SlotWatch
+from bot.generation.stuck_model import StuckModelWatch
 from bot.ollama.client import OllamaClient
 from bot.ollama.names import same_model
 
@@ -33,7 +33,7 @@ class WaitWatch:
         self,
         client: OllamaClient,
         catalog: ModelCatalog,
-        slots: SlotWatch,
+        slots: StuckModelWatch,
         *,
         model: str,
         num_ctx: int,

@@ -15,24 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from bot.playground.backstage import PlaygroundBackstage
 from bot.playground.claim import claimed
-from bot.playground.discord import LoopbackDiscord
-from bot.playground.lag import LagMeter
-from bot.playground.limits import LimitSettings
-from bot.playground.page import Page
-from bot.playground.page_metrics import Meter
-from bot.playground.page_view import channel_name
+from bot.playground.loopback.discord import LoopbackDiscord
+from bot.playground.loopback.limits import LimitSettings
+from bot.playground.loopback.world import World
+from bot.playground.page.control_panel import PlaygroundBackstage
+from bot.playground.page.lag import LagMeter
+from bot.playground.page.metrics import Meter
+from bot.playground.page.ollama_proxy import Tap, model_server_url
+from bot.playground.page.server import Page
+from bot.playground.page.view import channel_name
 from bot.playground.ports import DEFAULT_PORT, choose_port, port_refused
-from bot.playground.standin import StandIn
+from bot.playground.standin.server import StandIn
 from bot.playground.supervisor import BotProcess
-from bot.playground.tap import Tap, model_server_url
-from bot.playground.world import World
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, Sequence
 
-    from bot.playground.limits import Kind
+    from bot.playground.loopback.limits import Kind
 
 __all__ = ["PlaygroundOptions", "run_playground"]
 

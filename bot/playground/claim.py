@@ -12,7 +12,7 @@ import os
 from typing import TYPE_CHECKING
 
 from bot.lock import lock_file
-from bot.playground.errors import PlaygroundError
+from bot.playground.loopback.errors import PlaygroundError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 
-from bot.playground.errors import PlaygroundError
+from bot.playground.loopback.errors import PlaygroundError
 
 __all__ = ["DEFAULT_PORT", "choose_port", "port_refused"]
 

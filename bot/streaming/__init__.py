@@ -1,1 +1,1 @@
-"""Text to pages and pages to edits: pure, no Discord, no sockets, the clock injected."""
+"""Pages to edits: pure, no Discord, no sockets, the clock injected."""

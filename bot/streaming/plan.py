@@ -11,17 +11,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from bot.markdown.files import File, whole_answer
+from bot.markdown.splitter import STATE_ROOM
 from bot.streaming.bucket import Urgency
-from bot.streaming.files import whole_answer
-from bot.streaming.sink import File
-from bot.streaming.splitter import STATE_ROOM
 
 # A growing page has a cursor and closing marks that the final one has not.
 _MARKS = 12
 
 
 class Pages(Protocol):
-    """What is needed of a splitter (`bot.streaming.splitter.Splitter`)."""
+    """What is needed of a splitter (`bot.markdown.splitter.Splitter`)."""
 
     @property
     def closed(self) -> Sequence[str]:

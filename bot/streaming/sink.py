@@ -11,6 +11,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Protocol
 
+from bot.markdown.files import File
+
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
@@ -56,21 +58,6 @@ class Sent:
 
     text: str
     headers: RateHeaders | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class File:
-    """A file to attach.
-
-    Attributes:
-        name: with its extension.
-        data: its content.
-        beside: further files that go with it.
-    """
-
-    name: str
-    data: bytes
-    beside: tuple[File, ...] = ()
 
 
 class Sink(Protocol):

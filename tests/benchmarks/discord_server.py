@@ -11,9 +11,9 @@ import time
 from collections import deque
 from typing import Any
 
-from bot.playground.discord import LimitSettings, LoopbackDiscord
-from bot.playground.seed import ADA_ID, BOT_ID
-from bot.playground.world import World
+from bot.playground.loopback.discord import LimitSettings, LoopbackDiscord
+from bot.playground.loopback.seed import ADA_ID, BOT_ID
+from bot.playground.loopback.world import World
 from tests.benchmarks.control import serve
 
 

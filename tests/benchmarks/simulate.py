@@ -13,8 +13,8 @@ import argparse
 import asyncio
 import sys
 
+from bot.markdown.splitter import Splitter
 from bot.streaming.budget import EditBudget
-from bot.streaming.splitter import Splitter
 from bot.streaming.streamer import ReplyStreamer
 from tests.benchmarks.lags import ReplyTrace
 from tests.benchmarks.report import Outcome, head, line, row

@@ -12,9 +12,10 @@ import pytest
 import simcord
 from simcord import ChannelHandle, Env, GuildHandle, MemberActor
 
-from bot.app import open_services, sync_commands
+from bot.app import open_services
 from bot.bot import OllamaBot, Services
-from bot.config import Settings
+from bot.settings.settings import Settings
+from bot.supervisor import sync_commands
 from tests.scripted_ollama import ScriptedOllama
 
 

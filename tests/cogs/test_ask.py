@@ -17,10 +17,10 @@ from bot.delivery import interaction_sink
 from bot.errors import StoreError
 from bot.generation.running import StopCause
 from bot.generation.status import StatusTiming
-from bot.playground.faults import Fault
-from bot.playground.permissions import Permission
-from bot.playground.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID, GRACE_ID, LINUS_ID
-from bot.playground.world import WorldError
+from bot.playground.loopback.faults import Fault
+from bot.playground.loopback.permissions import Permission
+from bot.playground.loopback.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID, GRACE_ID, LINUS_ID
+from bot.playground.loopback.world import WorldError
 from tests.scripted_ollama import hang, hold, model_entry, say, token
 from tests.whole.stack import STOP, Stack, running
 

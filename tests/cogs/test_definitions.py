@@ -10,8 +10,8 @@ import pytest
 from discord import app_commands
 
 from bot import app
-from bot.app import sync_commands
-from bot.config import Settings
+from bot.settings.settings import Settings
+from bot.supervisor import sync_commands
 from tests.cogs.conftest import Scene
 
 NAMES = {"model list", "model use", "model show", "ask", "stop", "reset", "help"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bot.config import Settings
+from bot.settings.settings import Settings
 from tests.cogs.conftest import Scene, opened
 from tests.scripted_ollama import ScriptedOllama
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from bot.playground.faults import Fault
-from bot.playground.seed import ADA_ID, GENERAL_ID
+from bot.playground.loopback.faults import Fault
+from bot.playground.loopback.seed import ADA_ID, GENERAL_ID
 from tests.scripted_ollama import DEFAULT_TEXT, hang, pause, status
 from tests.whole.stack import Stack, running
 

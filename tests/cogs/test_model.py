@@ -5,7 +5,7 @@ from __future__ import annotations
 import discord
 import pytest
 
-from bot.config import Settings
+from bot.settings.settings import Settings
 from tests.cogs.conftest import Scene
 from tests.scripted_ollama import model_entry, status
 

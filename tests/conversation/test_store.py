@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.conversation.context import MOST_CHARACTERS_PER_TOKEN
 from bot.conversation.records import Piece, PromptKind, ReplyEnd, ReplyMessage, ReplyOwner, ReplyState, Turn
 from bot.conversation.store import Store
+from bot.conversation.window import MOST_CHARACTERS_PER_TOKEN
 from bot.errors import StoreError
 from tests.conversation.builders import CHANNEL, NOW, a_prompt, answer, record_message
 

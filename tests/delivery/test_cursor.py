@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bot.delivery.cursor import has_cursor, with_hint, without_cursor
+from bot.markdown.splitter import Splitter
 from bot.streaming.plan import overlong_line
-from bot.streaming.splitter import Splitter
 
 HINT = "\n-# `/stop` ends it"
 SNIPPETS = st.sampled_from(

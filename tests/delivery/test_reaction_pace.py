@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from bot.delivery.courier import ReactionPace
+from bot.delivery.reply_api import ReactionPace
 from tests.streaming.virtual_time import in_virtual_time
 
 

@@ -22,9 +22,9 @@ from discord.http import HTTPClient, Ratelimit, Route
 from discord.state import ConnectionState
 
 from bot.delivery import endpoint
-from bot.delivery.courier import Courier, HttpLine
 from bot.delivery.http import MARK, MarkedRoute, install, trace_config
-from bot.delivery.invalid import InvalidRequests
+from bot.delivery.invalid_request_guard import InvalidRequestGuard
+from bot.delivery.reply_api import HttpLine, ReplyApi
 from bot.errors import DeliveryRateLimited, DeliveryRetry
 from bot.streaming.budget import EditBudget
 
@@ -74,7 +74,7 @@ def budget():
 
 @pytest.fixture
 async def http(api, budget):
-    http = HTTPClient(asyncio.get_running_loop(), http_trace=trace_config(budget, InvalidRequests()))
+    http = HTTPClient(asyncio.get_running_loop(), http_trace=trace_config(budget, InvalidRequestGuard()))
     install(http)
     await http.static_login("token")
     api.seen.clear()
@@ -135,7 +135,7 @@ async def test_a_marked_requests_limiter_survives_the_headers_of_its_answers(api
         "X-RateLimit-Reset-After": "60",
         "X-RateLimit-Reset": "1",
     }
-    courier = Courier(HttpLine(http), 1)
+    courier = ReplyApi(HttpLine(http), 1)
     for _ in range(3):
         api.answers.append(as_json({"id": "1", "channel_id": "2", "content": "x"}, headers=spent))
         async with asyncio.timeout(1):
@@ -145,7 +145,7 @@ async def test_a_marked_requests_limiter_survives_the_headers_of_its_answers(api
 
 
 async def test_the_trace_context_passes_through_and_errors_come_out(api, http):
-    courier = Courier(HttpLine(http), 1)
+    courier = ReplyApi(HttpLine(http), 1)
     limit = {"message": "slow", "retry_after": 0.25, "global": False}
     api.answers.append(as_json(limit, status=429, headers={"Via": "1.1 x", "X-RateLimit-Scope": "shared"}))
     with pytest.raises(DeliveryRateLimited) as limited:
@@ -164,7 +164,7 @@ async def test_a_timeout_reaches_aiohttp(http, api, monkeypatch):
         return web.Response()
 
     monkeypatch.setattr(api, "handle", never)
-    courier = Courier(HttpLine(http), 1, seconds=0.05)
+    courier = ReplyApi(HttpLine(http), 1, seconds=0.05)
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", never)
     async with TestServer(app) as server:
@@ -178,19 +178,19 @@ async def test_a_request_that_waited_long_for_its_turn_is_still_bounded(api, htt
         await asyncio.sleep(0.08)  # longer than the request itself may take
 
     monkeypatch.setattr(budget, "others_turn", late)
-    courier = Courier(HttpLine(http), 1, seconds=0.05)
+    courier = ReplyApi(HttpLine(http), 1, seconds=0.05)
     api.released.clear()
     async with asyncio.timeout(2):
         with pytest.raises(DeliveryRetry, match="TimeoutError"):
             await courier.messages_after(2, 1)
         api.released.set()
-        await Courier(HttpLine(http), 1).messages_after(2, 1)  # and nothing is queued behind it
+        await ReplyApi(HttpLine(http), 1).messages_after(2, 1)  # and nothing is queued behind it
 
 
 async def test_a_closed_client_is_no_crash(api, http):
     await http.close()
     with pytest.raises(DeliveryRetry):
-        await Courier(HttpLine(http), 1).create_message(2, {"content": "x"})
+        await ReplyApi(HttpLine(http), 1).create_message(2, {"content": "x"})
 
 
 async def test_a_global_limit_leaves_the_lock_alone(api, http):
@@ -198,7 +198,7 @@ async def test_a_global_limit_leaves_the_lock_alone(api, http):
     body = {"message": "slow", "retry_after": 0.01, "global": True}
     api.answers.append(as_json(body, status=429, headers={"Via": "1.1 x", "X-RateLimit-Global": "true"}))
     with pytest.raises(DeliveryRateLimited) as limited:
-        await Courier(HttpLine(http), 1).create_message(2, {"content": "x"})
+        await ReplyApi(HttpLine(http), 1).create_message(2, {"content": "x"})
     assert limited.value.scope == "global"
     assert http._global_over.is_set()
 
@@ -209,7 +209,7 @@ async def test_a_wait_for_a_global_limit_that_is_cut_holds_up_nobody_else(api, h
     errand = asyncio.create_task(http.request(Route("PUT", "/applications/1/commands"), json=[]))
     while http._global_over.is_set():  # noqa: ASYNC110 - discord.py tells nobody
         await asyncio.sleep(0)
-    reply = asyncio.create_task(Courier(HttpLine(http), 1).create_message(2, {"content": "x"}))
+    reply = asyncio.create_task(ReplyApi(HttpLine(http), 1).create_message(2, {"content": "x"}))
     await asyncio.sleep(0)
     errand.cancel()
     async with asyncio.timeout(2):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.conversation.context import MESSAGE_OVERHEAD, TEMPLATE_OVERHEAD, Fitted, Message
+from bot.conversation.window import MESSAGE_OVERHEAD, TEMPLATE_OVERHEAD, Fitted, Message
 from bot.generation.request import extend
 
 SYSTEM, PROMPT = Message("system", "s" * 10), Message("user", "p" * 20)

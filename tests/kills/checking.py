@@ -9,8 +9,8 @@ from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
 
-from bot.playground.seed import BOT_ID
-from bot.playground.world import World
+from bot.playground.loopback.seed import BOT_ID
+from bot.playground.loopback.world import World
 
 CURSOR = "▌"
 INTERRUPTED = "⏹️ interrupted by a restart"

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bot.playground.discord import LimitSettings, LoopbackDiscord
-from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID, GRACE_ID, LINUS_ID
-from bot.playground.world import World
+from bot.playground.loopback.discord import LimitSettings, LoopbackDiscord
+from bot.playground.loopback.seed import ADA_ID, BOT_ID, GENERAL_ID, GRACE_ID, LINUS_ID
+from bot.playground.loopback.world import World
 from tests.bot_process import BotProcess
 from tests.kills.checking import Witness, check
 from tests.kills.model import AnsweringOllama

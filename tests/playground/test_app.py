@@ -18,8 +18,8 @@ import pytest
 from bot.errors import StoreError
 from bot.lock import claim
 from bot.playground.app import PlaygroundOptions, open_playground
-from bot.playground.errors import PlaygroundError
-from bot.playground.standin import StandIn
+from bot.playground.loopback.errors import PlaygroundError
+from bot.playground.standin.server import StandIn
 from bot.playground.supervisor import BotProcess, BotState
 
 DUMP = "import json, os, sys, time; print(json.dumps(dict(os.environ))); sys.stdout.flush(); time.sleep(60)"

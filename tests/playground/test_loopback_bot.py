@@ -7,7 +7,7 @@ import asyncio
 import discord
 import pytest
 
-from bot.playground.world import Permission
+from bot.playground.loopback.world import Permission
 from tests.loopback import (
     ADA,
     BOT,

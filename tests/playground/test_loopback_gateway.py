@@ -9,9 +9,9 @@ import aiohttp
 import discord
 import pytest
 
-from bot.playground import seed
-from bot.playground.discord import LoopbackDiscord
-from bot.playground.world import Permission, World
+from bot.playground.loopback import seed
+from bot.playground.loopback.discord import LoopbackDiscord
+from bot.playground.loopback.world import Permission, World
 from tests.loopback import ADA, BOT, CODE, GENERAL, LINUS, MENTION, Events, bot_in, loopback, new_bot, pointed_at, until
 
 CHAT_INTENTS = 0x9201 | 1 << 10 | 1 << 13

@@ -9,8 +9,8 @@ import aiohttp
 import pytest
 import yarl
 
-from bot.playground.standin import StandIn
-from bot.playground.tap import Tap
+from bot.playground.page.ollama_proxy import Tap
+from bot.playground.standin.server import StandIn
 from tests.loopback import GENERAL, api_of, loopback
 
 PATHS = ["/api/v10/users/@me", "/gateway", "/attachments/1/2/a.txt", "/nothing"]

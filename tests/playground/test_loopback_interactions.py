@@ -8,7 +8,7 @@ import discord
 import pytest
 from discord import app_commands
 
-from bot.playground.world import Permission, WorldError
+from bot.playground.loopback.world import Permission, WorldError
 from tests.loopback import (
     ADA,
     BOT,

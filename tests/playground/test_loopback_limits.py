@@ -8,8 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.playground.limits import Charge, FixedWindow, LeakyBucket, Limiter, LimitSettings, bucket_hash, refusal
-from bot.playground.snowflake import DISCORD_EPOCH_MS
+from bot.playground.loopback.limits import (
+    Charge,
+    FixedWindow,
+    LeakyBucket,
+    Limiter,
+    LimitSettings,
+    bucket_hash,
+    refusal,
+)
+from bot.playground.loopback.snowflake import DISCORD_EPOCH_MS
 from tests.loopback import ADA, BOT, CODE, GENERAL, api_of, bot_in, loopback
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import aiohttp
 import pytest
 
-from bot.playground import seed
-from bot.playground.snowflake import created_at
-from bot.playground.world import Permission, World, WorldError
+from bot.playground.loopback import seed
+from bot.playground.loopback.snowflake import created_at
+from bot.playground.loopback.world import Permission, World, WorldError
 from tests.loopback import ADA, BOT, CODE, GENERAL, GRACE, LINUS, MENTION, Events, api_of, loopback
 
 MESSAGES = f"/channels/{GENERAL}/messages"

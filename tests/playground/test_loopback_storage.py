@@ -6,7 +6,7 @@ import asyncio
 
 import orjson
 
-from bot.playground.world import World
+from bot.playground.loopback.world import World
 from tests.loopback import ADA, BOT, GENERAL, GUILD, LINUS, api_of, loopback, until
 
 

@@ -8,10 +8,10 @@ import contextlib
 import aiohttp
 import pytest
 
-from bot.playground.discord import LoopbackDiscord
-from bot.playground.page import Page
-from bot.playground.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID, GRACE_ID, LINUS_ID
-from bot.playground.world import Permission, World
+from bot.playground.loopback.discord import LoopbackDiscord
+from bot.playground.loopback.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID, GRACE_ID, LINUS_ID
+from bot.playground.loopback.world import Permission, World
+from bot.playground.page.server import Page
 
 
 class FakeBackstage:

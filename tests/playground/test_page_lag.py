@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.playground.lag import LagMeter, LetterFilter, TokenStream, letters
+from bot.playground.page.lag import LagMeter, LetterFilter, TokenStream, letters
 
 
 def stream_of(text, *, prompt="", start=0.0, step=0.1):

@@ -6,12 +6,12 @@ from collections import deque
 
 import pytest
 
-from bot.playground.lag import LagMeter
-from bot.playground.page_metrics import Meter
-from bot.playground.page_view import channel_name
-from bot.playground.rest import RequestRecord
-from bot.playground.seed import ADA_ID, GENERAL_ID, GRACE_ID
-from bot.playground.world import World
+from bot.playground.loopback.rest import RequestRecord
+from bot.playground.loopback.seed import ADA_ID, GENERAL_ID, GRACE_ID
+from bot.playground.loopback.world import World
+from bot.playground.page.lag import LagMeter
+from bot.playground.page.metrics import Meter
+from bot.playground.page.view import channel_name
 from tests.loopback import api_of, loopback, until
 
 

@@ -12,8 +12,8 @@ from yarl import URL
 
 from bot.errors import OllamaUnreachable
 from bot.ollama.client import OllamaClient
-from bot.playground.standin import StandIn
-from bot.playground.tap import Tap, model_server_url
+from bot.playground.page.ollama_proxy import Tap, model_server_url
+from bot.playground.standin.server import StandIn
 from tests.scripted_ollama import ScriptedOllama, status
 
 

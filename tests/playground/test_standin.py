@@ -9,9 +9,9 @@ import time
 import aiohttp
 import pytest
 
-from bot.playground.standin import StandIn
-from bot.playground.standin_replies import CONFESSION, compose, tokens_of
-from bot.playground.standin_wire import go_json
+from bot.playground.standin.replies import CONFESSION, compose, tokens_of
+from bot.playground.standin.server import StandIn
+from bot.playground.standin.wire import go_json
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bot.playground.seed import BOT_ID
-from bot.playground.world import World
+from bot.playground.loopback.seed import BOT_ID
+from bot.playground.loopback.world import World
 from tests.kills.checking import WORD, frozen, prompt_of, stored
 from tests.soak.model import FlakyOllama
 from tests.soak.people import People, Question, Screen

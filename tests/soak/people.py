@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from bot.playground import seed
-from bot.playground.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID, GRACE_ID, LINUS_ID, RANDOM_ID
-from bot.playground.world import World, WorldError
+from bot.playground.loopback import seed
+from bot.playground.loopback.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID, GRACE_ID, LINUS_ID, RANDOM_ID
+from bot.playground.loopback.world import World, WorldError
 from tests.kills.checking import WORD, Witness, prompt_of
 from tests.soak.model import FlakyOllama, tokens_of
 

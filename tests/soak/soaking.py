@@ -15,8 +15,8 @@ from typing import Any
 
 import psutil
 
-from bot.playground.discord import LimitSettings, LoopbackDiscord
-from bot.playground.world import World
+from bot.playground.loopback.discord import LimitSettings, LoopbackDiscord
+from bot.playground.loopback.world import World
 from tests.bot_process import BotProcess
 from tests.soak.checking import Check
 from tests.soak.memory import Memory

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
-from bot.playground.discord import LoopbackDiscord
+from bot.playground.loopback.discord import LoopbackDiscord
 
 _ROUTES = (
     ("POST", "/channels/*/messages"),

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bot.errors import DeliveryRateLimited, MessageGone
-from bot.streaming.sink import Bucket, File, RateHeaders, Sent
+from bot.markdown.files import File
+from bot.streaming.sink import Bucket, RateHeaders, Sent
 
 LimiterKind = Literal["fixed", "leaky"]
 

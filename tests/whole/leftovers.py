@@ -8,7 +8,7 @@ from typing import Any
 
 from bot.conversation.records import Piece, PromptKind, PromptRecord, ReplyEnd, ReplyMessage
 from bot.conversation.store import Store
-from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID, GUILD_ID
+from bot.playground.loopback.seed import ADA_ID, BOT_ID, GENERAL_ID, GUILD_ID
 from tests.whole.stack import STOP, Stack
 
 

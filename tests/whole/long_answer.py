@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 from bot.conversation.records import ReplyState
-from bot.playground.limits import refusal
-from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID
+from bot.playground.loopback.limits import refusal
+from bot.playground.loopback.seed import ADA_ID, BOT_ID, GENERAL_ID
 from tests.scripted_ollama import hold, say
 from tests.whole.stack import Stack
 

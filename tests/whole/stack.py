@@ -20,13 +20,13 @@ from typing import Any
 
 from bot import app
 from bot.bot import OllamaBot, Services
-from bot.config import Settings
 from bot.delivery import endpoint
 from bot.generation.retry import RetryPolicy
 from bot.generation.status import StatusTiming
-from bot.playground.discord import LimitSettings, LoopbackDiscord
-from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID
-from bot.playground.world import World
+from bot.playground.loopback.discord import LimitSettings, LoopbackDiscord
+from bot.playground.loopback.seed import ADA_ID, BOT_ID, GENERAL_ID
+from bot.playground.loopback.world import World
+from bot.settings.settings import Settings
 from bot.streaming.bucket import Limits
 from bot.streaming.budget import EditBudget
 from bot.streaming.rate import GlobalRate

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from bot.playground.seed import ADA_ID, BOT_ID, CODE_ID, GRACE_ID, LINUS_ID, MODERATOR_ROLE_ID
+from bot.playground.loopback.seed import ADA_ID, BOT_ID, CODE_ID, GRACE_ID, LINUS_ID, MODERATOR_ROLE_ID
 from tests.conversation.test_speech import TOKENS
 from tests.scripted_ollama import DEFAULT_TEXT, hang, say
 from tests.whole.faults import COMPLETE, ask, check_clean, faulty, new_channel

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground.seed import ADA_ID, GENERAL_ID
+from bot.playground.loopback.seed import ADA_ID, GENERAL_ID
 from tests.scripted_ollama import done, hang, hold, say, token
 from tests.whole.stack import CURSOR, STOP, running
 

@@ -20,7 +20,7 @@ from bot.conversation.journal import StoreHealth
 from bot.conversation.store import Store
 from bot.errors import StoreError
 from bot.lock import claim
-from bot.playground.seed import ADA_ID, GENERAL_ID
+from bot.playground.loopback.seed import ADA_ID, GENERAL_ID
 from tests.scripted_ollama import hang, say, token
 from tests.whole.stack import Stack, running, servers, talk
 from tests.whole.test_process import started

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from bot.conversation.records import ReplyState
-from bot.delivery.invalid import SPARE_AT
-from bot.playground.permissions import Permission
-from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID, LINUS_ID
+from bot.delivery.invalid_request_guard import SPARE_AT
+from bot.playground.loopback.permissions import Permission
+from bot.playground.loopback.seed import ADA_ID, BOT_ID, GENERAL_ID, LINUS_ID
 from tests.scripted_ollama import done, hang, hold, say
 from tests.whole.long_answer import (
     CALLS,

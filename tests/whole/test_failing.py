@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground.seed import CODE_ID
-from bot.streaming.page import Page
-from bot.streaming.pieces import Piece
+from bot.markdown.page import Page
+from bot.markdown.pieces import Piece
+from bot.playground.loopback.seed import CODE_ID
 from tests.scripted_ollama import cut, done, end, error, hang, raw, reset, say, status
 from tests.whole.stack import Stack, running, talk
 

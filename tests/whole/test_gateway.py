@@ -13,9 +13,9 @@ import discord
 import pytest
 from discord.gateway import KeepAliveHandler
 
-from bot.playground.permissions import Permission
-from bot.playground.rest_basics import Basics
-from bot.playground.seed import BOT_ID, CODE_ID, GENERAL_ID, GUILD_ID, LINUS_ID
+from bot.playground.loopback.permissions import Permission
+from bot.playground.loopback.rest_basics import Basics
+from bot.playground.loopback.seed import BOT_ID, CODE_ID, GENERAL_ID, GUILD_ID, LINUS_ID
 from tests.scripted_ollama import hang, hold, say
 from tests.whole.stack import CURSOR, Stack, running, servers
 
@@ -162,7 +162,7 @@ async def test_shards_are_brought_back_one_after_the_other(tmp_path: Path, monke
         await asyncio.sleep(0.02)
         under_way -= 1
 
-    monkeypatch.setattr("bot.playground.discord.Basics", lambda world, url, _: Basics(world, url, 3))
+    monkeypatch.setattr("bot.playground.loopback.discord.Basics", lambda world, url, _: Basics(world, url, 3))
     monkeypatch.setattr(discord.Client, "before_identify_hook", hook)
     async with running(tmp_path) as stack:
         silence(stack, monkeypatch, patience=0.1)

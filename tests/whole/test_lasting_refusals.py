@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bot.playground.seed import ADA_ID, LINUS_ID
+from bot.playground.loopback.seed import ADA_ID, LINUS_ID
 from bot.streaming.backoff import Backoff
 from tests.scripted_ollama import DEFAULT_TEXT
 from tests.whole.faults import new_channel, row

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.conversation.records import ReplyState
-from bot.playground.seed import ADA_ID, CODE_ID, GENERAL_ID
+from bot.playground.loopback.seed import ADA_ID, CODE_ID, GENERAL_ID
 from tests.scripted_ollama import hold, raw, say
 from tests.whole.faults import line, new_channel
 from tests.whole.long_answer import PASSING, WHOLE, Answer, growing, nothing_left_running, recorded, squeezed

@@ -11,7 +11,7 @@ import pytest
 
 from bot.generation.status import StatusTiming
 from bot.ollama.client import OllamaClient
-from bot.playground.seed import ADA_ID, CODE_ID, GENERAL_ID
+from bot.playground.loopback.seed import ADA_ID, CODE_ID, GENERAL_ID
 from tests.scripted_ollama import DEFAULT_TEXT, SeenRequest, hang, headers, hold, model_entry, pause, say, status
 from tests.whole.faults import COMPLETE, FAILED, KEPT, Fault, ask, check_clean, faulty, new_channel, suffer
 from tests.whole.stack import Stack, loaded, servers

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground.permissions import Permission
-from bot.playground.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID, GRACE_ID
+from bot.playground.loopback.permissions import Permission
+from bot.playground.loopback.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID, GRACE_ID
+from bot.shutdown import wind_down
 from bot.streaming.backoff import Backoff
-from bot.winding_down import wind_down
 from tests.whole.stack import Stack, servers
 
 CANNED = "Hello from the scripted model."
@@ -104,7 +104,7 @@ async def test_what_was_refused_before_a_stop_is_not_answered_by_the_starts_afte
 
 
 async def test_who_asked_too_long_ago_is_told_once(stack: Stack, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("bot.delivery.recovery.ANSWERED_WITHIN_SECONDS", -1.0)
+    monkeypatch.setattr("bot.recovery.recovery.ANSWERED_WITHIN_SECONDS", -1.0)
     stack.ask("Is anybody there?")
     prompts = [stack.ask("Hello?"), stack.ask("And I?", user=GRACE_ID)]
     async with stack.running_bot():

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from bot.playground.seed import ADA_ID
+from bot.playground.loopback.seed import ADA_ID
 from tests.scripted_ollama import (
     Script,
     cut,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground.seed import GENERAL_ID
+from bot.playground.loopback.seed import GENERAL_ID
 from tests.scripted_ollama import DEFAULT_TEXT, Script, ScriptedOllama, cut, hang, pause, reset, say, status
 from tests.whole import stack as stacks
 from tests.whole.faults import COMPLETE, FAILED, KEPT, Fault, ask, check_clean, faulty, suffer

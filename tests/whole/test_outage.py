@@ -11,7 +11,7 @@ import pytest
 
 from bot.conversation.records import ReplyState
 from bot.generation import responder
-from bot.playground.seed import GENERAL_ID
+from bot.playground.loopback.seed import GENERAL_ID
 from bot.streaming.backoff import Backoff
 from tests.whole.faults import new_channel
 from tests.whole.long_answer import FIRST, WHOLE, growing, limited, nothing_left_running, recorded, squeezed

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from bot.delivery.last_resort import LastResort
+from bot.delivery.dm_fallback import DmFallback
 from bot.generation.status import StatusTiming
-from bot.playground.permissions import Permission
-from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID, LINUS_ID
+from bot.playground.loopback.permissions import Permission
+from bot.playground.loopback.seed import ADA_ID, BOT_ID, GENERAL_ID, LINUS_ID
 from tests.scripted_ollama import done, hold, say
 from tests.whole.stack import CURSOR, STOP, Stack, running, servers
 from tests.whole.test_stopping import control
@@ -197,8 +197,8 @@ async def test_without_attach_files_and_direct_messages_the_answer_ends_in_true_
 
 
 async def test_a_file_that_is_handed_over_does_not_spend_the_last_resort(tmp_path: Path, monkeypatch):
-    opened: list[LastResort] = []
-    monkeypatch.setattr(LastResort, "open", lambda self, *_, **__: opened.append(self))
+    opened: list[DmFallback] = []
+    monkeypatch.setattr(DmFallback, "open", lambda self, *_, **__: opened.append(self))
     async with running(tmp_path, max_messages=1) as stack:
         deny(stack, Permission.ATTACH_FILES)
         await overlong(stack)

@@ -13,9 +13,9 @@ import pytest
 
 from bot.conversation.records import PromptKind, ReplyEnd, ReplyState
 from bot.conversation.store import Store
-from bot.playground.permissions import Permission
-from bot.playground.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID
-from bot.streaming.splitter import Splitter
+from bot.markdown.splitter import Splitter
+from bot.playground.loopback.permissions import Permission
+from bot.playground.loopback.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID
 from tests.scripted_ollama import pause, say
 from tests.whole.leftovers import left, left_message, note, posted
 from tests.whole.stack import CURSOR, Stack, servers, talk
@@ -289,7 +289,7 @@ async def test_a_new_prompt_is_answered_after_those_that_waited_and_knows_what_w
 async def test_a_recovery_that_takes_long_holds_a_new_prompt_up_for_some_seconds_only(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr("bot.generation.holds.HOLD_SECONDS", 0.1)
+    monkeypatch.setattr("bot.generation.recovery_gate.HOLD_SECONDS", 0.1)
     await left_in_line(stack)
     stack.discord.inject(method="GET", route=f"*/channels/{GENERAL_ID}/messages", delay=0.8)
     entering = asyncio.create_task(ask_when_ready(stack, "Fourth"))

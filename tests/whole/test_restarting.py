@@ -12,8 +12,8 @@ from bot.conversation.records import ReplyState
 from bot.conversation.store import Store
 from bot.generation.running import StopCause
 from bot.generation.status import StatusTiming
-from bot.playground.seed import ADA_ID, GENERAL_ID
-from bot.winding_down import wind_down
+from bot.playground.loopback.seed import ADA_ID, GENERAL_ID
+from bot.shutdown import wind_down
 from tests.scripted_ollama import hang, say
 from tests.whole.leftovers import left_message
 from tests.whole.stack import Stack, servers, talk
@@ -112,7 +112,7 @@ async def test_a_question_deleted_after_it_was_put_off_is_not_answered(tmp_path:
 
 
 async def test_who_was_put_off_for_too_long_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("bot.delivery.recovery.ANSWERED_WITHIN_SECONDS", -1.0)
+    monkeypatch.setattr("bot.recovery.recovery.ANSWERED_WITHIN_SECONDS", -1.0)
     async with servers(tmp_path) as stack:
         await put_one_off(stack)
         async with stack.running_bot():

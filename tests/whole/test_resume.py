@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from bot.playground.seed import ADA_ID, GENERAL_ID
+from bot.playground.loopback.seed import ADA_ID, GENERAL_ID
 from tests.scripted_ollama import (
     DEFAULT_TEXT,
     Script,

@@ -14,11 +14,11 @@ import pytest
 from sqlalchemy import text
 
 from bot.bot import OllamaBot
-from bot.config import Settings, load_settings
 from bot.conversation.database import open_database
 from bot.errors import StoreError
 from bot.log import setup_logging
-from bot.playground.seed import ADA_ID, CODE_ID, GENERAL_ID
+from bot.playground.loopback.seed import ADA_ID, CODE_ID, GENERAL_ID
+from bot.settings.settings import Settings, load_settings
 from tests.scripted_ollama import cut, error, say, status
 from tests.whole.faults import API_KEY, KEPT, MARKED, QUESTION
 from tests.whole.stack import Stack, servers

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from bot.conversation.records import ReplyState
-from bot.playground.permissions import Permission
-from bot.playground.seed import ADA_ID, BOT_ID, GENERAL_ID, GRACE_ID, LINUS_ID
+from bot.playground.loopback.permissions import Permission
+from bot.playground.loopback.seed import ADA_ID, BOT_ID, GENERAL_ID, GRACE_ID, LINUS_ID
 from tests.scripted_ollama import hang, hold, say
 from tests.whole.stack import STOP, Stack, running, talk
 

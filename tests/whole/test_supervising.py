@@ -14,9 +14,10 @@ import pytest
 from discord.gateway import DiscordWebSocket
 
 from bot import app
+from bot import supervisor as supervisor_room
 from bot.delivery import endpoint
 from bot.delivery.endpoint import Application
-from bot.stopping import EXIT_OK, Stop
+from bot.signals import EXIT_OK, Stop
 from tests.scripted_ollama import hold, say
 from tests.whole.stack import running, servers
 from tests.whole.test_process import started
@@ -31,7 +32,7 @@ async def test_a_refused_intent_is_done_without(tmp_path: Path, monkeypatch, cap
         endpoint.use_api(stack.discord.api_url)
         stopping = Stop(0.2)
         async with app.open_services(stack.settings) as services:
-            run = asyncio.create_task(app.Supervisor(services, stopping).run())
+            run = asyncio.create_task(supervisor_room.Supervisor(services, stopping).run())
             await stack.until(lambda: "going on without it" in caplog.text)
             await stack.until(lambda: stack.world.bot_online)
             stack.ask("Hello")
@@ -45,7 +46,7 @@ async def test_a_reply_goes_on_after_the_bot_was_built_anew(tmp_path: Path):
         endpoint.use_api(stack.discord.api_url)
         stopping, go = Stop(0.2), asyncio.Event()
         async with app.open_services(stack.settings) as services:
-            run = asyncio.create_task(app.Supervisor(services, stopping).run())
+            run = asyncio.create_task(supervisor_room.Supervisor(services, stopping).run())
             await stack.until(lambda: stack.world.bot_online)
             stack.ollama.enqueue([*say("Half of it"), hold(go), *say(" and the rest.")])
             stack.ask("Go")
@@ -67,7 +68,7 @@ async def test_a_reply_that_waited_for_a_global_limit_with_an_errand_goes_on_whe
         refused = stack.discord.inject(method="PUT", route="/applications/*/commands", status=429, body=body)
         stopping = Stop(0.2)
         async with app.open_services(stack.settings) as services:
-            run = asyncio.create_task(app.Supervisor(services, stopping).run())
+            run = asyncio.create_task(supervisor_room.Supervisor(services, stopping).run())
             await stack.until(lambda: refused.hits)
             stack.ask("Go")
             await stack.until(lambda: stack.ollama.chats)
@@ -80,7 +81,7 @@ async def test_a_reply_that_waited_for_a_global_limit_with_an_errand_goes_on_whe
 async def test_a_gateway_that_takes_the_bot_in_and_says_nothing_more_is_left_and_tried_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ):
-    monkeypatch.setattr(app, "_READY_SECONDS", 0.1)
+    monkeypatch.setattr(supervisor_room, "_READY_SECONDS", 0.1)
     async with servers(tmp_path) as stack:
         endpoint.use_api(stack.discord.api_url)
         ignored: list[object] = []
@@ -88,13 +89,13 @@ async def test_a_gateway_that_takes_the_bot_in_and_says_nothing_more_is_left_and
             patch.setattr(stack.discord.gateway, "_open", ignored.append)
             stopping = Stop(0.2)
             async with app.open_services(stack.settings) as services:
-                supervisor = app.Supervisor(services, stopping)
-                monkeypatch.setattr(supervisor, "_disconnected", app.Backoff(cap=0.0))
+                supervisor = supervisor_room.Supervisor(services, stopping)
+                monkeypatch.setattr(supervisor, "_disconnected", supervisor_room.Backoff(cap=0.0))
                 run = asyncio.create_task(supervisor.run())
                 # on a slow machine the first try may be given up before it gets there
                 await stack.until(lambda: ignored and "never said that the bot is ready" in caplog.text)
                 patch.undo()
-                monkeypatch.setattr(app, "_READY_SECONDS", 5.0)
+                monkeypatch.setattr(supervisor_room, "_READY_SECONDS", 5.0)
                 await stack.until(lambda: stack.world.bot_online)
                 stack.ask("Hello")
                 await stack.shows("Hello from the scripted model.")
@@ -109,18 +110,18 @@ async def test_only_a_connection_that_got_ready_ends_a_row_of_failures(
     """Discord resets the token of a bot that identifies 1000 times in a day: what fails is tried ever less often."""
     failures: list[int] = []
     caplog.set_level("INFO")
-    monkeypatch.setattr(app, "_STEADY_SECONDS", 0.0)
+    monkeypatch.setattr(supervisor_room, "_STEADY_SECONDS", 0.0)
     async with servers(tmp_path) as stack:
         endpoint.use_api(stack.discord.api_url)
         if not gets_ready:
-            monkeypatch.setattr(app, "_READY_SECONDS", 0.02)
+            monkeypatch.setattr(supervisor_room, "_READY_SECONDS", 0.02)
             monkeypatch.setattr(stack.discord.gateway, "_open", lambda _: None)
         stopping = Stop(0.2)
         async with app.open_services(stack.settings) as services:
-            supervisor = app.Supervisor(services, stopping)
+            supervisor = supervisor_room.Supervisor(services, stopping)
             supervisor._disconnected.delay()
 
-            async def wait(backoff: app.Backoff, _: object) -> None:
+            async def wait(backoff: supervisor_room.Backoff, _: object) -> None:
                 failures.append(backoff.failures)
                 stopping.set()
 
@@ -137,14 +138,14 @@ async def test_a_bot_that_was_given_up_does_not_go_on_connecting(tmp_path: Path,
     async def fail(*_: object, **__: object) -> None:
         raise OSError("out of reach")
 
-    monkeypatch.setattr(app, "_READY_SECONDS", 0.05)
-    monkeypatch.setattr(app, "CLOSE_SECONDS", 0.01)
+    monkeypatch.setattr(supervisor_room, "_READY_SECONDS", 0.05)
+    monkeypatch.setattr(supervisor_room, "CLOSE_SECONDS", 0.01)
     monkeypatch.setattr(DiscordWebSocket, "from_client", fail)
     async with servers(tmp_path) as stack:
         endpoint.use_api(stack.discord.api_url)
         stopping = Stop(0.2)
         async with app.open_services(stack.settings) as services:
-            run = asyncio.create_task(app.Supervisor(services, stopping).run())
+            run = asyncio.create_task(supervisor_room.Supervisor(services, stopping).run())
             await stack.until(lambda: "never said that the bot is ready" in caplog.text)
             await stack.until(lambda: not [task for task in asyncio.all_tasks() if task.get_name() == "discord"])
             stopping.set()
@@ -161,8 +162,8 @@ async def test_a_wait_that_makes_no_sense_is_not_waited_for(tmp_path: Path, monk
         stack.discord.inject(method=method, route=route, status=429, body=body)
         stopping = Stop(0.2)
         async with app.open_services(stack.settings) as services:
-            supervisor = app.Supervisor(services, stopping)
-            monkeypatch.setattr(supervisor, "_disconnected", app.Backoff(cap=0.0))
+            supervisor = supervisor_room.Supervisor(services, stopping)
+            monkeypatch.setattr(supervisor, "_disconnected", supervisor_room.Backoff(cap=0.0))
             run = asyncio.create_task(supervisor.run())
             await stack.until(lambda: stack.world.commands)
             stack.ask("Hello")
@@ -239,12 +240,12 @@ async def test_a_gateway_that_always_fails_is_tried_less_and_less_often(tmp_path
         endpoint.use_api(stack.discord.api_url)
         stopping = Stop(0.2)
         async with app.open_services(stack.settings) as services:
-            supervisor = app.Supervisor(services, stopping)
+            supervisor = supervisor_room.Supervisor(services, stopping)
 
             async def fail(_: object) -> None:
                 raise discord.GatewayNotFound
 
-            async def wait(backoff: app.Backoff, _: object) -> None:
+            async def wait(backoff: supervisor_room.Backoff, _: object) -> None:
                 waits.append(backoff.delay())
                 if len(waits) == 60:
                     stopping.set()
@@ -271,7 +272,7 @@ async def test_a_frame_that_cannot_be_read_costs_the_connection_and_not_the_bot(
         endpoint.use_api(stack.discord.api_url)
         stopping = Stop(0.2)
         async with app.open_services(stack.settings) as services:
-            run = asyncio.create_task(app.Supervisor(services, stopping).run())
+            run = asyncio.create_task(supervisor_room.Supervisor(services, stopping).run())
             await stack.until(lambda: stack.world.bot_online)
             [session] = stack.discord.gateway.connected
             session.connection.send(frame)

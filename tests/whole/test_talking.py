@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from bot.playground.seed import (
+from bot.playground.loopback.seed import (
     ADA_ID,
     BOT_ID,
     BOT_ROLE_ID,

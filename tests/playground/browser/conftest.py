@@ -10,7 +10,7 @@ import pytest_asyncio
 from playwright.async_api import async_playwright, expect
 
 from bot.playground.app import PlaygroundOptions, open_playground
-from bot.playground.seed import ADA_ID
+from bot.playground.loopback.seed import ADA_ID
 
 ARGUMENTS = [
     "--no-sandbox",

@@ -8,7 +8,7 @@ import re
 import pytest
 from playwright.async_api import expect
 
-from bot.playground.standin import StandIn
+from bot.playground.standin.server import StandIn
 from tests.playground.browser.conftest import View, opened
 
 WITH_BOT = True

@@ -7,7 +7,7 @@ import time
 import pytest
 from playwright.async_api import expect
 
-from bot.playground.seed import ADA_ID, BOT_ID, GRACE_ID, LINUS_ID
+from bot.playground.loopback.seed import ADA_ID, BOT_ID, GRACE_ID, LINUS_ID
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 

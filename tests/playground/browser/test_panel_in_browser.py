@@ -9,7 +9,7 @@ import pytest
 from playwright.async_api import expect
 
 from bot.playground.app import PlaygroundOptions, open_playground
-from bot.playground.rest import RequestRecord
+from bot.playground.loopback.rest import RequestRecord
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="module"), pytest.mark.timeout(60)]
 

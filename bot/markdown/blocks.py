@@ -1,0 +1,396 @@
+"""Blocks of Markdown (paragraphs, lists, headings, code, tables) to pieces of a page."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from bot.markdown.code import add_code_line, after_line, end_code, fence_start, late_fence, may_be_fence
+from bot.markdown.formulas import displayed, formula_cap, formula_goes_on
+from bot.markdown.inline import render_inline
+from bot.markdown.items import DEFINITION, ITEM, lead, text_indent
+from bot.markdown.pieces import PLAIN, Context, Fence, Piece, Rank, TableHead, closed
+from bot.markdown.table_block import Row, Table, render_table
+from bot.markdown.tables import is_delimiter_row, is_row, parse_aligns, split_row
+
+__all__ = ["Block", "BlockReader"]
+
+RULE = "─" * 12
+
+_QUOTE = re.compile(r" {0,3}>(?:[ \t]|(?=[^>\s=\d])|(?=\n|$)|(?=>(?!=)))")  # ">= 5" and ">100" are none
+_RAW_QUOTE = re.compile(r" {0,3}>(?: |(?=\n|$))")
+_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
+_HEAD = re.compile(r"[ \t]*\|(?!\|)")  # models begin them so; two bars are a spoiler
+_MAX_BLANK = 8  # lines in a row that are left as written
+_MAX_HEAD = 300  # characters of header and delimiter row that are held back
+_RULE = re.compile(r" {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})")
+_REPL = re.compile(r">>>(?: |$)")
+_HALF = re.compile(r"[ \t]*+(?:[-*_+=#>~` \t|:]++|\d{1,9}[.)]?|\[\^[^\]\n]{0,30}(?:\]:?)?)[ \t]*+")
+
+
+class Block:
+    """A rendered block.
+
+    Attributes:
+        pieces: what is shown of it.
+        end: offset in the source where the next block starts.
+        complete: whether more text can no longer change it.
+        context: what is open after it.
+    """
+
+    __slots__ = ("complete", "context", "end", "pieces")
+
+    def __init__(self, pieces: list[Piece], end: int, *, complete: bool, context: Context = PLAIN) -> None:
+        self.context = context
+        self.pieces = pieces
+        self.end = end
+        self.complete = complete
+
+
+class BlockReader:
+    """Read the blocks of a source one by one.
+
+    *source* is the text of the page so far, *final* says that it is complete,
+    *interrupted* that it is not, but that nothing follows.
+    """
+
+    def __init__(self, source: str, *, final: bool, raw: bool, atom_cap: int, interrupted: bool = False) -> None:
+        self.source = source
+        self.final = final
+        self.interrupted = interrupted
+        self.raw = raw
+        self.atom_cap = atom_cap
+        self._displayed_from = -1
+        self._displayed: list[tuple[int, int]] = []
+
+    def read(self, at: int, context: Context) -> Block:
+        """Return the block that starts at *at* where *context* is open."""
+        if context.fence:
+            return self._fence(at, context, context.fence)
+        if context.table:
+            return self._table(at, context, context.table)
+        if context.midline or context.spans:
+            return self._paragraph(at, context, "")
+        return self._block(at, quoted=context.quoted and self.source.startswith("```", at))
+
+    # Lines
+
+    def _line_end(self, at: int) -> int:
+        end = self.source.find("\n", at)
+        return len(self.source) if end < 0 else end
+
+    def _known(self, at: int) -> bool:
+        """Whether the line at *at* is there as a whole."""
+        return self.final or self.source.find("\n", at) >= 0
+
+    def _after_quote(self, at: int) -> tuple[bool, int]:
+        """Return whether the line at *at* is quoted, and where its text starts."""
+        quoted = False
+        if self.raw:
+            match = _RAW_QUOTE.match(self.source, at)
+            return match is not None, match.end() if match else at
+        if not _REPL.match(self.source, at):
+            match = _QUOTE.match(self.source, at)
+            while match:
+                quoted, at = True, match.end()
+                match = _QUOTE.match(self.source, at)
+        return quoted, at
+
+    def _is_half(self, line: str) -> bool:
+        """Whether *line* so far shows only marks whose meaning depends on what follows."""
+        return _HALF.fullmatch(line) is not None and not (self.interrupted and line.strip().isdigit())
+
+    # Blocks
+
+    def _block(self, at: int, *, quoted: bool) -> Block:
+        """Return the block at *at*; code in the middle of a line is *quoted* if its line is."""
+        end = self._line_end(at)
+        if not self.source[at:end].strip():
+            return Block([], min(end + 1, len(self.source)), complete=end < len(self.source) or self.final)
+        has_mark, start = self._after_quote(at)
+        quoted = quoted or has_mark
+        line = self.source[start:end]
+        context = Context(quoted=quoted)
+        if quoted and not self.raw and not line.strip():
+            return Block([], min(end + 1, len(self.source)), complete=self._known(at))
+        if not self._known(at) and self._is_half(line):
+            return Block([], end, complete=False)
+        fence = fence_start(line, raw=self.raw)
+        if fence:
+            if at and self.source[at - 1] != "\n":
+                begin = self._after_quote(self.source.rfind("\n", 0, at) + 1)[1]
+                fence = replace(fence, indent=text_indent(self.source[begin:at]))
+            return self._fence(min(end + 1, len(self.source)), context, fence)
+        return self._text_block(start, end, context)
+
+    def _text_block(self, start: int, end: int, context: Context) -> Block:
+        """Return the block whose first line, without quote marks, is from *start* to *end*."""
+        line = self.source[start:end]
+        if not self.raw and _RULE.fullmatch(line):
+            pieces = [Piece(("> " if context.quoted else "") + RULE, end, Rank.BLOCK)]
+            return self._finish(pieces, end, quoted=context.quoted)
+        heading = _HEADING.match(line)
+        if heading:
+            return self._heading(start, end, heading, context)
+        table = self._table_head(start, end, quoted=context.quoted)
+        if table:
+            head, rows = table
+            return self._table(rows, replace(context, table=head), head, fresh=True)
+        if self._may_be_table(start, end):
+            return Block([], len(self.source), complete=False)
+        lead_end, shown = lead(line, raw=self.raw)
+        is_first = not self.source[:start].strip()  # its indentation is trimmed away
+        indent = lead_end if not shown or (is_first and shown.isspace() and not self.raw) else 0
+        return self._paragraph(start + lead_end, context, shown, indent=indent)
+
+    def _finish(self, pieces: list[Piece], end: int, *, quoted: bool, rank: int = Rank.BLOCK) -> Block:
+        """Return a block whose last line ends at *end*, with the blank lines after it; *quoted* is whether it is."""
+        following, gap, is_sure = self._gap(min(end + 1, len(self.source)), quoted=quoted)
+        if pieces:
+            last = pieces[-1]
+            last.text = f"{last.text.rstrip()}\n{gap}"
+            last.rank = rank if gap or rank == Rank.HEADING else max(Rank.LINE, rank)
+            last.end = following
+            last.after = Context(quoted=gap.startswith(">"))
+        return Block(pieces, following, complete=is_sure)
+
+    def _gap(self, at: int, *, quoted: bool) -> tuple[int, str, bool]:
+        """Return where the blank lines from *at* on end, how they are shown, and whether that is sure."""
+        begin, is_blank, is_quoted_blank = at, False, False
+        while at < len(self.source) and (self.raw or not is_blank):  # what ends here may be cut off and kept
+            line_quoted, start = self._after_quote(at)
+            stop = self._line_end(start)
+            if self.source[start:stop].strip() or not self._known(at) or (line_quoted and not quoted):
+                break
+            is_blank, is_quoted_blank = is_blank or not line_quoted, is_quoted_blank or line_quoted
+            at = min(stop + 1, len(self.source))
+        line_quoted, start = self._after_quote(at)
+        goes_on = bool(self.source[start:].strip())
+        is_sure = self.final or goes_on or (is_blank and not self.raw)
+        if self.raw and is_blank:
+            return at, "\n" * min(self.source.count("\n", begin, at), _MAX_BLANK), is_sure
+        if is_quoted_blank and line_quoted and goes_on and not is_blank:
+            return at, "> \n", is_sure
+        return at, "\n" if is_blank or is_quoted_blank else "", is_sure
+
+    def _heading(self, start: int, end: int, heading: re.Match[str], context: Context) -> Block:
+        stop = end
+        if not self.raw and self._known(start):
+            title = self.source[start + heading.end() : end].rstrip()
+            bare = title.rstrip("#")
+            stop = start + heading.end() + len(bare.rstrip() if bare[-1:].isspace() else title)
+        level = len(heading[1])
+        deep = level > 3 and not self.raw
+        pieces = render_inline(
+            self.source,
+            start + heading.end(),
+            stop,
+            context=context,
+            lead="" if deep else heading[0] if self.raw else heading[1] + " ",
+            final=self._known(start),
+            interrupted=self.interrupted,
+            raw=self.raw,
+            atom_cap=self.atom_cap,
+            extra=("**",) if deep else (),
+        )
+        if not self._known(start):
+            return Block(pieces, end, complete=False)
+        return self._finish(pieces, end, quoted=context.quoted, rank=Rank.HEADING)
+
+    def _paragraph(self, start: int, context: Context, lead: str, *, indent: int = 0) -> Block:
+        """Render the run of lines whose text starts at *start*; marks may span its lines."""
+        end = self._line_end(start)
+        fence = self._late_fence(start, end, context)
+        while fence < 0 and end < len(self.source) and self._known(end + 1) and self._goes_on(start, end, context):
+            is_text = self._continues(end + 1, context)  # not a line that a formula only may take in
+            begin, end = end + 1, self._line_end(end + 1)
+            fence = self._late_fence(begin, end, context) if is_text else -1
+        if fence >= 0:
+            return self._before_fence(start, fence, context, lead)
+        in_formula = self._in_formula(start, end, context)
+        ended = self.final or (end < len(self.source) and not in_formula and self._breaks(end + 1, context))
+        stop = end
+        if not ended and end < len(self.source) and (in_formula or self._continues(end + 1, context)):
+            stop = len(self.source)
+        pieces = render_inline(
+            self.source,
+            start,
+            stop,
+            context=context,
+            lead=lead,
+            indent=indent,
+            final=ended,
+            interrupted=self.interrupted,
+            raw=self.raw,
+            atom_cap=self.atom_cap,
+        )
+        if not ended:
+            return Block(pieces, stop, complete=False)
+        return self._finish(pieces, end, quoted=context.quoted)
+
+    def _late_fence(self, start: int, end: int, context: Context) -> int:
+        """Return where code begins in the line of a paragraph from *start* to *end*, or -1."""
+        in_code = context.spans and context.spans[-1].startswith("`")
+        is_known = end < len(self.source)
+        return late_fence(self.source, start, end) if is_known and not in_code else -1
+
+    def _before_fence(self, start: int, end: int, context: Context, lead: str) -> Block:
+        """Return the paragraph from *start* that code follows at *end*, in its last line."""
+        pieces = render_inline(
+            self.source, start, end, context=context, lead=lead, final=True, raw=self.raw, atom_cap=self.atom_cap
+        )
+        if not pieces and (marker := lead.strip(" -*+")):
+            pieces = [Piece(("> " if context.quoted else "") + marker, end, Rank.HEADING)]
+        after = Context(quoted=context.quoted)
+        if pieces:
+            last = pieces[-1]
+            last.text, last.end, last.rank, last.after = f"{last.text.rstrip()}\n", end, Rank.HEADING, after
+        return Block(pieces, end, complete=True, context=after)
+
+    def _goes_on(self, start: int, end: int, context: Context) -> bool:
+        """Whether the paragraph from *start* goes on after its line that ends at *end*."""
+        return self._continues(end + 1, context) or self._in_formula(start, end, context)
+
+    def _in_formula(self, start: int, end: int, context: Context) -> bool:
+        """Whether a displayed formula is open where a line of the paragraph from *start* ends: all is part of it."""
+        if self.raw or end >= len(self.source) or self._after_quote(end + 1)[0] != context.quoted:
+            return False
+        cap = formula_cap(self.atom_cap)
+        if start != self._displayed_from:  # once for all lines of the paragraph
+            self._displayed_from, self._displayed = start, displayed(self.source, start, cap)
+        formulas = self._displayed
+        return formula_goes_on(self.source, formulas, end, quoted=context.quoted, final=self.final, cap=cap)
+
+    def _breaks(self, at: int, context: Context) -> bool:
+        """Whether it is certain that the line at *at*, perhaps not whole, ends the paragraph before it."""
+        quoted, start = self._after_quote(at)
+        end = self._line_end(start)
+        if self._may_be_table(start, end):
+            return False
+        if not self._known(end + 1) and self._table_head(start, end, quoted=quoted):
+            return False  # once all of its second line is there, it may be none
+        if self._known(at):
+            return True
+        line = self.source[start:]
+        unsure = not line.strip() or self._is_half(line) or may_be_fence(line)
+        return not unsure and not self._continues(at, context)
+
+    def _continues(self, at: int, context: Context) -> bool:
+        """Whether the line at *at* goes on with the paragraph before it."""
+        quoted, start = self._after_quote(at)
+        end = self._line_end(start)
+        line = self.source[start:end]
+        if quoted != context.quoted or not line.strip():
+            return False
+        if not self._known(at) and self._is_half(line):
+            return False
+        if fence_start(line, raw=self.raw) or ITEM.match(line) or _HEADING.match(line) or _RULE.fullmatch(line):
+            return False
+        if DEFINITION.match(line):
+            return False
+        return self._table_head(start, end, quoted=quoted) is None and not self._may_be_table(start, end)
+
+    # Code
+
+    def _fence(self, at: int, context: Context, fence: Fence) -> Block:
+        """Render code from *at* on."""
+        quoted = context.quoted
+        code = Context(quoted=quoted, fence=fence)
+        pieces: list[Piece] = []
+        at_start = at
+        while at < len(self.source):
+            midline = context.midline and at == at_start
+            line_quoted, start = self._after_quote(at) if quoted and not midline else (quoted, at)
+            end = self._line_end(start)
+            line = self.source[start:end]
+            following = fence if midline or line_quoted != quoted else after_line(line, fence)
+            if line_quoted != quoted or following is None:
+                closed = line_quoted == quoted
+                if self._known(at) or not closed:
+                    return self._fence_end(pieces, end if closed else at - 1, quoted=quoted)
+                return Block(pieces, len(self.source), complete=False, context=code)
+            if not self._known(at) and line.strip() and not line.strip().strip(fence.mark):
+                break
+            fence = following
+            code = Context(quoted=quoted, fence=fence)
+            add_code_line(pieces, line, end, code, atom_cap=self.atom_cap)
+            if end < len(self.source) and pieces:
+                pieces[-1].end = end + 1
+            at = min(end + 1, len(self.source))
+        if self.final:
+            return self._fence_end(pieces, len(self.source), quoted=quoted)
+        return Block(pieces, len(self.source), complete=False, context=code)
+
+    def _fence_end(self, pieces: list[Piece], end: int, *, quoted: bool) -> Block:
+        if pieces:
+            end_code(pieces[-1])
+        return self._finish(pieces, end, quoted=quoted)
+
+    # Tables
+
+    def _table_head(self, start: int, end: int, *, quoted: bool) -> tuple[TableHead, int] | None:
+        """Return the header of the table whose first line is from *start* to *end*, and where its rows start."""
+        if self.raw or "|" not in self.source[start:end] or end >= len(self.source):
+            return None
+        next_quoted, second = self._after_quote(end + 1)
+        stop = self._line_end(second)
+        rule = self.source[second:stop]
+        if not self._known(second):
+            rule = rule.rstrip(" \t|:")  # half a column
+        if next_quoted != quoted or not is_delimiter_row(rule) or ITEM.match(rule):
+            return None
+        header = self.source[start:end].lstrip()
+        cells = tuple(header[a:b] for a, b in split_row(header))
+        aligns = parse_aligns(rule)
+        if len(cells) < len(aligns) or (len(cells) > len(aligns) and self._known(second)):
+            return None
+        aligns = (aligns + ("l",) * len(cells))[: len(cells)]
+        return TableHead(cells, aligns, barred=header.startswith("|")), min(stop + 1, len(self.source))
+
+    def _may_be_table(self, start: int, end: int) -> bool:
+        """Whether the line from *start* to *end* may be a table's header once more is there."""
+        if self.raw or self.final or self.interrupted or len(self.source) - start > _MAX_HEAD:
+            return False
+        if not _HEAD.match(self.source, start, end):
+            return False
+        second = self._after_quote(min(end + 1, len(self.source)))[1]
+        return not self._known(second) and not self.source[second:].strip("|:- \t>")
+
+    def _table(self, at: int, context: Context, head: TableHead, *, fresh: bool = False) -> Block:
+        begin = at
+        rows: list[Row] = []
+        ended = False
+        while at < len(self.source):
+            midline = context.midline and not rows
+            quoted, start = (context.quoted, at) if midline else self._after_quote(at)
+            end = self._line_end(start)
+            line = self.source[start:end]
+            if quoted != context.quoted or not (midline or is_row(line, barred=head.barred)):
+                ended = self._known(at) or self.interrupted or (head.barred and bool(line.strip()))
+                break
+            following = min(end + 1, len(self.source))
+            rows.append(Row(start, end, following, whole=self._known(at)))
+            at = following
+        pieces = render_table(
+            Table(
+                self.source,
+                begin,
+                rows,
+                context,
+                head,
+                fresh=fresh,
+                atom_cap=self.atom_cap,
+                interrupted=self.interrupted,
+            )
+        )
+        if not (ended or self.final):
+            return Block(pieces, len(self.source), complete=False)
+        return self._table_end(pieces, at, quoted=context.quoted)
+
+    def _table_end(self, pieces: list[Piece], at: int, *, quoted: bool) -> Block:
+        if pieces:
+            last = pieces[-1]
+            last.text = closed(last.text.rstrip(), last.after)
+            last.after = PLAIN
+        end = at - 1 if at and self.source[at - 1] == "\n" else at
+        return self._finish(pieces, end, quoted=quoted)

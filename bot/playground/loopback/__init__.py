@@ -1,0 +1,1 @@
+"""A small Discord on the loopback, with its rules and limits."""

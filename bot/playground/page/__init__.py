@@ -1,0 +1,1 @@
+"""The playground's web page, and what it shows of the bot's work."""

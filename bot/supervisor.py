@@ -1,0 +1,237 @@
+"""Keeps one connection to Discord alive: retries what may pass, ends on what will not, winds down."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import aiohttp
+import discord
+import orjson
+
+from bot.bot import OllamaBot, Services
+from bot.conversation.records import PromptKind, PromptRecord, UnfinishedReply
+from bot.delivery import endpoint
+from bot.delivery.dm_fallback import DmFallback
+from bot.delivery.endpoint import DiscordUnreachable
+from bot.errors import StoreError
+from bot.recovery.recovery import Connection, OpenReply
+from bot.shutdown import CLOSE_SECONDS, close, wind_down
+from bot.signals import EXIT_OK, EXIT_SETTINGS, Stop
+from bot.streaming.backoff import Backoff
+
+log = logging.getLogger(__name__)
+
+_SYNC_RETRY = (30.0, 600.0)  # base and cap, in seconds
+# A gateway that takes us in and tells us nothing is left when so long not one more shard was launched.
+_READY_SECONDS = 300.0
+# A connection that got ready and lasted so long was a good one: the next failure is a new one.
+_STEADY_SECONDS = 300.0
+
+T = TypeVar("T")
+
+
+class _Stopping(Exception):
+    """We were told to stop while waiting for something else."""
+
+
+class Supervisor:
+    """Keeps a bot connected: retries what may pass, ends on what will not."""
+
+    def __init__(self, services: Services, stopping: Stop) -> None:
+        self._services = services
+        self._stopping = stopping
+        token = services.settings.discord_token
+        assert token is not None, "the command line checked it"
+        self._token = token.get_secret_value()
+        self._content_refused = False
+        self._unreachable = Backoff(base=2.0, cap=60.0)
+        # Discord resets the token of who identifies 1000 times a day
+        # (https://discord.com/developers/docs/events/gateway#session-start-limit-object).
+        self._disconnected = Backoff(base=2.0, cap=600.0)
+
+    async def run(self) -> int:
+        """Return the exit code."""
+        while not self._stopping.is_set():
+            try:
+                await self._connect()
+            except _Stopping:
+                break
+            except discord.LoginFailure:
+                log.error("Discord refused the token. Check DISCORD_TOKEN, or reset it on the application's Bot page")
+                return EXIT_SETTINGS
+            except discord.PrivilegedIntentsRequired:
+                log.warning("Discord refused the message-content intent; going on without it")
+                self._content_refused = True
+            except discord.ConnectionClosed as error:
+                if error.code == 4004:
+                    log.error("Discord refused the token. Check DISCORD_TOKEN")
+                    return EXIT_SETTINGS
+                await self._wait(self._disconnected, error)
+            except json.JSONDecodeError as error:  # its text says where, and quotes nothing
+                await self._wait(self._disconnected, f"what it sent cannot be read ({error})")
+            except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
+                await self._wait(self._disconnected, error)
+            except Exception as error:
+                # what discord.py chokes on ends a connection, not the bot
+                log.exception("The connection to Discord failed in a way that nobody expected")
+                await self._wait(self._disconnected, type(error).__name__)
+        return EXIT_OK
+
+    async def _connect(self) -> None:
+        """Ask who we are, then run a bot until it ends or we are to stop."""
+        try:
+            application = await self._unless_stopping(endpoint.ask_application(self._token))
+        except DiscordUnreachable as error:
+            await self._wait(self._unreachable, error)
+            return
+        self._unreachable.reset()
+        content = application.has_message_content and not self._content_refused
+        began_at = time.monotonic()
+        bot = OllamaBot(self._services, message_content=content)
+        try:
+            await self._run_bot(bot)
+        finally:
+            if bot.is_ready() and time.monotonic() - began_at > _STEADY_SECONDS:
+                self._disconnected.reset()
+        if not self._stopping.is_set():
+            await self._wait(self._disconnected, "the connection ended")
+
+    async def _unless_stopping(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run *work*, which is safe to cancel; raise `_Stopping` as soon as we are to stop."""
+        task = asyncio.ensure_future(work)
+        stop = asyncio.create_task(self._stopping.wait(), name="stop")
+        try:
+            await asyncio.wait((task, stop), return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise _Stopping
+            return task.result()
+        finally:
+            task.cancel()
+            stop.cancel()
+
+    async def _wait(self, backoff: Backoff, error: Exception | str) -> None:
+        seconds = 1 + backoff.delay()
+        log.warning("Discord is out of reach: %s. Trying again in %.0f s", error, seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+
+    async def _run_bot(self, bot: OllamaBot) -> None:
+        """Run *bot* until it ends by itself or we are to stop.
+
+        Raises:
+            TimeoutError: it does not get ready.
+        """
+        running = asyncio.create_task(bot.start(self._token), name="discord")
+        ready = asyncio.create_task(_ready_in_time(bot), name="ready")
+        errands = asyncio.create_task(run_errands(bot), name="errands")
+        stop = asyncio.create_task(self._stopping.wait(), name="stop")
+        try:
+            done, _ = await asyncio.wait((running, ready, stop), return_when=asyncio.FIRST_COMPLETED)
+            if done == {ready}:
+                ready.result()
+                await asyncio.wait((running, stop), return_when=asyncio.FIRST_COMPLETED)
+            if running.done():
+                running.result()
+            else:
+                await wind_down(bot, self._stopping.grace)
+        finally:
+            # this may cut a request of discord.py; its client is thrown away
+            for task in (ready, errands, stop):
+                task.cancel()
+            await close(bot)
+            await asyncio.wait((running, ready, errands, stop), timeout=CLOSE_SECONDS)
+            # discord.py goes on launching shards of a bot that is closed (discord/shard.py, launch_shard)
+            running.cancel()
+            if running.done() and not running.cancelled():
+                running.exception()
+
+
+async def _ready_in_time(bot: OllamaBot) -> None:
+    """Return when *bot* is ready.
+
+    discord.py waits without a limit for a session that Discord took in and never
+    told anything, as long as heartbeats are answered.
+
+    Raises:
+        TimeoutError: it is not, and not one more of its shards was launched for a long time.
+    """
+    launched = -1
+    while launched < len(bot.shards):
+        launched = len(bot.shards)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_READY_SECONDS):
+                await bot.wait_until_ready()
+                return
+    raise TimeoutError("it never said that the bot is ready")
+
+
+async def run_errands(bot: OllamaBot) -> None:
+    """Do what is to be done once per connection, when the bot is ready."""
+    await bot.wait_until_ready()
+    await asyncio.gather(
+        _logged("Closing open replies", recover(bot)), _logged("Registering commands", sync_commands(bot))
+    )
+
+
+async def _logged(what: str, errand: Coroutine[Any, Any, None]) -> None:
+    """Await *errand*; nobody else would hear of what it raises."""
+    try:
+        await errand
+    except Exception:
+        log.exception("%s failed", what)
+
+
+async def recover(bot: OllamaBot) -> None:
+    """Bring what an earlier process left unfinished to its end; what is asked now in those channels comes after it."""
+    assert bot.user is not None, "ready"
+
+    async def answer(reply: UnfinishedReply, open_reply: OpenReply, page_limit: int) -> None:
+        await bot.responder.respond_again(reply, open_reply, page_limit=page_limit)
+
+    def way_out(prompt: PromptRecord) -> DmFallback | None:
+        message_id = prompt.message_id if prompt.kind is PromptKind.CHAT else None
+        return bot.way_out(prompt.guild_id, prompt.channel_id, prompt.author_id, message_id)
+
+    connection = Connection(
+        bot.courier,
+        bot.user.id,
+        bot.pauses.pause,
+        bot.note_deleted,
+        bot.was_deleted,
+        bot.permissions_at,
+        bot.followups,
+        way_out,
+        answer,
+    )
+    await bot.services.recovery.run(connection)
+
+
+async def sync_commands(bot: OllamaBot) -> None:
+    """Register the app commands if their definition changed since last time; try until it works."""
+    definition = orjson.dumps(
+        [command.to_dict(bot.tree) for command in bot.tree.get_commands()], option=orjson.OPT_SORT_KEYS
+    )
+    digest = hashlib.sha256(definition).hexdigest()
+    key = f"commands:{bot.application_id}"
+    retry = Backoff(*_SYNC_RETRY)
+    while True:
+        try:
+            if await bot.store.setting(key) == digest:
+                return
+            synced = await bot.tree.sync()
+            await bot.store.set_setting(key, digest)
+        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, StoreError) as error:
+            seconds = retry.delay()
+            log.warning("The commands could not be registered: %s. Trying again in %.0f s", error, seconds)
+            await asyncio.sleep(seconds)
+        else:
+            log.info("Registered %d commands", len(synced))
+            return

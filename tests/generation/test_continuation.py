@@ -1,0 +1,118 @@
+"""Where a broken answer goes on: nothing twice, nothing lost."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bot.generation.continuation import Seam
+
+
+def joined(before: str, *pieces: str) -> str:
+    seam = Seam(before)
+    return before + "".join([seam.feed(piece) for piece in pieces]) + seam.flush()
+
+
+CASES = {
+    "goes on": ("The tide is", " caused by the moon.", "The tide is caused by the moon."),
+    "goes on within a word": ("The ti", "de is high", "The tide is high"),
+    "goes on with punctuation": ("Yes", ", of course", "Yes, of course"),
+    "goes on with a line": ("- one", "\n- two", "- one\n- two"),
+    "space was there already": ("The tide is ", " caused", "The tide is caused"),
+    "space was there and is not said again": ("The tide is ", "caused", "The tide is caused"),
+    "line was there already": ("First.\n\n", "\n\nSecond.", "First.\n\nSecond."),
+    "more lines than were there": ("First.\n", "\n\nSecond.", "First.\n\nSecond."),
+    "another space than was there": ("First.\n\n", " Second.", "First.\n\nSecond."),
+    "indentation goes on": ("def f():\n    ", "\n        return 1", "def f():\n        return 1"),
+    "last words again": ("The tide is caused by", "caused by the moon.", "The tide is caused by the moon."),
+    "last words again after a space": (
+        "The tide is caused by the pull",
+        " caused by the pull of the moon.",
+        "The tide is caused by the pull of the moon.",
+    ),
+    "last sentence again in a new paragraph": (
+        "One. The moon pulls",
+        "\n\nThe moon pulls the sea.",
+        "One. The moon pulls the sea.",
+    ),
+    "the torn word again": ("The moon pul", "pulls", "The moon pulls"),
+    "one word again where a space would have to be": ("I like the", "the sea", "I like the sea"),
+    "everything again": ("The tide is high. It", "The tide is high. It falls.", "The tide is high. It falls."),
+    "everything again and no more": ("The tide is high.", "The tide is high.", "The tide is high."),
+    "again, and space was there": ("One two three ", "One two three four", "One two three four"),
+    "nothing": ("The tide", "", "The tide"),
+    "only space": ("The tide", " \n", "The tide \n"),
+    "a word may be said twice": ("It is very", " very good", "It is very very good"),
+    "two short words may be said twice": ("we go on and on", " and on", "we go on and on and on"),
+    "a repetition is the model's own": ("[0, 0, 0, 0", ", 0, 0, 0]", "[0, 0, 0, 0, 0, 0, 0]"),
+    "a refrain of one word": ("la la la la", " la la la la", "la la la la la la la la"),
+    "digits": ("It costs 1", "1 euro", "It costs 11 euro"),
+    "short syllables": ("ha", "ha ha", "haha ha"),
+    "not the end that is said again": ("alpha beta gamma", " alpha beta delta", "alpha beta gamma alpha beta delta"),
+    "an end that is not a word's": ("counterpart", "part two", "counterpartpart two"),
+    "Chinese goes on": ("月亮绕着", "地球转动。", "月亮绕着地球转动。"),
+    "emoji": ("Hello 😀", " and 😀", "Hello 😀 and 😀"),
+    "nothing before": ("", "Hello", "Hello"),
+    "only space before": (" \n", "Hello", " \nHello"),
+}
+
+
+@pytest.mark.parametrize(("before", "after", "whole"), CASES.values(), ids=CASES)
+def test_the_seam(before: str, after: str, whole: str) -> None:
+    assert joined(before, after) == whole
+    assert joined(before, *after) == whole, "a character at a time"
+
+
+def test_text_is_held_back_only_while_it_could_be_a_repetition() -> None:
+    seam = Seam("The moon pulls the sea, the sea")
+    assert seam.feed(" ") == ""
+    assert seam.feed("the") == ""
+    assert seam.feed(" wind") == " the wind"
+    assert seam.feed(" the sea") == " the sea"
+
+
+def test_space_without_end_is_not_held_for_ever() -> None:
+    seam = Seam("Hello")
+    shown = sum(len(seam.feed("\n")) for _ in range(10_000))
+    assert shown > 5_000
+
+
+texts = st.text("abc de,.\n", max_size=60)
+
+
+@given(texts, texts, st.data())
+def test_it_does_not_matter_how_the_continuation_is_cut(before: str, after: str, data: st.DataObject) -> None:
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(after)), max_size=6)))
+    pieces = [after[i:j] for i, j in zip([0, *cuts], [*cuts, len(after)], strict=True)]
+    assert joined(before, *pieces) == joined(before, after)
+
+
+@given(texts, texts)
+def test_what_is_left_out_stands_there_already(before: str, after: str) -> None:
+    whole = joined(before, after)
+    appended = whole.removeprefix(before)
+    assert whole == before + appended
+    assert after.endswith(appended)
+    left_out = after.removesuffix(appended) if appended else after
+    assert not left_out.strip() or before.rstrip().endswith(left_out.strip())
+
+
+WHOLE = "the tide rises when moon and sun pull on one side of our earth twice each day"
+WORDS = WHOLE.split()
+
+
+@given(st.integers(4, len(WORDS) - 1), st.integers(2, 4), st.sampled_from(["", " ", "\n\n"]))
+def test_an_answer_that_repeats_its_last_words_reads_as_if_never_cut(cut: int, again: int, space: str) -> None:
+    before = " ".join(WORDS[:cut])
+    repeated = WORDS[cut - again : cut]
+    if space and len(" ".join(repeated)) < 12:
+        repeated = WORDS[:cut]
+    after = space + " ".join([*repeated, *WORDS[cut:]])
+    assert joined(before, after) == WHOLE
+
+
+def test_a_long_answer_that_is_begun_afresh_costs_no_more_than_linear_time() -> None:
+    before = "".join(f"Line {number} says something.\n" for number in range(20_000))
+    seam = Seam(before)
+    assert seam.feed("Line 0 says") == "Line 0 says"
