@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot import app
+from bot import app, supervisor
 from bot.bot import OllamaBot, Services
 from bot.delivery import endpoint
 from bot.generation.retry import RetryPolicy
@@ -123,7 +123,7 @@ class Stack:
             token = self.settings.discord_token
             assert token is not None
             running = asyncio.create_task(bot.start(token.get_secret_value()))
-            errands = asyncio.create_task(app.run_errands(bot))
+            errands = asyncio.create_task(supervisor.run_errands(bot))
             self.bot = bot
             try:
                 await asyncio.wait((errands, running), return_when=asyncio.FIRST_COMPLETED)

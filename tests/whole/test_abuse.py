@@ -19,7 +19,7 @@ import pytest
 import pytest_asyncio
 
 from bot.playground.loopback.seed import ADA_ID, BOT_ID, CODE_ID, GRACE_ID, LINUS_ID, MODERATOR_ROLE_ID
-from tests.conversation.test_speech import TOKENS
+from tests.conversation.test_speaker_labels import TOKENS
 from tests.scripted_ollama import DEFAULT_TEXT, hang, say
 from tests.whole.faults import COMPLETE, ask, check_clean, faulty, new_channel
 from tests.whole.stack import STOP, Stack, talk

@@ -14,7 +14,7 @@ import pytest
 import pytest_asyncio
 
 from bot.playground.loopback.seed import ADA_ID, BOT_ID, GRACE_ID, GUILD_ID, MODERATOR_ROLE_ID
-from tests.conversation.test_speech import TOKENS
+from tests.conversation.test_speaker_labels import TOKENS
 from tests.scripted_ollama import done, raw, token
 from tests.whole.faults import COMPLETE, Seen, ask, check_clean, faulty, line, new_channel
 from tests.whole.stack import Stack, talk
