@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from bot.errors import (
     ModelMissing,
@@ -17,20 +18,25 @@ from bot.errors import (
 )
 from bot.ollama.client import OllamaClient
 from bot.ollama.names import canonical_name, is_cloud_name, same_model
-from bot.ollama.types import Model
+from bot.ollama.types import Model, ModelDetails
 
 log = logging.getLogger(__name__)
 
 _FRESH_SECONDS = 15.0
 # A prompt waits no longer for what is only good to know.
 _SHOW_PATIENCE = 3.0
+_LIST_PATIENCE = 1.0
 
 
 class ModelCatalog:
     """The installed models, asked from the server and remembered for a moment.
 
-    *default* is `OLLAMA_MODEL`; without it the newest model that can complete
-    answers. *num_ctx* is the wanted window in tokens.
+    *default* is `OLLAMA_MODEL`; without it the newest model answers that can
+    complete and runs on the server itself: one in a cloud would send what is
+    said here to others. *num_ctx* is the wanted window in tokens.
+
+    What is known of a model holds for its digest: ``ollama create`` may put
+    another one under the same name.
 
     Attributes:
         answers: whether the server told of its models when it was asked last.
@@ -52,8 +58,7 @@ class ModelCatalog:
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[list[Model]] | None = None
         self.answers = True
-        self._windows: dict[str, int] = {}
-        self._systems: dict[str, str] = {}
+        self._details: dict[str, tuple[str, ModelDetails]] = {}  # with the state of the model that they belong to
 
     async def installed(self, *, fresh: bool = False) -> list[Model]:
         """Return the installed models, newest first, at most some seconds old.
@@ -71,13 +76,37 @@ class ModelCatalog:
 
     async def _ask(self) -> list[Model]:
         try:
-            self._models = await self._client.tags()
+            models = await self._client.tags()
         except OllamaError:
             self.answers = False
             raise
+        self._models = models if self._default else await self._with_capabilities(models)
         self.answers = True
         self._asked_at = self._clock()
         return self._models
+
+    async def _with_capabilities(self, models: list[Model]) -> list[Model]:
+        """Return *models* with what older servers do not list, as far down as the first that can answer.
+
+        What was asked before is filled in for all.
+        """
+        filled = [self._filled(model, self._remembered_details(model)) for model in models]
+        try:
+            async with asyncio.timeout(_SHOW_PATIENCE):
+                for index, model in enumerate(filled):
+                    if model.capabilities is None:
+                        filled[index] = self._filled(model, await self._ask_details(model.name, model.state))
+                    if _may_be_default(filled[index]) and filled[index].capabilities is not None:
+                        break
+        except (TimeoutError, OllamaError) as error:
+            log.warning("What the models can do could not be asked: %s", type(error).__name__)
+        return filled
+
+    @staticmethod
+    def _filled(model: Model, details: ModelDetails | None) -> Model:
+        if model.capabilities is not None or details is None:
+            return model
+        return replace(model, capabilities=details.capabilities, is_remote=model.is_remote or details.is_remote)
 
     async def known(self, *, within: float, fresh: bool = False) -> Sequence[Model]:
         """Return the installed models, or after *within* seconds (or a failure) those last seen."""
@@ -113,46 +142,75 @@ class ModelCatalog:
 
     def default_among(self, models: Sequence[Model]) -> str | None:
         """Return who of *models* (newest first) answers where nothing was chosen, or None; asks nobody."""
-        return self._default or next((model.name for model in models if model.can_complete), None)
+        if self._default:
+            return self._default
+        able = [model for model in models if _may_be_default(model)]
+        sure = [model for model in able if model.capabilities is not None]
+        return next((model.name for model in sure or able), None)
 
     async def window(self, name: str) -> int:
         """Return the num_ctx to send with *name*, always the same: another value would reload it.
 
-        The wanted one, capped by the length that the model was trained with, if the server tells that.
+        The wanted one, capped by the length that the model was trained with, if
+        the server tells that. The server's list is asked anew for it, so that
+        what was put under the name since is known to `details` as well.
 
         Raises:
             OllamaError: nobody is there who could answer, or not with this model.
         """
-        key = canonical_name(name).casefold()
-        if key not in self._windows:
-            try:
-                trained = await self._trained_length(name)
-            except (OllamaBusy, OllamaUnreachable, OllamaUnauthorized, ModelMissing):
-                raise
-            except OllamaError as error:
-                # lists that fail or hang are no reason not to answer: Ollama caps the window itself
-                log.warning("The window of %s could not be asked, taking %d: %s", name, self._num_ctx, error)
-                return self._num_ctx
-            self._windows[key] = self._num_ctx if trained is None else min(self._num_ctx, trained)
-        return self._windows[key]
+        try:
+            trained = await self._trained_length(name)
+        except (OllamaBusy, OllamaUnreachable, OllamaUnauthorized, ModelMissing):
+            raise
+        except OllamaError as error:
+            # lists that fail or hang are no reason not to answer: Ollama caps the window itself
+            log.warning("The window of %s could not be asked, taking %d: %s", name, self._num_ctx, error)
+            return self._num_ctx
+        return self._num_ctx if trained is None else min(self._num_ctx, trained)
+
+    async def details(self, name: str) -> ModelDetails | None:
+        """Return what the model is, as of the list seen last; None if it cannot be known now."""
+        try:
+            async with asyncio.timeout(_SHOW_PATIENCE):
+                return await self._ask_details(name, self._state(name))
+        except (TimeoutError, OllamaError) as error:
+            log.warning("What %s is could not be asked: %s", name, type(error).__name__)
+            return None
 
     async def own_system(self, name: str) -> str | None:
         """Return the system prompt of the model's own Modelfile (often empty); None if it cannot be known now."""
+        details = await self.details(name)
+        return None if details is None else details.system.strip()
+
+    async def _ask_details(self, name: str, state: str) -> ModelDetails:
+        """Return what the server says of a model, asked once for each *state* of it."""
         key = canonical_name(name)
-        if key not in self._systems:
-            try:
-                async with asyncio.timeout(_SHOW_PATIENCE):
-                    self._systems[key] = (await self._client.show(name)).system.strip()
-            except (TimeoutError, OllamaError) as error:
-                log.warning("The system prompt of %s could not be asked: %s", name, type(error).__name__)
-                return None
-        return self._systems[key]
+        known = self._details.get(key)
+        if known is None or known[0] != state:
+            self._details[key] = known = state, await self._client.show(name)
+        return known[1]
+
+    def _remembered_details(self, model: Model) -> ModelDetails | None:
+        state, details = self._details.get(canonical_name(model.name), ("", None))
+        return details if state == model.state else None
+
+    def _state(self, name: str) -> str:
+        model = self.remembered(name)
+        return model.state if model else ""
 
     async def _trained_length(self, name: str) -> int | None:
-        for model in await self.installed():
-            if same_model(model.name, name) and model.context_length:
-                return model.context_length
-        return (await self._client.show(name)).context_length  # servers of before 2026 do not list it
+        if self.remembered(name) is None:
+            await self.installed(fresh=True)
+        else:  # a slow list holds nobody up
+            await self.known(within=_LIST_PATIENCE, fresh=True)
+        model = self.remembered(name)
+        if model and model.context_length:
+            return model.context_length
+        return (await self._ask_details(name, self._state(name))).context_length  # servers before 2026 do not list it
+
+
+def _may_be_default(model: Model) -> bool:
+    return model.can_complete and not model.is_remote
 
 
 def _note_failure(task: asyncio.Task[list[Model]]) -> None:

@@ -7,12 +7,15 @@ broken proxies send all of them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any, Literal
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
 
 from bot.ollama.names import is_cloud_name
 
 Role = Literal["system", "user", "assistant", "tool"]
+
+_EMBEDDER = re.compile(r"bert|embed|minilm|rerank|\b(bge|gte|e5)-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +86,7 @@ class Model:
         context_length: the training maximum in tokens, or None on older servers.
         capabilities: such as completion, tools, vision, thinking; None on older servers.
         is_remote: whether it runs on another host (ollama.com).
+        digest: of its manifest, another one once the model was replaced; empty if the server does not say.
     """
 
     name: str
@@ -94,13 +98,19 @@ class Model:
     context_length: int | None = None
     capabilities: frozenset[str] | None = None
     is_remote: bool = False
+    digest: str = field(default="", compare=False)
 
     @property
     def can_complete(self) -> bool:
-        """Whether it can answer; where the server does not say, all but BERT-like embedders can."""
+        """Whether it can answer; where the server does not say, all but what looks like an embedder can."""
         if self.capabilities is None:
-            return "bert" not in self.family.lower()
+            return not _EMBEDDER.search(f"{self.family} {self.name}".lower())
         return "completion" in self.capabilities
+
+    @property
+    def state(self) -> str:
+        """What changes when another model takes the name."""
+        return self.digest or f"{self.modified_at} {self.size}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +122,7 @@ class ModelDetails:
         parameters: the Modelfile's parameters as (name, value) pairs; names may repeat.
         template: the prompt template, or empty.
         system: the Modelfile's system prompt, or empty.
+        messages: the Modelfile's MESSAGE lines, which the server puts before those of a request.
         license: the first line of the licence, or empty.
         context_length: the training maximum in tokens, or None.
         num_ctx: the Modelfile's own window in tokens, or None.
@@ -125,6 +136,7 @@ class ModelDetails:
     parameters: tuple[tuple[str, str], ...] = ()
     template: str = ""
     system: str = ""
+    messages: tuple[Message, ...] = ()
     license: str = ""
     context_length: int | None = None
     num_ctx: int | None = None
@@ -251,10 +263,11 @@ def parse_details(answer: object, model: str) -> ModelDetails:
         parameters=parameters,
         template=_text(entry.get("template")),
         system=_text(entry.get("system")),
+        messages=_messages(entry.get("messages")),
         license=_first_line(_text(entry.get("license"))),
         context_length=_training_length(_dict(entry.get("model_info"))),
         num_ctx=_num_ctx(parameters),
-        capabilities=_capabilities(entry.get("capabilities")),
+        capabilities=_capabilities(entry.get("capabilities")) or _guessed(_dict(entry.get("model_info"))),
         family=_text(details.get("family")),
         parameter_size=_text(details.get("parameter_size")),
         quantization=_text(details.get("quantization_level")),
@@ -269,6 +282,7 @@ def _model(entry: dict[str, Any], name: str) -> Model:
     return Model(
         name=name,
         size=_count(entry.get("size")) or 0,
+        digest=_text(entry.get("digest")),
         modified_at=_text(entry.get("modified_at")),
         parameter_size=_text(details.get("parameter_size")),
         quantization=_text(details.get("quantization_level")),
@@ -314,6 +328,17 @@ def _capabilities(value: object) -> frozenset[str] | None:
     if not isinstance(value, list):
         return None
     return frozenset(name for name in value if isinstance(name, str))
+
+
+def _guessed(info: dict[str, Any]) -> frozenset[str] | None:
+    """Return what an older server does not say: only an embedder has a way to pool (``server/images.go``)."""
+    return frozenset({"embedding"}) if any(key.endswith(".pooling_type") for key in info) else None
+
+
+def _messages(value: object) -> tuple[Message, ...]:
+    roles = get_args(Role)
+    entries = (_dict(entry) for entry in _list(value))
+    return tuple(Message(e["role"], _text(e.get("content"))) for e in entries if e.get("role") in roles)
 
 
 def _tool_names(calls: object) -> tuple[str, ...]:

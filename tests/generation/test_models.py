@@ -11,6 +11,7 @@ import pytest
 from bot.errors import ModelMissing, NoModelInstalled, OllamaUnreachable
 from bot.generation.models import ModelCatalog
 from bot.ollama.client import OllamaClient
+from bot.ollama.types import Message
 from tests.scripted_ollama import ScriptedOllama, hang, model_entry, pause, status
 
 
@@ -180,3 +181,122 @@ async def test_what_is_remembered_is_asked_from_nobody(server: ScriptedOllama) -
         assert not catalog.is_remote("llama3.2")
         assert catalog.is_remote("gpt-oss:120b-cloud")
         assert asked(server) == 1
+
+
+async def test_what_is_known_of_a_model_follows_its_digest(server: ScriptedOllama) -> None:
+    entry = model_entry("llama3.2:latest", digest="a" * 64)
+    server.models = [entry]
+    server.details["llama3.2"] = {"system": "You are a pirate.", "details": {}}
+    async with catalog_of(server) as catalog:
+        assert await catalog.window("llama3.2") == 8192
+        assert await catalog.own_system("llama3.2") == "You are a pirate."
+        assert await catalog.own_system("llama3.2:latest") == "You are a pirate."
+        assert asked(server, "/api/show") == 1
+        entry |= {"digest": "b" * 64, "details": entry["details"] | {"context_length": 2048}}
+        server.details["llama3.2"] = {
+            "system": "You are terse.",
+            "messages": [
+                {"role": "user", "content": "Ahoy"},
+                {"role": "assistant", "content": "Aye"},
+                {"role": "x"},
+                5,
+            ],
+            "template": "{{ .Prompt }}",
+            "capabilities": ["completion", "thinking"],
+        }
+        assert await catalog.window("llama3.2") == 2048
+        details = await catalog.details("llama3.2")
+    assert details is not None
+    assert (details.system, details.template) == ("You are terse.", "{{ .Prompt }}")
+    assert details.messages == (Message("user", "Ahoy"), Message("assistant", "Aye"))
+    assert details.capabilities == {"completion", "thinking"}
+
+
+async def test_a_list_that_hangs_later_changes_nothing_and_holds_nobody_up(
+    server: ScriptedOllama, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.generation.models._LIST_PATIENCE", 0.03)
+    server.models[0]["details"]["context_length"] = 2048
+    async with catalog_of(server) as catalog:
+        assert await catalog.window("llama3.2") == 2048
+        server.override("/api/tags", hang())
+        async with asyncio.timeout(1):
+            assert await catalog.window("llama3.2") == 2048
+        await server.stop()
+        assert await catalog.window("llama3.2") == 2048
+
+
+def unlisted(name: str, **changes: object) -> dict:
+    """An entry of a server that does not list capabilities."""
+    entry = model_entry(name, digest=name, **changes)
+    del entry["capabilities"]
+    return entry
+
+
+@pytest.mark.parametrize(
+    "embedder",
+    [
+        {"capabilities": ["embedding"]},
+        {"model_info": {"general.architecture": "gemma3", "gemma3.pooling_type": 1}},
+    ],
+)
+async def test_an_embedder_is_never_the_default_whatever_its_family(server: ScriptedOllama, embedder: dict) -> None:
+    server.models = [unlisted(name) for name in ("plain:latest", "second:latest", "able:latest", "older:latest")]
+    server.details = {
+        "plain:latest": embedder,
+        "second:latest": embedder,
+        "able:latest": {"capabilities": ["completion"]},
+    }
+    async with catalog_of(server) as catalog:
+        assert await catalog.default() == "able:latest"
+        models = await catalog.installed(fresh=True)
+        assert catalog.default_among(models) == "able:latest"
+        assert [model.can_complete for model in models] == [False, False, True, True]
+    assert asked(server, "/api/show") == 3  # asked once for each digest, and no further than needed
+
+
+@pytest.mark.parametrize(
+    "answer", [status(404, "404 page not found", "text/plain"), status(500, {"error": "x"}), hang()]
+)
+@pytest.mark.parametrize(
+    "embedder", ["nomic-embed-text:latest", "embeddinggemma:300m", "all-minilm:22m", "bge-m3:latest"]
+)
+async def test_without_show_the_name_tells_an_embedder(
+    server: ScriptedOllama, answer, embedder: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bot.generation.models._SHOW_PATIENCE", 0.05)
+    server.models = [unlisted(embedder), unlisted("llama3.2:latest")]
+    server.override("/api/show", answer)
+    async with catalog_of(server) as catalog:
+        assert await catalog.default() == "llama3.2:latest"
+
+
+@pytest.mark.parametrize(
+    "cloud",
+    [
+        model_entry("fine:latest", remote_host="https://ollama.com:443", remote_model="fine"),
+        model_entry("fine:latest", remote_host="https://elsewhere.example"),
+        model_entry("gpt-oss:120b-cloud"),
+        model_entry("glm-4.6:cloud"),
+        unlisted("glm-4.6:cloud"),
+    ],
+)
+async def test_a_cloud_model_is_never_the_default(server: ScriptedOllama, cloud: dict) -> None:
+    server.models = [cloud]
+    async with catalog_of(server) as catalog:
+        with pytest.raises(NoModelInstalled):
+            await catalog.default()
+        server.models = [cloud, model_entry("llama3.2:latest")]
+        assert catalog.default_among(await catalog.installed(fresh=True)) == "llama3.2:latest"
+    async with catalog_of(server, default=cloud["name"]) as catalog:
+        assert await catalog.default() == cloud["name"]  # the host's own decision
+
+
+async def test_a_local_name_for_a_cloud_model_is_found_out_where_the_list_is_silent(server: ScriptedOllama) -> None:
+    server.models = [unlisted("mine:latest"), unlisted("llama3.2:latest")]
+    server.details = {
+        "mine:latest": {"capabilities": ["completion"], "remote_model": "big", "remote_host": "https://ollama.com"},
+        "llama3.2:latest": {"capabilities": ["completion"]},
+    }
+    async with catalog_of(server) as catalog:
+        assert await catalog.default() == "llama3.2:latest"
