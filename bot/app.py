@@ -9,7 +9,6 @@ import os
 import time
 from collections.abc import AsyncIterator
 
-from bot.bot import Services
 from bot.conversation.database import file_of
 from bot.conversation.store import Store
 from bot.delivery import endpoint
@@ -33,6 +32,7 @@ from bot.recovery.gap_tracker import (
     snowflake,
 )
 from bot.recovery.recovery import Recovery
+from bot.services import Services
 from bot.settings.settings import Settings
 from bot.settings.startup_warnings import shared_database
 from bot.shutdown import MARGIN_SECONDS

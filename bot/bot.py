@@ -10,7 +10,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
 import discord
@@ -18,27 +17,17 @@ from discord import app_commands
 from discord.ext import commands
 from discord.gateway import KeepAliveHandler
 
-from bot.conversation.store import Store
+from bot.command_tree import CommandTree
 from bot.delivery import endpoint
 from bot.delivery.dm_fallback import DmFallback, Question, question_link
 from bot.delivery.followups import Followups
 from bot.delivery.http import install, trace_config
 from bot.delivery.http_errors import LONGEST_WAIT_SECONDS
-from bot.delivery.interactions import TooManyCommands
-from bot.delivery.invalid_request_guard import InvalidRequestGuard
 from bot.delivery.permissions import PERMISSIONS, Pauses, permissions_in
-from bot.delivery.reply_api import REQUEST_SECONDS, HttpLine, ReplyApi
-from bot.generation.models import ModelCatalog
-from bot.generation.preload import Preloader
-from bot.generation.queue import ReplyQueue
-from bot.generation.rates import TokenBuckets
-from bot.generation.responder import Responder
+from bot.delivery.reply_api import REQUEST_SECONDS, ReplyApi
 from bot.generation.running import StopCause
-from bot.ollama.client import OllamaClient
-from bot.recovery.gap_tracker import GapTracker
-from bot.recovery.recovery import Recovery
-from bot.settings.settings import Settings
-from bot.streaming.budget import EditBudget
+from bot.services import Services
+from bot.silent_shards import SilentShards
 
 log = logging.getLogger(__name__)
 
@@ -53,54 +42,8 @@ COGS = (
     "cogs.help",
 )
 
-
-COMMANDS_PER_MINUTE = 20
-"""Commands of one user a minute: each asks Ollama or the database something."""
-_UNCOUNTED = ("ask", "stop")  # the one counts as a prompt, the other must always work
 _CLOSE_SECONDS = 1.0  # for a connection that was never of use
 _DELETED_KEPT = 200  # an event about a message comes within seconds of the others
-
-
-@dataclass(frozen=True, slots=True)
-class Services:
-    """What the bot works with; opened and closed by the composition root."""
-
-    line: HttpLine
-    settings: Settings
-    store: Store
-    ollama: OllamaClient
-    catalog: ModelCatalog
-    queue: ReplyQueue
-    responder: Responder
-    budget: EditBudget
-    recovery: Recovery
-    preloader: Preloader
-    invalid: InvalidRequestGuard = field(default_factory=InvalidRequestGuard)
-    seen: GapTracker = field(default_factory=GapTracker)
-
-
-class CommandTree(app_commands.CommandTree["OllamaBot"]):
-    """The app commands; who uses them without end is asked to wait."""
-
-    def __init__(self, client: OllamaBot, *, fallback_to_global: bool = True) -> None:
-        super().__init__(client, fallback_to_global=fallback_to_global)
-        self._buckets = TokenBuckets(COMMANDS_PER_MINUTE)
-
-    async def interaction_check(self, interaction: discord.Interaction[OllamaBot]) -> bool:
-        """Count a command.
-
-        Raises:
-            TooManyCommands: it was one too many.
-        """
-        name = interaction.command.qualified_name if interaction.command else ""
-        if interaction.type is not discord.InteractionType.application_command or name in _UNCOUNTED:
-            return True
-        at = interaction.created_at.timestamp()
-        wait = self._buckets.wait(interaction.user.id, at)
-        if wait:
-            raise TooManyCommands(wait)
-        self._buckets.take(interaction.user.id, at)
-        return True
 
 
 class OllamaBot(commands.AutoShardedBot):
@@ -146,6 +89,7 @@ class OllamaBot(commands.AutoShardedBot):
         self.responder = services.responder
         self.pauses = Pauses()
         self.followups = Followups()
+        self.silent_shards = SilentShards(self)
         self._deleted: deque[int] = deque(maxlen=_DELETED_KEPT)
         install(self.http)
         self._survive_poison()
@@ -213,6 +157,7 @@ class OllamaBot(commands.AutoShardedBot):
         """Close everything, connections that were just being made, too."""
         for extension in tuple(self.extensions):
             await self.unload_extension(extension)
+        await self.silent_shards.close()
         await self._close_unfinished()
         await super().close()
 

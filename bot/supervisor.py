@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import json
 import logging
 import time
@@ -13,22 +12,18 @@ from typing import Any, TypeVar
 
 import aiohttp
 import discord
-import orjson
 
-from bot.bot import OllamaBot, Services
-from bot.conversation.records import PromptKind, PromptRecord, UnfinishedReply
+from bot.bot import OllamaBot
 from bot.delivery import endpoint
-from bot.delivery.dm_fallback import DmFallback
 from bot.delivery.endpoint import DiscordUnreachable
-from bot.errors import StoreError
-from bot.recovery.recovery import Connection, OpenReply
+from bot.errands import run_errands
+from bot.services import Services
 from bot.shutdown import CLOSE_SECONDS, close, wind_down
 from bot.signals import EXIT_OK, EXIT_SETTINGS, Stop
 from bot.streaming.backoff import Backoff
 
 log = logging.getLogger(__name__)
 
-_SYNC_RETRY = (30.0, 600.0)  # base and cap, in seconds
 # A gateway that takes us in and tells us nothing is left when so long not one more shard was launched.
 _READY_SECONDS = 300.0
 # A connection that got ready and lasted so long was a good one: the next failure is a new one.
@@ -171,67 +166,3 @@ async def _ready_in_time(bot: OllamaBot) -> None:
                 await bot.wait_until_ready()
                 return
     raise TimeoutError("it never said that the bot is ready")
-
-
-async def run_errands(bot: OllamaBot) -> None:
-    """Do what is to be done once per connection, when the bot is ready."""
-    await bot.wait_until_ready()
-    await asyncio.gather(
-        _logged("Closing open replies", recover(bot)), _logged("Registering commands", sync_commands(bot))
-    )
-
-
-async def _logged(what: str, errand: Coroutine[Any, Any, None]) -> None:
-    """Await *errand*; nobody else would hear of what it raises."""
-    try:
-        await errand
-    except Exception:
-        log.exception("%s failed", what)
-
-
-async def recover(bot: OllamaBot) -> None:
-    """Bring what an earlier process left unfinished to its end; what is asked now in those channels comes after it."""
-    assert bot.user is not None, "ready"
-
-    async def answer(reply: UnfinishedReply, open_reply: OpenReply, page_limit: int) -> None:
-        await bot.responder.respond_again(reply, open_reply, page_limit=page_limit)
-
-    def way_out(prompt: PromptRecord) -> DmFallback | None:
-        message_id = prompt.message_id if prompt.kind is PromptKind.CHAT else None
-        return bot.way_out(prompt.guild_id, prompt.channel_id, prompt.author_id, message_id)
-
-    connection = Connection(
-        bot.courier,
-        bot.user.id,
-        bot.pauses.pause,
-        bot.note_deleted,
-        bot.was_deleted,
-        bot.permissions_at,
-        bot.followups,
-        way_out,
-        answer,
-    )
-    await bot.services.recovery.run(connection)
-
-
-async def sync_commands(bot: OllamaBot) -> None:
-    """Register the app commands if their definition changed since last time; try until it works."""
-    definition = orjson.dumps(
-        [command.to_dict(bot.tree) for command in bot.tree.get_commands()], option=orjson.OPT_SORT_KEYS
-    )
-    digest = hashlib.sha256(definition).hexdigest()
-    key = f"commands:{bot.application_id}"
-    retry = Backoff(*_SYNC_RETRY)
-    while True:
-        try:
-            if await bot.store.setting(key) == digest:
-                return
-            synced = await bot.tree.sync()
-            await bot.store.set_setting(key, digest)
-        except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, StoreError) as error:
-            seconds = retry.delay()
-            log.warning("The commands could not be registered: %s. Trying again in %.0f s", error, seconds)
-            await asyncio.sleep(seconds)
-        else:
-            log.info("Registered %d commands", len(synced))
-            return

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import Counter
 from typing import TYPE_CHECKING
 
 import aiohttp
@@ -28,10 +27,8 @@ log = logging.getLogger(__name__)
 
 _LOOK_BACK = 300  # messages of a channel
 _ALIVE_EVERY = 30.0
-# So long a connection may stand without a session, and ever longer after each new try.
-_SILENT_SECONDS, _MOST_SILENT_SECONDS = 300.0, 1800.0
 _TRIES = 4
-_END_SECONDS = 1.0  # for our tasks to end
+_END_SECONDS = 1.0  # for our task to end
 
 _Channel = discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread
 
@@ -44,31 +41,19 @@ class Missed(commands.Cog):
         self._seen = bot.services.seen
         self._began_at = time.time()
         self._has_begun = False
-        self._away: dict[int, asyncio.Event] = {}  # shards that hear nothing; set when one is back
         self._fresh: set[int] = set()  # shards with a new session, to which nothing is told again
         self._noting: asyncio.Task[None] | None = None
-        self._losses: Counter[int] = Counter()  # by shard
-        self._bringing_back: dict[int, asyncio.Task[None]] = {}  # by shard
-        self._identifying = asyncio.Lock()  # Discord takes in one shard at a time
 
     async def cog_unload(self) -> None:
-        """End our tasks."""
-        tasks = [task for task in (self._noting, *self._bringing_back.values()) if task is not None]
-        for task in tasks:
-            task.cancel()
-        if tasks:
-            await asyncio.wait(tasks, timeout=_END_SECONDS)
+        """End our task."""
+        if self._noting is not None:
+            self._noting.cancel()
+            await asyncio.wait((self._noting,), timeout=_END_SECONDS)
 
     @commands.Cog.listener()
-    async def on_shard_disconnect(self, shard_id: int) -> None:
+    async def on_shard_disconnect(self, _: int) -> None:
         """Remember since when something may be missed."""
-        self._away.setdefault(shard_id, asyncio.Event())
         self._seen.lost()
-        self._losses[shard_id] += 1
-        task = self._bringing_back.get(shard_id)
-        if task is None or task.done():
-            work = self._bring_back(shard_id)
-            self._bringing_back[shard_id] = asyncio.create_task(work, name=f"bring-back-{shard_id}")
 
     @commands.Cog.listener()
     async def on_shard_connect(self, shard_id: int) -> None:
@@ -76,17 +61,15 @@ class Missed(commands.Cog):
         self._fresh.add(shard_id)
 
     @commands.Cog.listener()
-    async def on_shard_ready(self, shard_id: int) -> None:
+    async def on_shard_ready(self, _: int) -> None:
         """Look for what a shard missed that lost its session: discord.py says "ready" again for all of them only."""
-        self._is_back(shard_id)
-        if self._has_begun and not self._away:
+        if self._has_begun and self.bot.silent_shards.all_hear:
             await self._catch_up()
 
     @commands.Cog.listener()
-    async def on_shard_resumed(self, shard_id: int) -> None:
+    async def on_shard_resumed(self, _: int) -> None:
         """Note that Discord has told a shard again everything that it missed."""
-        self._is_back(shard_id)
-        if not self._away and not self._fresh:
+        if self.bot.silent_shards.all_hear and not self._fresh:
             self._seen.caught_up(self._seen.losses)
 
     @commands.Cog.listener()
@@ -98,10 +81,6 @@ class Missed(commands.Cog):
         self._noting = asyncio.create_task(self._note_alive(), name="note-alive")
         await self._catch_up()
 
-    def _is_back(self, shard_id: int) -> None:
-        if (back := self._away.pop(shard_id, None)) is not None:
-            back.set()
-
     async def _catch_up(self) -> None:
         """Find and hand over what was missed in the last hour."""
         losses = self._seen.losses
@@ -110,7 +89,7 @@ class Missed(commands.Cog):
         # all at once: one channel that Discord is slow with holds up no other by more than its own time
         found = await asyncio.gather(*(self._insist(place) for place in self._seen.places(newest, self._may_read)))
         self._hand_over([message for messages in found for message in messages])
-        if not self._away:
+        if self.bot.silent_shards.all_hear:
             self._seen.caught_up(losses)
 
     async def _insist(self, place: Place) -> list[discord.Message]:
@@ -176,33 +155,6 @@ class Missed(commands.Cog):
 
     def _may_read(self, channel_id: int) -> bool:
         return may_look_back(self.bot.permissions_at(channel_id))
-
-    async def _bring_back(self, shard_id: int) -> None:
-        """Begin a new session for a shard that is connected again, but was not taken in for long.
-
-        discord.py waits for that without a limit, as long as heartbeats are answered.
-        """
-        task = asyncio.current_task()
-        assert task is not None, "runs as a task of its own"
-        patience, before = _SILENT_SECONDS, 0
-        # discord.py keeps it to itself when we are cancelled inside of it
-        while (back := self._away.get(shard_id)) is not None and not task.cancelling():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(patience):
-                    await back.wait()
-                    continue  # it may be lost again by now
-            shard = self.bot.get_shard(shard_id)
-            if shard is None:
-                return
-            losses = 0 if shard.is_closed() else self._losses[shard_id]
-            if losses and losses == before:
-                # Discord resets the token of who identifies 1000 times a day
-                patience = min(2 * patience, _MOST_SILENT_SECONDS)
-                async with self._identifying:
-                    if shard_id in self._away and losses == self._losses[shard_id]:
-                        log.warning("Discord does not take shard %d in again; trying a new session", shard_id)
-                        await shard.reconnect()
-            before = losses
 
     async def _note_alive(self) -> None:
         """Write down every half a minute until when everything was heard: a start looks back to that."""

@@ -13,9 +13,10 @@ import simcord
 from simcord import ChannelHandle, Env, GuildHandle, MemberActor
 
 from bot.app import open_services
-from bot.bot import OllamaBot, Services
+from bot.bot import OllamaBot
+from bot.command_sync import sync_commands
+from bot.services import Services
 from bot.settings.settings import Settings
-from bot.supervisor import sync_commands
 from tests.scripted_ollama import ScriptedOllama
 
 

@@ -9,9 +9,9 @@ import discord
 import pytest
 from discord import app_commands
 
-from bot import supervisor
+from bot import command_sync
+from bot.command_sync import sync_commands
 from bot.settings.settings import Settings
-from bot.supervisor import sync_commands
 from tests.cogs.conftest import Scene
 
 NAMES = {"model list", "model use", "model show", "ask", "stop", "reset", "help"}
@@ -66,7 +66,7 @@ async def test_another_application_on_the_same_store_registers_its_own(scene: Sc
     assert await scene.bot.store.setting(key)
     monkeypatch.setattr(scene.bot._connection, "application_id", 4711)
     scene.env.inject_error("PUT", "/applications/*/commands", status=500)
-    monkeypatch.setattr(supervisor, "_SYNC_RETRY", (60.0, 60.0))
+    monkeypatch.setattr(command_sync, "_RETRY", (60.0, 60.0))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
             await sync_commands(scene.bot)
@@ -74,7 +74,7 @@ async def test_another_application_on_the_same_store_registers_its_own(scene: Sc
 
 
 async def test_a_failing_registration_is_logged_and_tried_again(scene: Scene, monkeypatch, caplog):
-    monkeypatch.setattr(supervisor, "_SYNC_RETRY", (0.01, 0.01))
+    monkeypatch.setattr(command_sync, "_RETRY", (0.01, 0.01))
     key = f"commands:{scene.bot.application_id}"
     await scene.bot.store.set_setting(key, "an older definition")
     scene.env.inject_error("PUT", "/applications/*/commands", status=503, times=2)

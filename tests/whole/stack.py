@@ -18,14 +18,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bot import app, supervisor
-from bot.bot import OllamaBot, Services
+from bot import app
+from bot.bot import OllamaBot
 from bot.delivery import endpoint
+from bot.errands import run_errands
 from bot.generation.retry import RetryPolicy
 from bot.generation.status import StatusTiming
 from bot.playground.loopback.discord import LimitSettings, LoopbackDiscord
 from bot.playground.loopback.seed import ADA_ID, BOT_ID, GENERAL_ID
 from bot.playground.loopback.world import World
+from bot.services import Services
 from bot.settings.settings import Settings
 from bot.streaming.bucket import Limits
 from bot.streaming.budget import EditBudget
@@ -123,7 +125,7 @@ class Stack:
             token = self.settings.discord_token
             assert token is not None
             running = asyncio.create_task(bot.start(token.get_secret_value()))
-            errands = asyncio.create_task(supervisor.run_errands(bot))
+            errands = asyncio.create_task(run_errands(bot))
             self.bot = bot
             try:
                 await asyncio.wait((errands, running), return_when=asyncio.FIRST_COMPLETED)

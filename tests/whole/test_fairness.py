@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bot.bot import COMMANDS_PER_MINUTE
+from bot.command_tree import COMMANDS_PER_MINUTE
 from bot.generation.queue import MAX_WAITING, MAX_WAITING_OF_USER
 from bot.playground.loopback.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID, GRACE_ID, LINUS_ID, RANDOM_ID
 from tests.scripted_ollama import hold, say

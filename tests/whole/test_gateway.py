@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import threading
 import time
 from itertools import pairwise
@@ -13,6 +12,7 @@ import discord
 import pytest
 from discord.gateway import KeepAliveHandler
 
+from bot import silent_shards
 from bot.playground.loopback.permissions import Permission
 from bot.playground.loopback.rest_basics import Basics
 from bot.playground.loopback.seed import BOT_ID, CODE_ID, GENERAL_ID, GUILD_ID, LINUS_ID
@@ -80,7 +80,7 @@ async def test_a_session_that_can_be_resumed_after_all_is(stack: Stack):
 
 
 def bringing_back() -> list[asyncio.Task[object]]:
-    return [task for task in asyncio.all_tasks() if task.get_name().startswith("bring-back")]
+    return [task for task in asyncio.all_tasks() if task.get_name().startswith("watch-shard")]
 
 
 def heartbeats() -> list[threading.Thread]:
@@ -95,7 +95,7 @@ def silence(stack: Stack, monkeypatch: pytest.MonkeyPatch, *, patience: float) -
     async def at_once(*_: object, **__: object) -> None:
         identifies.append(time.monotonic())
 
-    monkeypatch.setattr(sys.modules["cogs.missed"], "_SILENT_SECONDS", patience)
+    monkeypatch.setattr(silent_shards, "_SILENT_SECONDS", patience)
     monkeypatch.setattr(stack.discord.gateway, "_resume", lambda *_: None)
     monkeypatch.setattr(discord.Client, "before_identify_hook", at_once)
     return identifies
@@ -125,10 +125,9 @@ async def test_a_gateway_that_stays_silent_is_tried_less_and_less_often(stack: S
 
 async def test_a_connection_that_was_just_made_is_given_its_time(stack: Stack, monkeypatch: pytest.MonkeyPatch):
     identifies = silence(stack, monkeypatch, patience=0.02)
-    cog = stack.bot.get_cog("Missed")
-    assert cog is not None
+    assert stack.bot is not None
     for _ in range(20):  # never so long without a loss
-        await cog.on_shard_disconnect(0)
+        await stack.bot.silent_shards.on_shard_disconnect(0)
         await asyncio.sleep(0.01)
     assert identifies == []
 

@@ -13,7 +13,7 @@ import discord
 import pytest
 from discord.gateway import DiscordWebSocket
 
-from bot import app
+from bot import app, command_sync, errands
 from bot import supervisor as supervisor_room
 from bot.delivery import endpoint
 from bot.delivery.endpoint import Application
@@ -155,7 +155,7 @@ async def test_a_bot_that_was_given_up_does_not_go_on_connecting(tmp_path: Path,
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 async def test_a_wait_that_makes_no_sense_is_not_waited_for(tmp_path: Path, monkeypatch, method: str):
     route = {"GET": "/users/@me", "PUT": "/applications/*/commands"}[method]
-    monkeypatch.setattr(supervisor_room, "_SYNC_RETRY", (0.01, 0.01))
+    monkeypatch.setattr(command_sync, "_RETRY", (0.01, 0.01))
     async with servers(tmp_path) as stack:
         endpoint.use_api(stack.discord.api_url)
         body = {"message": "a time, not a wait", "retry_after": 1470173023, "global": True}
@@ -289,7 +289,7 @@ async def test_an_errand_that_fails_is_logged_and_holds_up_no_other(tmp_path: Pa
     async def fail(_: object) -> None:
         raise RuntimeError("zorillafern")
 
-    monkeypatch.setattr(supervisor_room, "recover", fail)
+    monkeypatch.setattr(errands, "recover", fail)
     async with running(tmp_path) as stack:
         await stack.until(lambda: stack.world.commands)
     [record] = [each for each in caplog.records if each.getMessage() == "Closing open replies failed"]
