@@ -378,3 +378,32 @@ def test_an_event_keeps_telling_what_was_true(world):
     assert created["content"] == "first"
     assert "reactions" not in created
     assert updated["reactions"][0]["count"] == 1
+
+
+def test_a_forward_shows_the_message_without_its_author_and_stays_as_it_was(world):
+    original = world.send(ADA, GENERAL, "the news", attachments=[{"filename": "a.txt", "data": b"x"}])
+    forward = world.forward(LINUS, CODE, GENERAL, original["id"])
+    world.edit(ADA, GENERAL, original["id"], "other news")
+    [snapshot] = world.message(CODE, forward["id"])["message_snapshots"]
+    assert snapshot["message"]["content"] == "the news"
+    assert snapshot["message"]["attachments"][0]["filename"] == "a.txt"
+    assert "author" not in snapshot["message"]
+    assert forward["message_reference"]["type"] == 1
+    assert "referenced_message" not in forward
+    again = world.forward(LINUS, GENERAL, CODE, forward["id"])
+    assert again["message_snapshots"] == [snapshot]
+
+
+def test_what_one_may_not_read_one_cannot_forward(world):
+    original = world.send(ADA, GENERAL, "the news")
+    world.deny(GENERAL, LINUS, Permission.READ_MESSAGE_HISTORY)
+    assert refused(world.forward, LINUS, CODE, GENERAL, original["id"]) == (400, 160014)
+
+
+def test_a_forum_post_begins_with_a_message_that_has_its_id(world):
+    forum = world.create_channel("help", is_forum=True)
+    post = world.create_post(LINUS, forum["id"], "It does not start", "What can I do?")
+    [first] = world.messages(post["id"])
+    assert first["id"] == post["id"]
+    assert first["content"] == "What can I do?"
+    assert refused(world.send, ADA, forum["id"], "x") == (400, 50008)

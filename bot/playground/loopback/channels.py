@@ -11,7 +11,7 @@ from bot.playground.loopback.messages import Messages
 from bot.playground.loopback.payloads import message_event
 from bot.playground.loopback.permissions import Payload, Permission
 from bot.playground.loopback.snowflake import iso
-from bot.playground.loopback.state import DM, PUBLIC_THREAD, State, is_thread
+from bot.playground.loopback.state import DM, FORUM, PUBLIC_THREAD, TEXT, State, is_thread
 
 _HAS_THREAD = 1 << 5
 _ARCHIVE_MINUTES = frozenset({60, 1440, 4320, 10080})
@@ -44,18 +44,18 @@ class Channels:
         state.emit("CHANNEL_CREATE", dict(channel))
         return channel
 
-    def create(self, name: str, topic: str | None = None) -> Payload:
-        """Add a text channel to the guild."""
+    def create(self, name: str, topic: str | None = None, *, kind: int = TEXT) -> Payload:
+        """Add a text channel or a forum to the guild."""
         state = self._state
-        position = sum(1 for each in state.channels.values() if each["type"] == 0)
-        channel = seed.text_channel(state.ids.next(), name, position, topic)
+        position = sum(1 for each in state.channels.values() if each["type"] in {TEXT, FORUM})
+        channel = seed.text_channel(state.ids.next(), name, position, topic) | {"type": kind}
         state.channels[channel["id"]] = channel
         state.touch()
         state.emit("CHANNEL_CREATE", dict(channel))
         return channel
 
     def create_thread(self, user_id: str, channel_id: str, body: Payload, message_id: str | None = None) -> Payload:
-        """Start a public thread, from a message (whose id it takes) or by itself.
+        """Start a public thread, from a message (whose id it takes) or by itself; in a forum, with its first message.
 
         Raises:
             WorldError: 50035 for a bad name or duration, 160004 if the message
@@ -65,7 +65,10 @@ class Channels:
         parent = state.channel(channel_id)
         if parent["type"] == DM or is_thread(parent):
             raise WorldError(400, 50024, "Cannot execute action on this channel type")
-        state.require(user_id, parent, Permission.CREATE_PUBLIC_THREADS)
+        is_post = parent["type"] == FORUM
+        state.require(user_id, parent, Permission.SEND_MESSAGES if is_post else Permission.CREATE_PUBLIC_THREADS)
+        if is_post and not body.get("message"):
+            raise form_error("message", "BASE_TYPE_REQUIRED", "This field is required")
         name = str(body.get("name") or "").strip()
         if not 1 <= len(name) <= 100:
             raise form_error("name", "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 100 in length.")
@@ -81,6 +84,8 @@ class Channels:
         state.channels[thread["id"]] = thread
         state.touch()
         state.emit("THREAD_CREATE", {**thread, "newly_created": True})
+        if is_post:
+            return thread | {"message": self._messages.create_post(user_id, thread, body["message"])}
         self._announce(user_id, parent, thread, starter)
         return thread
 

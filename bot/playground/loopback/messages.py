@@ -16,9 +16,15 @@ from bot.playground.loopback.mentions import Allowed, mentioned
 from bot.playground.loopback.payloads import EPHEMERAL, LOADING, message_event, render
 from bot.playground.loopback.permissions import Payload, Permission
 from bot.playground.loopback.snowflake import iso
-from bot.playground.loopback.state import DM, State, is_thread
+from bot.playground.loopback.state import DM, FORUM, State, is_thread
 
 _NONCE_SECONDS = 300.0  # "in the past few minutes" in Discord's words
+FORWARD = 1
+"""The type of a ``message_reference`` that forwards."""
+_SNAPSHOT = (
+    "type", "content", "embeds", "attachments", "timestamp", "edited_timestamp", "flags", "mentions", "mention_roles",
+    "sticker_items", "components",
+)  # fmt: skip
 
 
 class Messages:
@@ -45,6 +51,8 @@ class Messages:
         if (known := self._by_nonce(author_id, channel_id, body)) is not None:
             return known
         reference = self._reference(author_id, channel, body.get("message_reference"))
+        if reference is not None and reference["type"] == FORWARD:
+            body = body | {"message_snapshots": self._snapshots(author_id, reference)}
         message = self._new(author_id, channel, body, reference=reference, uploads=uploads)
         if body.get("nonce") is not None:
             message["nonce"] = body["nonce"]
@@ -60,6 +68,10 @@ class Messages:
             seed.BOT_ID, channel, body, extra=extra, uploads=uploads, default=("users",)
         )  # fmt: skip
         return self.add(message)
+
+    def create_post(self, author_id: str, thread: Payload, body: Payload) -> Payload:
+        """Write the message that a forum post begins with: it has the thread's id."""
+        return self.add(self._new(author_id, thread, body, extra={"id": thread["id"]}))
 
     def add(self, message: Payload) -> Payload:
         """Store a message, tell everybody and return it."""
@@ -233,6 +245,8 @@ class Messages:
         return message
 
     def _require_write(self, author_id: str, channel: Payload, uploads: Sequence[Payload]) -> None:
+        if channel["type"] == FORUM:
+            raise WorldError(400, 50008, "Cannot send messages in a non-text channel")
         thread = is_thread(channel)
         needed = Permission.SEND_MESSAGES_IN_THREADS if thread else Permission.SEND_MESSAGES
         if uploads:
@@ -265,7 +279,7 @@ class Messages:
         if not raw:
             return None
         message_id, channel_id, must_exist = reference_ids(raw)
-        forward = int(raw.get("type") or 0) == 1
+        forward = int(raw.get("type") or 0) == FORWARD
         channel_id = (channel_id or channel["id"]) if forward else channel["id"]
         if not forward and Permission.READ_MESSAGE_HISTORY not in self._state.permissions(author_id, channel):
             raise WorldError(400, 160002, "Cannot reply without permission to read message history")
@@ -282,6 +296,16 @@ class Messages:
         if "guild_id" in channel:
             kept["guild_id"] = channel["guild_id"]
         return {**kept, "message_type": 0 if forward else 19}
+
+    def _snapshots(self, author_id: str, reference: Payload) -> list[Payload]:
+        """Return what a forward shows of its message, without its author; a forward of a forward shows the same."""
+        state = self._state
+        if Permission.READ_MESSAGE_HISTORY not in state.permissions(author_id, state.channel(reference["channel_id"])):
+            raise WorldError(400, 160014, "You do not have access to the message being forwarded")
+        original = render(state, state.message(reference["channel_id"], reference["message_id"]), nested=True)
+        if original.get("message_snapshots"):
+            return list(original["message_snapshots"])
+        return [{"message": {field: original[field] for field in _SNAPSHOT if field in original}}]
 
     def _replied(self, message: Payload) -> Payload | None:
         reference = message.get("message_reference")

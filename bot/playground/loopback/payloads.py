@@ -34,7 +34,7 @@ def message_event(state: State, message: Payload) -> Payload:
 
     An ephemeral message has no guild, as it travels with the direct messages.
     """
-    shown = render(state, message)
+    shown = render(state, message, nested=not state.sends_referenced)
     if message["flags"] & EPHEMERAL:
         shown.pop("guild_id", None)
     elif "guild_id" in shown:

@@ -27,8 +27,10 @@ _log = logging.getLogger(__name__)
 
 Listener = Callable[[str, Payload], None]
 
+TEXT = 0
 DM = 1
 PUBLIC_THREAD = 11
+FORUM = 15
 
 
 class State:
@@ -45,6 +47,7 @@ class State:
         self.files = Files(files_folder)
         self.base_url = ""  # set when the server has its port; attachment URLs start with it
         self.message_content = True
+        self.sends_referenced = True  # events bring the message that one refers to; Discord leaves it out now and then
         self.blocked_words: set[str] = set()
         self.guild = seed.guild()
         self.bot_user: Payload = seed.bot_member()["user"]

@@ -23,7 +23,7 @@ from bot.playground.loopback.options import command_data, resolve
 from bot.playground.loopback.payloads import EPHEMERAL, guild_create, render
 from bot.playground.loopback.permissions import Payload, Permission
 from bot.playground.loopback.reactions import Reactions
-from bot.playground.loopback.state import Listener, State
+from bot.playground.loopback.state import FORUM, TEXT, Listener, State
 from bot.playground.loopback.storage import Storage
 
 __all__ = ["Channel", "Interaction", "Message", "Permission", "World", "WorldError"]
@@ -134,31 +134,24 @@ class World:
         reply_to: str | None = None,
         ping_reply: bool = True,
         attachments: Sequence[Payload] = (),
-        sticker_items: Sequence[Payload] = (),
-        message_snapshots: Sequence[Payload] = (),
+        **more: Any,
     ) -> Message:
-        """Write a message.
+        """Write a message, as a reply to *reply_to* (which notifies its author with *ping_reply*).
 
-        Args:
-            user_id: who writes.
-            channel_id: where.
-            content: the text, up to 2000 code points.
-            reply_to: the id of the message that this one replies to.
-            ping_reply: whether the reply notifies its author.
-            attachments: uploads, each ``{filename, data: bytes, content_type?}``.
-            sticker_items: stickers, each ``{id, name, format_type}``.
-            message_snapshots: forwarded messages, each ``{"message": {content, …}}``.
+        *attachments* are uploads, each ``{filename, data: bytes, content_type?}``; *more* are fields as Discord has
+        them: ``embeds``, ``components``, ``flags``, ``sticker_items``, ``message_snapshots``.
         """
-        body: Payload = {"content": content}
+        body: Payload = {"content": content, **more}
         if reply_to is not None:
             body["message_reference"] = {"message_id": reply_to}
             if not ping_reply:
                 body["allowed_mentions"] = {"parse": ["users", "roles", "everyone"], "replied_user": False}
-        if sticker_items:
-            body["sticker_items"] = [dict(each) for each in sticker_items]
-        if message_snapshots:
-            body["message_snapshots"] = [dict(each) for each in message_snapshots]
         return render(self.state, self.message_rules.create(user_id, channel_id, body, attachments))
+
+    def forward(self, user_id: str, channel_id: str, source_id: str, message_id: str, content: str = "") -> Message:
+        """Forward a message of the channel *source_id*; *content* are words of one's own, which few clients offer."""
+        reference = {"type": 1, "channel_id": source_id, "message_id": message_id}
+        return self.send(user_id, channel_id, content, message_reference=reference)
 
     def edit(self, user_id: str, channel_id: str, message_id: str, content: str) -> Message:
         """Change the text of one's own message."""
@@ -188,9 +181,9 @@ class World:
         """Return the direct messages between a person and the bot."""
         return self.channel_rules.open_dm(user_id)
 
-    def create_channel(self, name: str, topic: str | None = None) -> Channel:
-        """Add a text channel to the guild."""
-        return self.channel_rules.create(name, topic)
+    def create_channel(self, name: str, topic: str | None = None, *, is_forum: bool = False) -> Channel:
+        """Add a text channel, or a forum, to the guild."""
+        return self.channel_rules.create(name, topic, kind=FORUM if is_forum else TEXT)
 
     def delete_channel(self, channel_id: str) -> None:
         """Delete a channel or thread with its messages."""
@@ -199,6 +192,10 @@ class World:
     def create_thread(self, user_id: str, channel_id: str, name: str, *, message_id: str | None = None) -> Channel:
         """Start a public thread, on a message or by itself."""
         return self.channel_rules.create_thread(user_id, channel_id, {"name": name}, message_id)
+
+    def create_post(self, user_id: str, forum_id: str, name: str, content: str) -> Channel:
+        """Begin a forum post; its first message has its id."""
+        return self.channel_rules.create_thread(user_id, forum_id, {"name": name, "message": {"content": content}})
 
     def set_archived(self, thread_id: str, archived: bool, *, locked: bool = False) -> Channel:
         """Archive or reopen a thread, as its moderators would."""
@@ -215,6 +212,13 @@ class World:
     def permissions(self, user_id: str, channel_id: str) -> int:
         """Return the permission bits of a user in a channel."""
         return int(self.state.permissions(user_id, self.state.channel(channel_id)))
+
+    def add_bot(self, name: str) -> str:
+        """Bring another bot into the guild, for which `send` writes; return its id."""
+        bot_id = self.state.ids.next()
+        user = self.state.users[bot_id] = seed.user(bot_id, name.lower(), name, "#99aab5", bot=True)
+        self.state.members[bot_id] = seed.member(user, [])
+        return bot_id
 
     def kick_bot(self) -> None:
         """Remove the bot from the guild; it may no longer do anything there."""

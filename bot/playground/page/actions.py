@@ -103,6 +103,10 @@ async def _send(ask: _Ask) -> Any:
     return ask.world.send(ask.viewer, ask.channel, content, reply_to=reply_to, ping_reply=ping)
 
 
+async def _forward(ask: _Ask) -> Any:
+    return ask.world.forward(ask.viewer, str(ask.args["to"]), ask.channel, ask.message)
+
+
 async def _edit(ask: _Ask) -> Any:
     return ask.world.edit(ask.viewer, ask.channel, ask.message, str(ask.args["content"]))
 
@@ -172,6 +176,7 @@ _ACTIONS: dict[str, Callable[[_Ask], Awaitable[Any]]] = {
     "history": _history,
     "commands": _commands,
     "send": _send,
+    "forward": _forward,
     "edit": _edit,
     "delete": _delete,
     "react": _react,

@@ -42,6 +42,16 @@ async def test_reply_and_jump_to_what_it_answers(view):
     await expect(message).to_be_focused()
 
 
+async def test_a_message_is_forwarded_to_another_channel(view):
+    original = view.say("the news", LINUS_ID)
+    message = view.page.locator(f"#message-{original['id']}")
+    await message.hover()
+    await message.get_by_role("button", name="More").click()
+    await view.page.get_by_role("menuitem", name="Forward").click()
+    await view.page.get_by_role("menuitem", name=f"#{view.channel['name']}").click()
+    await expect(view.messages.last.locator(".forwarded")).to_contain_text("the news")
+
+
 async def test_reactions_can_be_picked_and_clicked(view):
     sent = view.say("react to me", LINUS_ID)
     view.playground.world.react(GRACE_ID, view.channel["id"], sent["id"], "👍")

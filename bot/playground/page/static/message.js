@@ -43,6 +43,7 @@ export function updateMessage(node, stored, context, compact) {
         replyLine(message, context),
         header(message, context, compact),
         h("div", { class: "content", data: { key: "content" } }, body(message, context.store)),
+        forwarded(message, context.store),
         attachments(message),
         embeds(message, context.store),
         componentRows(message, context),
@@ -100,6 +101,15 @@ function body(message, store) {
     else nodes.push(mark);
   }
   return nodes;
+}
+
+/** The message that this one forwards; Discord does not say who wrote it. */
+function forwarded(message, store) {
+  const snapshot = message.message_snapshots?.[0]?.message;
+  if (!snapshot) return null;
+  return h("blockquote", { class: "forwarded", data: { key: "forwarded" } }, h("small", {}, icon("reply"), "Forwarded"),
+    h("div", { class: "content" }, renderContent(snapshot.content, store.names)), attachments(snapshot),
+    embeds(snapshot, store));
 }
 
 function replyLine(message, context) {

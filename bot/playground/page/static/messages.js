@@ -17,6 +17,7 @@ const GROUP_MS = 7 * 60 * 1000;
 const NEAR_END = 60;
 const QUIET_MS = 2500;
 const THREAD_NAME = 40;
+const FORUM = 15;
 
 export class MessageList {
   #store;
@@ -204,6 +205,7 @@ export class MessageList {
       { label: "Copy text", run: () => navigator.clipboard.writeText(message.content) },
       { label: "Copy message ID", run: () => navigator.clipboard.writeText(message.id) },
     ];
+    if (isTalk(message)) items.push({ label: "Forward", run: () => this.#forward(message, anchor) });
     if (store.channel?.type === 0) items.push({ label: "Create thread", run: () => this.#thread(message) });
     for (const command of (store.commands ?? []).filter((candidate) => candidate.type === 3)) {
       items.push({ label: `Apps · ${command.name}`, run: () => this.#do("menu",
@@ -214,6 +216,14 @@ export class MessageList {
         { name: command.name, target_id: message.author.id }) });
     }
     openMenu(anchor, items, { label: "More" });
+  }
+
+  #forward(message, anchor) {
+    const store = this.#store;
+    openMenu(anchor, [...store.channels.values()].filter((channel) => channel.type !== FORUM).map((channel) => ({
+      label: channel.name ? `#${channel.name}` : `@${store.nameOf(store.bot)}`,
+      run: () => this.#do("forward", { message_id: message.id, to: channel.id }),
+    })), { label: "Forward to" });
   }
 
   async #thread(message) {
