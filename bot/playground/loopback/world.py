@@ -286,9 +286,7 @@ class World:
     ) -> list[Payload]:
         """Ask the bot what to offer for the focused option; return choices ``{name, value}``.
 
-        Raises:
-            WorldError: 504 "Loading options failed" if no answer came in
-                ``timeout`` seconds (as long as any interaction waits, if None).
+        ``timeout`` None waits as long as any interaction does; a `WorldError` 504 says "Loading options failed".
         """
         channel = self.state.channel(channel_id)
         command = self.command_rules.find(user_id, channel, CHAT_INPUT, name_path[0])

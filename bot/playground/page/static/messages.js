@@ -220,9 +220,9 @@ export class MessageList {
 
   #forward(message, anchor) {
     const store = this.#store;
-    openMenu(anchor, [...store.channels.values()].filter((channel) => channel.type !== FORUM).map((channel) => ({
-      label: channel.name ? `#${channel.name}` : `@${store.nameOf(store.bot)}`,
-      run: () => this.#do("forward", { message_id: message.id, to: channel.id }),
+    openMenu(anchor, [...store.channels.values()].filter(({ type }) => type !== FORUM).map(({ id, name }) => ({
+      label: name ? `#${name}` : `@${store.nameOf(store.bot)}`,
+      run: () => this.#do("forward", { message_id: message.id, to: id }),
     })), { label: "Forward to" });
   }
 
