@@ -25,7 +25,7 @@ from bot.delivery.http import install, trace_config
 from bot.delivery.http_errors import LONGEST_WAIT_SECONDS
 from bot.delivery.permissions import PERMISSIONS, Pauses, permissions_in
 from bot.delivery.reply_api import REQUEST_SECONDS, ReplyApi
-from bot.generation.running import StopCause
+from bot.generation.session import StopCause
 from bot.services import Services
 from bot.silent_shards import SilentShards
 

@@ -7,6 +7,7 @@ import logging
 
 from bot.bot import OllamaBot
 from bot.errors import StoreError
+from bot.generation.session import Phase
 from bot.recovery.gap_tracker import REFUSED_KEY
 
 log = logging.getLogger(__name__)
@@ -23,7 +24,7 @@ MARGIN_SECONDS = _LAST_WORDS_SECONDS + _NOTE_SECONDS + CLOSE_SECONDS + 0.2
 async def wind_down(bot: OllamaBot, grace: float) -> None:
     """Give running replies *grace* seconds and their last words; whatever hangs, return soon after that."""
     everybody = list(bot.queue)
-    running = sum(map(bot.queue.is_running, everybody))
+    running = sum(session.phase is not Phase.QUEUED for session in everybody)
     counts = f": {running} running, {len(everybody) - running} waiting, {grace:g} s grace" if everybody else ""
     log.info("Stopping%s", counts)
     ending = asyncio.create_task(bot.responder.shutdown(grace), name="shutdown")

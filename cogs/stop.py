@@ -14,7 +14,7 @@ from bot.delivery.control import is_stop_emoji
 from bot.delivery.interactions import say
 from bot.errors import DeliveryError
 from bot.generation.ending import broken
-from bot.generation.running import RunningReply, StopCause
+from bot.generation.session import Session, StopCause
 from bot.intake.message_text import shown_name
 
 if TYPE_CHECKING:
@@ -101,12 +101,12 @@ class Stop(commands.Cog):
         text = f"Stopped {stopped} answer{'s' if stopped != 1 else ''}." if stopped else "It is stopping already."
         await say(interaction, text, ephemeral=True)
 
-    def _closed(self, is_there: Callable[[RunningReply], bool], why: str) -> None:
+    def _closed(self, is_there: Callable[[Session], bool], why: str) -> None:
         """Stop what nobody could read any more: the model is there for others."""
         for reply in [reply for reply in self.bot.queue if is_there(reply)]:
             reply.stop(StopCause(f": {why}", is_silent=True))
 
-    def _may_stop(self, reply: RunningReply, payload: discord.RawReactionActionEvent) -> bool:
+    def _may_stop(self, reply: Session, payload: discord.RawReactionActionEvent) -> bool:
         if payload.user_id == reply.prompt.author_id:
             return True
         return payload.member is not None and self._permissions(payload, payload.member).manage_messages

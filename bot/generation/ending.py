@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from bot.conversation.records import PromptKind, ReplyEnd, ReplyState
 from bot.errors import BurbleError, PromptRefused
 from bot.generation.model_text import code
-from bot.generation.running import StopCause
+from bot.generation.session import StopCause
 from bot.ollama.types import Counts
 
 

@@ -12,7 +12,7 @@ from bot.errors import BurbleError
 from bot.generation.ending import Ending
 from bot.generation.log_redaction import discreet
 from bot.generation.model_text import code
-from bot.generation.running import ReplySink, RunningReply
+from bot.generation.session import ReplySink, Session
 from bot.generation.status import StatusTeller
 from bot.ollama.types import ChatChunk
 from bot.streaming.streamer import ReplyStreamer
@@ -39,7 +39,7 @@ class Job:
         is_forgetful: it is answered without the conversation so far.
     """
 
-    reply: RunningReply
+    reply: Session
     journal: ReplyJournal
     sink: ReplySink
     streamer: ReplyStreamer
@@ -88,6 +88,8 @@ class Job:
     def conclude(self, ending: Ending) -> None:
         """Note how the reply ended, for the journal and on screen; of one that is put off nothing is recorded."""
         self.status.close()
+        if not self.streamer.characters:
+            self.streamer.release()  # words of ours wait for nobody's answer
         if ending.is_put_off:
             self.is_left_open = True
             self.streamer.leave(ending.line)

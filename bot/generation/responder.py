@@ -24,7 +24,7 @@ from bot.generation.models import ModelCatalog
 from bot.generation.queue import ReplyQueue
 from bot.generation.request import Requests
 from bot.generation.retry import DEFAULT_RETRY, RetryPolicy
-from bot.generation.running import ReplySink, ReplyStopped, RunningReply, StopCause
+from bot.generation.session import Phase, ReplySink, ReplyStopped, Session, StopCause
 from bot.generation.status import DISCORD_TIMING, StatusTeller, StatusTiming, in_line
 from bot.generation.stuck_model import StuckModelWatch
 from bot.markdown.failsafe import FailsafePages
@@ -187,12 +187,13 @@ class Responder:
         options = self._options
         pages = FailsafePages(limit=page_limit, mode=options.render_markdown, last=options.max_messages)
         sink.watch(pages)
-        streamer = ReplyStreamer(sink, pages, self._budget, max_messages=options.max_messages)
+        streamer = ReplyStreamer(sink, pages, self._budget, max_messages=options.max_messages, is_held=True)
         status = StatusTeller(streamer, sink, timing=self._options.timing)
-        job = Job(RunningReply(prompt), journal, sink, streamer, status, model=model)
+        job = Job(Session(prompt), journal, sink, streamer, status, model=model)
         try:
-            job.reply = self.queue.enter(prompt, lambda reply: status.say(self._in_line(reply)), is_owed=is_owed)
+            job.reply = self.queue.enter(prompt, lambda session: self._moved(session, job), is_owed=is_owed)
         except BurbleError as error:
+            streamer.release()
             if isinstance(error, PromptRefused):  # the line filled up while the prompt was taken in
                 self.admission.note(error, prompt)
             await self._run(job, refusal=error)
@@ -239,6 +240,8 @@ class Responder:
             await asyncio.shield(self._finish(job, ending, writer))
 
     async def _finish(self, job: Job, ending: Ending, writer: asyncio.Task[None]) -> None:
+        await job.journal.settle()  # the next question is answered with this answer in mind
+        self.queue.generated(job.reply)
         await asyncio.wait([writer])
         job.report(ending)
         await job.journal.settle()
@@ -315,9 +318,8 @@ class Responder:
     async def _work(self, job: Job) -> None:
         """Wait for the turn, choose model and history, read the answer; cancelled when stopped."""
         prompt = job.reply.prompt
-        if not self.queue.is_running(job.reply):
-            job.status.say(self._in_line(job.reply))
-            await self.queue.turn(job.reply)
+        self._moved(job.reply, job)
+        await self.queue.turn(job.reply)
         job.status.say("⏳ waiting for the model")
 
         async def choose_model() -> str:
@@ -325,9 +327,14 @@ class Responder:
 
         await self._answerer.answer(job, choose_model)
 
-    def _in_line(self, reply: RunningReply) -> str:
+    def _moved(self, session: Session, job: Job) -> None:
+        """Tell who waits where they are now; show what may be shown."""
         queue = self.queue
-        return in_line(queue.ahead(reply), is_over_share=queue.is_over_share(reply), is_held=queue.is_held(reply))
+        if session.phase is Phase.QUEUED:
+            is_over_share, is_held = queue.is_over_share(session), queue.is_held(session)
+            job.status.say(in_line(queue.ahead(session), is_over_share=is_over_share, is_held=is_held))
+        elif queue.may_show(session):
+            job.streamer.release()
 
     async def _channel_model(self, channel_id: int) -> str | None:
         """Return the model chosen for a channel, or None if none was or the store cannot tell it now."""

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bot.generation.running import ReplySink
+from bot.generation.session import ReplySink
 from bot.streaming.streamer import ReplyStreamer
 
 

@@ -32,7 +32,7 @@ class ReplyStreamer:
     *max_messages* bounds the messages of a reply: past it the last message
     counts characters below its text, and the whole text comes as a file at the end.
     *give_up_after* is how long (seconds) the ending is tried against a Discord
-    that answers with failures.
+    that answers with failures. With *is_held* no text is shown before `release`.
     """
 
     def __init__(
@@ -44,6 +44,7 @@ class ReplyStreamer:
         max_messages: int = 8,
         give_up_after: float = 300.0,
         backoff: Backoff | None = None,
+        is_held: bool = False,
     ) -> None:
         self._sink = sink
         self._plan = ReplyPlan(pages, max_messages)
@@ -55,6 +56,7 @@ class ReplyStreamer:
         self._tickets: dict[Bucket, Ticket] = {}  # those that are waited for
         self._changed = asyncio.Event()
         self._is_idle = True
+        self._is_released = not is_held
         self._ended_at = 0.0
         self._refusal: DeliveryError | None = None  # why there can be no further message
 
@@ -86,6 +88,12 @@ class ReplyStreamer:
         self._cadence.note(self._budget.now())
         for ticket in self._tickets.values():
             self._budget.advance(ticket, self._cadence.gap)
+
+    def release(self) -> None:
+        """Let the text go on screen; until then only the status does, since other words come first."""
+        if not self._is_released:
+            self._is_released = True
+            self._changed.set()
 
     def status(self, line: str) -> None:
         """Say what is going on; shown only while there is no text."""
@@ -135,22 +143,26 @@ class ReplyStreamer:
         """
         while True:
             self._changed.clear()
-            if self._plan.wanted():
+            if self._wanted():
                 await self._show(await self._turn())
             elif self._refusal is not None:
                 raise self._refusal
-            elif self._plan.is_ended:
+            elif self._plan.is_ended and self._is_released:
                 return
             else:
                 self._is_idle = True
                 await self._changed.wait()
                 self._is_idle = False
 
+    def _wanted(self) -> list[Step]:
+        steps = self._plan.wanted()
+        return steps if self._is_released else [step for step in steps if step.is_status]
+
     async def _show(self, ticket: Ticket | None) -> None:
         """Use a turn for the newest text, or give it back if nothing new is there any more."""
         if ticket is None:
             return
-        for step in self._plan.wanted():
+        for step in self._wanted():
             composed = self._plan.compose(step) if self._bucket(step) == ticket.bucket else None
             if composed is not None:
                 await self._send(composed, ticket.bucket)
@@ -200,7 +212,7 @@ class ReplyStreamer:
     def _wanted_by_bucket(self) -> dict[Bucket, Urgency]:
         """Return the wanted requests' urgencies; of two in one bucket the one that comes first in the text."""
         wanted: dict[Bucket, Urgency] = {}
-        for step in self._plan.wanted():
+        for step in self._wanted():
             wanted.setdefault(self._bucket(step), step.urgency)
         return wanted
 

@@ -15,7 +15,7 @@ from bot.conversation.records import ReplyState
 from bot.conversation.schema import prompt, reply
 from bot.delivery import interaction_sink
 from bot.errors import StoreError
-from bot.generation.running import StopCause
+from bot.generation.session import StopCause
 from bot.generation.status import StatusTiming
 from bot.playground.loopback.faults import Fault
 from bot.playground.loopback.permissions import Permission

@@ -7,7 +7,7 @@ import pytest
 from simcord import MemberActor
 
 from bot.conversation.records import PromptRecord
-from bot.generation.running import RunningReply
+from bot.generation.session import Session
 from tests.cogs.conftest import Scene
 
 
@@ -18,7 +18,7 @@ class Shown:
         self.message_ids = list(message_ids)
 
 
-async def running_reply(scene: Scene, asker: MemberActor, *, channel=None) -> RunningReply:
+async def running_reply(scene: Scene, asker: MemberActor, *, channel=None) -> Session:
     """A reply to a message of *asker* that waits for its model."""
     channel = channel or scene.channel
     message = await asker.send(channel, "a question")
@@ -29,7 +29,7 @@ async def running_reply(scene: Scene, asker: MemberActor, *, channel=None) -> Ru
     return reply
 
 
-def words(reply: RunningReply) -> str | None:
+def words(reply: Session) -> str | None:
     return reply.cause.words if reply.cause else None
 
 

@@ -7,7 +7,7 @@ import pytest
 from bot.conversation.records import ReplyState
 from bot.errors import OllamaUnreachable
 from bot.generation import ending
-from bot.generation.running import StopCause
+from bot.generation.session import StopCause
 
 
 def test_a_finished_answer_needs_no_words() -> None:

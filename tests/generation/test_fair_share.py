@@ -12,10 +12,14 @@ from hypothesis import strategies as st
 from bot.conversation.records import PromptKind, PromptRecord
 from bot.errors import QueueFull
 from bot.generation.queue import MAX_WAITING, MAX_WAITING_IN_ALL, MAX_WAITING_OF_USER, ReplyQueue
-from bot.generation.running import RunningReply
+from bot.generation.session import Phase, Session
 
 ADA, GRACE, LINUS = 7, 8, 9
 _ids = itertools.count(1)
+
+
+def runs(session: Session) -> bool:
+    return session.phase is Phase.GENERATING
 
 
 def enter(
@@ -25,7 +29,7 @@ def enter(
     kind: PromptKind = PromptKind.ASK,
     *,
     is_owed: bool = False,
-) -> RunningReply:
+) -> Session:
     """A prompt of *user*, in a channel of its own unless one is named."""
     message_id = next(_ids)
     channel = 10_000 + message_id if channel is None else channel
@@ -34,7 +38,7 @@ def enter(
 
 
 def users(queue: ReplyQueue) -> list[int]:
-    return [reply.prompt.author_id for reply in queue if queue.is_running(reply)]
+    return [reply.prompt.author_id for reply in queue if runs(reply)]
 
 
 def served(queue: ReplyQueue, count: int) -> list[int]:
@@ -43,7 +47,7 @@ def served(queue: ReplyQueue, count: int) -> list[int]:
     for _ in range(count):
         before = list(queue)
         queue.leave(before[0])
-        order += [r.prompt.author_id for r in queue if queue.is_running(r) and r in before[1:]][-1:]
+        order += [r.prompt.author_id for r in queue if runs(r) and r in before[1:]][-1:]
     return order
 
 
@@ -70,7 +74,7 @@ def test_of_one_users_replies_the_oldest_comes_first() -> None:
     replies = [enter(queue, ADA) for _ in range(4)]
     for i in range(3):
         queue.leave(replies[i])
-        assert queue.is_running(replies[i + 1])
+        assert runs(replies[i + 1])
 
 
 def test_asking_one_by_one_is_no_way_to_the_front() -> None:
@@ -107,7 +111,7 @@ def test_the_last_quarter_of_the_places_is_for_others(places: int, most: int) ->
     assert queue.is_over_share(replies[-1])
     assert not queue.is_over_share(replies[0])
     if most < places:
-        assert queue.is_running(enter(queue, GRACE))
+        assert runs(enter(queue, GRACE))
     queue.leave(replies[0])
     assert users(queue).count(ADA) == most
 
@@ -140,7 +144,7 @@ def test_all_that_waits_is_bounded_and_what_need_not_wait_is_taken() -> None:
         for _ in range(MAX_WAITING_OF_USER):
             enter(queue, user, channel=user % 3, kind=chat, is_owed=True)
     assert len(list(queue)) == 3 + MAX_WAITING_IN_ALL
-    assert queue.is_running(enter(queue, GRACE))
+    assert runs(enter(queue, GRACE))
     with pytest.raises(QueueFull) as caught:
         enter(queue, GRACE)
     assert caught.value.of == "all"
@@ -151,7 +155,7 @@ def test_an_ask_is_not_refused_for_a_line_in_which_it_does_not_stand() -> None:
     queue = ReplyQueue(4)
     for i in range(1 + MAX_WAITING):
         enter(queue, 100 + i, channel=1, kind=PromptKind.CHAT)
-    assert queue.is_running(enter(queue, GRACE, channel=1))
+    assert runs(enter(queue, GRACE, channel=1))
 
 
 def test_what_an_earlier_process_had_taken_in_always_finds_room() -> None:
@@ -167,7 +171,7 @@ def test_what_an_earlier_process_had_taken_in_always_finds_room() -> None:
 )
 def test_a_place_is_free_only_if_nobody_may_have_it(places: int, moves: list[tuple[bool, int, int]]) -> None:
     queue = ReplyQueue(places)
-    present: list[RunningReply] = []
+    present: list[Session] = []
     for is_leave, user, pick in moves:
         if is_leave and present:
             queue.leave(present.pop(pick % len(present)))
@@ -180,7 +184,7 @@ def test_a_place_is_free_only_if_nobody_may_have_it(places: int, moves: list[tup
         most = places - places // 4
         assert len(running) <= places
         assert all(running.count(user) <= most for user in running)
-        waiting = {reply.prompt.author_id for reply in present if not queue.is_running(reply)}
+        waiting = {reply.prompt.author_id for reply in present if not runs(reply)}
         assert len(running) == places or all(running.count(user) == most for user in waiting)
     for reply in present:
         queue.leave(reply)
@@ -198,7 +202,7 @@ def test_who_waits_is_served_after_few_others_however_many_come(places: int, cro
         enter(queue, user)
     mine = enter(queue, ADA + 1000)
     for passed, user in enumerate(itertools.cycle(crowd)):
-        if queue.is_running(mine):
+        if runs(mine):
             break
         with contextlib.suppress(QueueFull):
             enter(queue, user)

@@ -10,7 +10,7 @@ import pytest
 
 from bot.conversation.records import ReplyState
 from bot.conversation.store import Store
-from bot.generation.running import StopCause
+from bot.generation.session import StopCause
 from bot.generation.status import StatusTiming
 from bot.playground.loopback.seed import ADA_ID, GENERAL_ID
 from bot.shutdown import wind_down

@@ -1,10 +1,11 @@
-"""A reply while it runs, and the one way to stop it."""
+"""A reply from the question to the last word on screen: its phases, and the one way to stop it."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 from bot.conversation.records import PromptRecord
@@ -73,20 +74,44 @@ class ReplyStopped(Exception):
         self.cause = cause
 
 
-class RunningReply:
-    """One reply from the moment it was asked for until it is recorded."""
+class Phase(Enum):
+    """What is being done for a reply."""
+
+    QUEUED = "queued"
+    GENERATING = "generating"  # it has one of the model's places
+    DELIVERING = "delivering"  # the model is done with it; the rest of its text goes on screen
+    DONE = "done"
+
+
+class Session:
+    """One reply from the moment it was asked for until it is recorded.
+
+    Attributes:
+        prompt: what is answered.
+        phase: what is being done; set by the queue alone.
+        cause: why it was stopped, or None.
+        stopped: set as soon as it is stopped.
+        sink: where it is shown.
+    """
 
     def __init__(self, prompt: PromptRecord) -> None:
         self.prompt = prompt
+        self.phase = Phase.QUEUED
+        self.stopped = asyncio.Event()
         self.cause: StopCause | None = None
         self.sink: ReplySink | None = None
         self._work: asyncio.Task[Any] | None = None
 
     def stop(self, cause: StopCause) -> bool:
-        """End the work that `unless_stopped` guards; return False if it was stopped already."""
-        if self.cause is not None:
+        """Stop what is being done, whatever the phase; return False if that was too late, or done already.
+
+        A queued reply leaves the line, a generating one lets the model go, of one
+        that is delivered no further message is posted.
+        """
+        if self.cause is not None or self.phase is Phase.DONE:
             return False
         self.cause = cause
+        self.stopped.set()
         if self._work is not None:
             self._work.cancel()
         return True

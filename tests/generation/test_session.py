@@ -7,21 +7,21 @@ import asyncio
 import pytest
 
 from bot.conversation.records import PromptRecord
-from bot.generation.running import ReplyStopped, RunningReply, StopCause
+from bot.generation.session import ReplyStopped, Session, StopCause
 
 BY_ADA = StopCause(" by Ada")
 
 
 @pytest.fixture
-def reply() -> RunningReply:
-    return RunningReply(PromptRecord(1, 2, None, 3, "Ada", "Hi", 0.0))
+def reply() -> Session:
+    return Session(PromptRecord(1, 2, None, 3, "Ada", "Hi", 0.0))
 
 
-async def test_work_that_is_not_stopped_returns_its_result(reply: RunningReply) -> None:
+async def test_work_that_is_not_stopped_returns_its_result(reply: Session) -> None:
     assert await reply.unless_stopped(asyncio.sleep(0, "done")) == "done"
 
 
-async def test_stopping_ends_the_work_at_once_and_says_why(reply: RunningReply) -> None:
+async def test_stopping_ends_the_work_at_once_and_says_why(reply: Session) -> None:
     cleaned = asyncio.Event()
 
     async def work() -> None:
@@ -37,7 +37,7 @@ async def test_stopping_ends_the_work_at_once_and_says_why(reply: RunningReply) 
     assert cleaned.is_set()
 
 
-async def test_work_that_was_stopped_before_never_begins(reply: RunningReply) -> None:
+async def test_work_that_was_stopped_before_never_begins(reply: Session) -> None:
     reply.stop(BY_ADA)
 
     async def work() -> None:
@@ -47,13 +47,13 @@ async def test_work_that_was_stopped_before_never_begins(reply: RunningReply) ->
         await reply.unless_stopped(work())
 
 
-def test_only_the_first_cause_counts(reply: RunningReply) -> None:
+def test_only_the_first_cause_counts(reply: Session) -> None:
     assert reply.stop(BY_ADA)
     assert not reply.stop(StopCause(" by Grace"))
     assert reply.cause is BY_ADA
 
 
-async def test_an_error_of_the_work_comes_through(reply: RunningReply) -> None:
+async def test_an_error_of_the_work_comes_through(reply: Session) -> None:
     async def work() -> None:
         raise RuntimeError("boom")
 
@@ -61,7 +61,7 @@ async def test_an_error_of_the_work_comes_through(reply: RunningReply) -> None:
         await reply.unless_stopped(work())
 
 
-async def test_a_cancel_from_outside_is_a_cancel_and_ends_the_work(reply: RunningReply) -> None:
+async def test_a_cancel_from_outside_is_a_cancel_and_ends_the_work(reply: Session) -> None:
     ended = asyncio.Event()
 
     async def work() -> None:
@@ -78,6 +78,6 @@ async def test_a_cancel_from_outside_is_a_cancel_and_ends_the_work(reply: Runnin
     await asyncio.wait_for(ended.wait(), 1)
 
 
-async def test_a_stop_after_the_work_is_done_harms_nothing(reply: RunningReply) -> None:
+async def test_a_stop_after_the_work_is_done_harms_nothing(reply: Session) -> None:
     await reply.unless_stopped(asyncio.sleep(0))
     assert reply.stop(BY_ADA)
