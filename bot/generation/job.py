@@ -67,9 +67,18 @@ class Job:
     def write(self, text: str) -> None:
         """Append the model's *text*; white space before the first word is no text."""
         if text and (self.streamer.characters or text.strip()):
-            self.status.text_began()
+            if self.streamer.is_released:
+                self.status.text_began()
             self.journal.append(text)
             self.streamer.feed(text)
+
+    def show(self) -> None:
+        """Let the text go on screen, now that what comes before it in the channel is there."""
+        self.streamer.release()
+        if self.streamer.is_ended:
+            self.status.close()
+        elif self.streamer.characters:
+            self.status.text_began()
 
     def note_thought(self) -> None:
         """Note that the model is thinking, and say so the first time."""
@@ -87,9 +96,10 @@ class Job:
 
     def conclude(self, ending: Ending) -> None:
         """Note how the reply ended, for the journal and on screen; of one that is put off nothing is recorded."""
-        self.status.close()
         if not self.streamer.characters:
             self.streamer.release()  # words of ours wait for nobody's answer
+        if self.streamer.is_released:
+            self.status.close()
         if ending.is_put_off:
             self.is_left_open = True
             self.streamer.leave(ending.line)

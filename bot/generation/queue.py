@@ -102,7 +102,7 @@ class ReplyQueue:
 
     def generated(self, session: Session) -> None:
         """Give the model's place to the next: the model is done with *session*, whose text still goes on screen."""
-        if session.phase in (Phase.QUEUED, Phase.GENERATING):
+        if self._find(session) is not None and session.phase is not Phase.DELIVERING:
             self._give_back(session)
             session.phase = Phase.DELIVERING
             self._advance()

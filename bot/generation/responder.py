@@ -334,7 +334,7 @@ class Responder:
             is_over_share, is_held = queue.is_over_share(session), queue.is_held(session)
             job.status.say(in_line(queue.ahead(session), is_over_share=is_over_share, is_held=is_held))
         elif queue.may_show(session):
-            job.streamer.release()
+            job.show()
 
     async def _channel_model(self, channel_id: int) -> str | None:
         """Return the model chosen for a channel, or None if none was or the store cannot tell it now."""

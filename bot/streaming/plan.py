@@ -178,7 +178,9 @@ class ReplyPlan:
         post = self._next_post(len(closed))
         if edit is not None and post is not None and edit.urgency is Urgency.PAGE and self._would_shrink(edit.ordinal):
             edit = None  # what moves to the next page must not vanish meanwhile
-        return [step for step in (edit, post) if step is not None] or self._wanted_status()
+        if edit is None and post is None and (self._is_left or not self.is_ended):
+            return self.wanted_status()
+        return [step for step in (edit, post) if step is not None]
 
     def compose(self, step: Step) -> Step | None:
         """Return *step* with the newest text, or None if it shows nothing new after all."""
@@ -231,8 +233,9 @@ class ReplyPlan:
             return None
         return Step(ordinal, Urgency.OVERFLOW if ordinal and not self.is_ended else Urgency.FIRST, is_post=True)
 
-    def _wanted_status(self) -> list[Step]:
-        if not self._status or (self.is_ended and not self._is_left):
+    def wanted_status(self) -> list[Step]:
+        """Return the request that would show what is going on, if that is new."""
+        if not self._status or (self._is_left and not self._shown):
             return []
         if not self._shown:
             return [Step(0, Urgency.STATUS, is_post=True, is_status=True, text=self._status)]

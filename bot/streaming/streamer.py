@@ -33,6 +33,9 @@ class ReplyStreamer:
     counts characters below its text, and the whole text comes as a file at the end.
     *give_up_after* is how long (seconds) the ending is tried against a Discord
     that answers with failures. With *is_held* no text is shown before `release`.
+
+    Attributes:
+        is_released: whether text may go on screen.
     """
 
     def __init__(
@@ -56,7 +59,7 @@ class ReplyStreamer:
         self._tickets: dict[Bucket, Ticket] = {}  # those that are waited for
         self._changed = asyncio.Event()
         self._is_idle = True
-        self._is_released = not is_held
+        self.is_released = not is_held
         self._ended_at = 0.0
         self._refusal: DeliveryError | None = None  # why there can be no further message
 
@@ -77,6 +80,11 @@ class ReplyStreamer:
         """How many messages the reply has on screen."""
         return self._plan.messages
 
+    @property
+    def is_ended(self) -> bool:
+        """Whether no more text comes."""
+        return self._plan.is_ended
+
     def feed(self, text: str) -> None:
         """Append the model's *text*."""
         if not text or self._plan.is_ended:
@@ -91,8 +99,8 @@ class ReplyStreamer:
 
     def release(self) -> None:
         """Let the text go on screen; until then only the status does, since other words come first."""
-        if not self._is_released:
-            self._is_released = True
+        if not self.is_released:
+            self.is_released = True
             self._changed.set()
 
     def status(self, line: str) -> None:
@@ -147,7 +155,7 @@ class ReplyStreamer:
                 await self._show(await self._turn())
             elif self._refusal is not None:
                 raise self._refusal
-            elif self._plan.is_ended and self._is_released:
+            elif self._plan.is_ended and self.is_released:
                 return
             else:
                 self._is_idle = True
@@ -155,8 +163,7 @@ class ReplyStreamer:
                 self._is_idle = False
 
     def _wanted(self) -> list[Step]:
-        steps = self._plan.wanted()
-        return steps if self._is_released else [step for step in steps if step.is_status]
+        return self._plan.wanted() if self.is_released else self._plan.wanted_status()
 
     async def _show(self, ticket: Ticket | None) -> None:
         """Use a turn for the newest text, or give it back if nothing new is there any more."""
