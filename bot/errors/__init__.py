@@ -21,6 +21,7 @@ The tree::
     │   ├── OllamaStatusError         an HTTP status of 300 or more
     │   │   ├── ModelMissing          404: not installed
     │   │   ├── OllamaBusy            429, 502, 503, 504, 524: later, please
+    │   │   ├── QuotaExceeded         429, 402, 403: a limit of hours or more, a plan
     │   │   ├── OllamaUnauthorized    401, 403: key, sign-in, Host or Origin
     │   │   └── ContextOverflow       the server says the prompt does not fit
     │   ├── NoModelInstalled          nothing there that can answer
@@ -68,6 +69,7 @@ from bot.errors.ollama import (
     OllamaUnauthorized,
     OllamaUnreachable,
     ProtocolError,
+    QuotaExceeded,
     StreamCut,
     StreamError,
 )
@@ -106,6 +108,7 @@ __all__ = [
     "PromptTooLong",
     "ProtocolError",
     "QueueFull",
+    "QuotaExceeded",
     "SettingsError",
     "ShuttingDown",
     "StoreError",

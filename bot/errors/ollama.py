@@ -161,6 +161,17 @@ class OllamaBusy(OllamaStatusError):
         return f"Ollama is busy right now (HTTP {self.status}): `{self.short_detail}`. Please try again {when}."
 
 
+class QuotaExceeded(OllamaStatusError):
+    """A limit of hours or more is used up, or the account's plan does not cover the model: waiting a little is vain."""
+
+    def sentence(self) -> str:
+        """Say that it lasts, in no word of the server's: that names the account."""
+        return (
+            "The model's allowance is used up for now, so asking again soon is in vain. Choose another model with "
+            "`/model use`; whoever hosts me finds the limit in my log."
+        )
+
+
 class OllamaUnauthorized(OllamaStatusError):
     """The server wants a key, a sign-in, or refuses our Host.
 

@@ -24,9 +24,11 @@ from bot.errors import (
     OllamaTLSError,
     OllamaUnauthorized,
     OllamaUnreachable,
+    QuotaExceeded,
     StreamError,
 )
 from bot.ollama.ndjson import NDJSONError, decode_json
+from bot.ollama.quota import is_used_up
 
 # Besides Ollama's own 429, 502 and 503: gateways whose upstream is down or slow.
 _BUSY = frozenset({429, 502, 503, 504, 520, 521, 522, 523, 524, 529})
@@ -61,8 +63,11 @@ def status_error(url: str, status: int, headers: Mapping[str, str], body: bytes,
     text = error_text(answer)
     if text and _is_overflow(answer, text):
         return ContextOverflow(url, status, text)
+    retry_after = parse_retry_after(headers.get("Retry-After"))
+    if is_used_up(status, body.decode("utf-8", "replace"), retry_after):
+        return QuotaExceeded(url, status, text or _plain(body, status))
     if status in _BUSY:
-        return OllamaBusy(url, status, text or _plain(body, status), parse_retry_after(headers.get("Retry-After")))
+        return OllamaBusy(url, status, text or _plain(body, status), retry_after)
     if status in (401, 403):
         detail = text or _plain(body, status) or "an empty answer: the Host or Origin header was refused"
         return OllamaUnauthorized(url, status, detail, _signin_url(answer))
@@ -76,6 +81,8 @@ def line_error(url: str, answer: Mapping[str, Any]) -> OllamaError:
     text = error_text(answer) or "an error without a text"
     if _is_overflow(answer, text):
         return ContextOverflow(url, 400, text)
+    if is_used_up(429, str(answer)):
+        return QuotaExceeded(url, 429, text)
     return StreamError(url, text)
 
 

@@ -20,6 +20,7 @@ from bot.errors import (
     OllamaStatusError,
     OllamaTLSError,
     OllamaUnauthorized,
+    QuotaExceeded,
     StreamError,
 )
 from bot.ollama.client import OllamaClient
@@ -40,6 +41,8 @@ def kind_of(record: dict[str, Any]) -> type[OllamaError]:
     why, code = record["why"], record["status"]
     if ("num_ctx" in why and code == 400) or "shift=false" in why:
         return ContextOverflow
+    if "hourly usage limit" in record["body"]:
+        return QuotaExceeded
     if code in (429, 502, 503, 504):
         return OllamaBusy
     if code in (401, 403):

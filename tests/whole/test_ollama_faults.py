@@ -78,6 +78,8 @@ def told(record: dict[str, Any]) -> Fault:
     script = [status(code, body, record["content_type"])]
     if "num_ctx" in why or "exceeds" in body or "longer than the context" in body:
         return Fault(script, "no longer fits the model's window", log="ContextOverflow")
+    if "usage limit" in body:
+        return Fault(script, "allowance is used up", log="hourly usage limit")
     if code in (429, 502, 503):
         return Fault(script, f"busy right now (HTTP {code})", log="OllamaBusy", times=3)
     if code in (401, 403):
@@ -438,3 +440,22 @@ async def test_a_hostile_models_name_is_harmless_wherever_it_is_shown(stack: Sta
         assert "\n#" not in text
         assert text.count("`") % 2 == 0
     assert seen.state == FAILED
+
+
+CASES = [
+    (
+        429,
+        {"error": "you (home-lab) have reached your weekly usage limit, upgrade: https://example.org/up (ref: 310ea)"},
+    ),
+    (402, {"error": {"message": "home-lab has no credits, see https://example.org"}}),
+    (403, {"error": "home-lab: this model requires a subscription, upgrade for access: https://example.org/up"}),
+    (429, "<html><title>home-lab</title>Daily limit reached, see https://example.org</html>"),
+]
+
+
+@pytest.mark.parametrize(("code", "body"), CASES)
+async def test_a_used_up_quota_is_asked_once_and_names_no_account(stack: Stack, code: int, body: Any, caplog) -> None:
+    seen = await suffer(stack, Fault([status(code, body)], "allowance is used up", log="home-lab"), caplog)
+    assert "/model use" in seen.shown
+    for word in ("home-lab", "busy", "moment", "example.org"):
+        assert word not in seen.shown
