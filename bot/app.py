@@ -87,7 +87,6 @@ async def open_services(
                 shown_as=os.environ.get("BURBLE_OLLAMA_SHOWN_AS"),
             ) as ollama,
         ):
-            await store.claim()
             budget = budget or EditBudget()
             catalog = ModelCatalog(ollama, default=settings.ollama_model, num_ctx=settings.num_ctx)
             queue = ReplyQueue(settings.max_concurrent_replies)

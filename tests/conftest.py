@@ -7,7 +7,7 @@ import logging
 import os
 import shutil
 import socket
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import hypothesis
 import pytest
 
 from bot.settings.settings import ENV_FILE_KEY, Settings
+from tests.postgresql import PostgresServer, find_postgresql, running_postgresql
 
 # `fast` while working, `ci` for a thorough run (HYPOTHESIS_PROFILE, or CI=true).
 # `deep` is what the splitter's tests get under `ci`: the place where one odd
@@ -50,28 +51,38 @@ def pytest_make_collect_report(collector: pytest.Collector) -> Generator[None, A
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave browser tests out where no Chromium is, and say so; in CI its absence is a failure."""
+    """Leave tests out whose program is not installed, and say so; in CI its absence is a failure."""
     for item in items:
         if is_deep(item.path) and not item.get_closest_marker("timeout"):
             item.add_marker(pytest.mark.timeout(DEEP_TIMEOUT_SECONDS))
-    if find_chromium() or os.environ.get("CI"):
+    if os.environ.get("CI"):
         return
-    browser = [item for item in items if item.get_closest_marker("browser")]
-    if browser:
-        items[:] = [item for item in items if item not in browser]
-        config.hook.pytest_deselected(items=browser)
-        config.stash[_left_out] = len(browser)
+    for marker, (find, sentence) in _NEEDED.items():
+        left_out = [] if find() else [item for item in items if item.get_closest_marker(marker)]
+        if left_out:
+            items[:] = [item for item in items if item not in left_out]
+            config.hook.pytest_deselected(items=left_out)
+            config.stash.setdefault(_left_out, []).append(f"{len(left_out)} {marker} tests left out: {sentence}.")
 
 
-_left_out = pytest.StashKey[int]()
+_left_out = pytest.StashKey[list[str]]()
+_NEEDED: dict[str, tuple[Callable[[], object], str]] = {
+    "browser": (find_chromium, "no Chromium found (install chromium, or name one in CHROMIUM)"),
+    "postgresql": (find_postgresql, "no server or no driver found (install postgresql and psycopg)"),
+}
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Say why browser tests were left out."""
-    if count := config.stash.get(_left_out, 0):
-        terminalreporter.write_line(
-            f"{count} browser tests left out: no Chromium found (install chromium, or name one in CHROMIUM)."
-        )
+    """Say which tests were left out, and why."""
+    for line in config.stash.get(_left_out, []):
+        terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgresServer]:
+    """A PostgreSQL server for all tests."""
+    with running_postgresql() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

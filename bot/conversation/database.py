@@ -7,31 +7,21 @@ Alembic is imported only when the stored revision is an older one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy import (
-    Column,
-    MetaData,
-    PrimaryKeyConstraint,
-    String,
-    Table,
-    create_engine,
-    event,
-    func,
-    inspect,
-    select,
-)
+from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, create_engine, event, inspect, select
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 
-from bot.conversation.db_errors import REMEDIES, DamagedDatabase, problem
+from bot.conversation import postgresql
+from bot.conversation.db_errors import REMEDIES, ClaimLost, DamagedDatabase, problem
 from bot.conversation.group_commit import GroupCommit
 from bot.conversation.schema import HEAD, REVISIONS, metadata
 from bot.errors import StoreError
@@ -43,16 +33,14 @@ if TYPE_CHECKING:
     from sqlalchemy import URL, Connection, Engine
 
 BUSY_TIMEOUT_SECONDS = 5.0
-"""How long a call waits for another process that holds SQLite's write lock."""
+"""How long a call waits for another program's lock."""
+WATCH_SECONDS = 5.0
+"""How often the connection to a server is looked at."""
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-# Any number that nobody else takes: advisory locks are one space per database.
-_CLAIM = 0x62757262_6C65
-
-_POOL_SIZE = 4
 # Calls that may wait for a database which hangs: each reply has one at a time.
 _MOST_WAITING = 1000
 
@@ -66,13 +54,13 @@ _version = Table(
 
 
 class Database:
-    """An engine, the threads that it works in, and the words for what goes wrong with it.
+    """An engine with one connection, the thread that it works in, and the words for what goes wrong with it.
 
     SQLAlchemy's synchronous core in a thread costs a sixth of the CPU of its
     asyncio layer over aiosqlite (measured: 0.3 against 1.9 ms a write), which
-    changes threads for every cursor, execute and commit. SQLite gets one
-    thread: calls queue up for its one writer in order instead of meeting its
-    lock, and what waits is stored together.
+    changes threads for every cursor, execute and commit. Calls queue up for
+    the one connection in order, and what waits is stored together. On a server
+    that connection is also what keeps other bots off (see `postgresql`).
 
     Attributes:
         dialect: ``sqlite`` or ``postgresql``.
@@ -82,74 +70,70 @@ class Database:
     def __init__(self, url: URL) -> None:
         self.dialect = url.get_backend_name()
         self.name = url.database or ":memory:" if _is_sqlite(url) else url.render_as_string(hide_password=True)
-        self._engine = _create_engine(url)
-        self._threads = ThreadPoolExecutor(1 if _is_sqlite(url) else _POOL_SIZE, thread_name_prefix="store")
-        self._commits = GroupCommit(self._engine, self._threads) if _is_sqlite(url) else None
-        self._claim: Connection | None = None
+        self._engine = (
+            _sqlite_engine(url) if _is_sqlite(url) else postgresql.create(url, self.name, patience=BUSY_TIMEOUT_SECONDS)
+        )
+        self._threads = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._commits = GroupCommit(self._engine, self._threads)
+        self._claim_lost = asyncio.Event()
         self._waiting = 0
         self._closed = False
 
-    async def claim(self) -> None:
-        """Keep other bots off a database on a server for as long as this one is connected; a file has its own lock.
+    async def watch(self) -> None:
+        """Look at the connection to a server now and then, which makes it anew if it is lost.
 
         Raises:
-            StoreError: another bot is on it.
+            ClaimLost: another bot is on the database by then.
         """
-        if self.dialect != "postgresql":
-            return
-
-        def claim(_: Connection) -> bool:
-            self._claim = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
-            return bool(self._claim.scalar(select(func.pg_try_advisory_lock(_CLAIM))))
-
-        if not await self.run(claim):
-            raise StoreError(
-                f"Another bot is using the database {self.name} already. Stop that one first, or give this one its own."
-            )
+        while not self._claim_lost.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(WATCH_SECONDS):
+                    await self._claim_lost.wait()
+            if self.dialect != "sqlite" and not self._waiting:
+                with contextlib.suppress(StoreError):
+                    await self.run(lambda connection: connection.execute(select(1)), is_read=True)
+        raise postgresql.claim_lost(self.name)
 
     async def run(self, work: Callable[[Connection], T], *, is_read: bool = False) -> T:
         """Do *work* in one transaction, to its end even if the caller is cancelled; return its result.
 
         The transaction may be shared with other calls (see `GroupCommit`), but
-        not their errors; work that only reads says so (*is_read*).
+        not their errors; work that only reads says so (*is_read*). Work lets an
+        error of the database through: PostgreSQL does nothing more in a
+        transaction after one.
 
         Raises:
             StoreError: it failed, and nothing of it was stored; or too many calls wait already.
         """
         if self._closed:
             raise StoreError(f"The database {self.name} is closed: the bot is stopping.")
+        if self._claim_lost.is_set():
+            raise postgresql.claim_lost(self.name)
         if self._waiting >= _MOST_WAITING:
             raise StoreError(f"The database {self.name} does not keep up: {self._waiting} calls wait for it.")
-        if self._commits is not None:
-            call = self._commits.submit(work, is_read=is_read)
-        else:
-            call = asyncio.get_running_loop().run_in_executor(self._threads, self._transact, work)
+        call = self._commits.submit(work, is_read=is_read)
         self._waiting += 1
         call.add_done_callback(self._count_off)
         try:
             return await asyncio.shield(call)
-        except (SQLAlchemyError, OSError, OverflowError) as error:
+        except ClaimLost:
+            self._claim_lost.set()
+            raise
+        except (SQLAlchemyError, OSError, OverflowError, UnicodeError) as error:
             raise problem(self.name, error) from error
 
     async def close(self) -> None:
-        """Finish what was begun and close every connection."""
+        """Finish what was begun and close the connection."""
         self._closed = True
-        if self._commits is not None:
-            await self._commits.drained()
+        await self._commits.drained()
         await asyncio.to_thread(self._threads.shutdown)
-        if self._claim is not None:
-            await asyncio.to_thread(self._claim.close)
         await asyncio.to_thread(self._engine.dispose)
 
     def _count_off(self, _: object) -> None:
         self._waiting -= 1
 
-    def _transact(self, work: Callable[[Connection], T]) -> T:
-        with self._engine.begin() as connection:
-            return work(connection)
 
-
-@asynccontextmanager
+@contextlib.asynccontextmanager
 async def open_database(url: str, *, replace_damaged: bool = False) -> AsyncIterator[Database]:
     """Open the database at *url*, created or upgraded to the newest schema; close it at the end.
 
@@ -231,6 +215,8 @@ def _bring_to_head(connection: Connection, name: str) -> None:
         connection.exec_driver_sql("PRAGMA foreign_keys = OFF")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
         _check_integrity(connection, name)
+    else:
+        postgresql.check_encoding(connection, name)
     tables = set(inspect(connection).get_table_names())
     if not tables:
         metadata.create_all(connection)
@@ -295,13 +281,10 @@ def _load(url: URL) -> Database:
         ) from error
 
 
-def _create_engine(url: URL) -> Engine:
-    # People's words are parameters, and errors end up in the log.
-    if not _is_sqlite(url):
-        return create_engine(url, hide_parameters=True, pool_size=_POOL_SIZE, pool_pre_ping=True)
+def _sqlite_engine(url: URL) -> Engine:
     engine = create_engine(
         url,
-        hide_parameters=True,
+        hide_parameters=True,  # people's words are parameters, and errors end up in the log
         poolclass=StaticPool,
         pool_reset_on_return=None,
         # The driver begins a transaction before the first change, not before

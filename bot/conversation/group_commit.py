@@ -1,4 +1,4 @@
-"""Group commit: whatever waits for SQLite's one writer goes into one transaction.
+"""Group commit: whatever waits for the database's one connection goes into one transaction.
 
 A commit costs more than most of what it stores, and so does each change of
 threads. While one transaction is under way the next calls pile up; they are
@@ -14,7 +14,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy.exc import OperationalError
+from bot.conversation.db_errors import is_away, is_locked
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -90,10 +90,19 @@ class GroupCommit:
 
     def _work_off(self, calls: Iterable[_Call]) -> list[_Outcome]:
         """Do *calls* in order, neighbouring writes together; return what became of each."""
-        outcomes: list[_Outcome] = []
+        groups: list[list[Callable[[Connection], Any]]] = []
         for is_read, some in itertools.groupby(calls, lambda call: call.is_read):
             works = [call.work for call in some]
-            outcomes += map(self._alone, works) if is_read else self._together(works)
+            groups += [[work] for work in works] if is_read else [works]
+        return self._in_turn(groups)
+
+    def _in_turn(self, groups: Iterable[list[Callable[[Connection], Any]]]) -> list[_Outcome]:
+        outcomes: list[_Outcome] = []
+        for works in groups:
+            if outcomes and is_away(outcomes[-1].error):  # the others do not wait for it each
+                outcomes += outcomes[-1:] * len(works)
+            else:
+                outcomes += self._together(works)
         return outcomes
 
     def _together(self, works: list[Callable[[Connection], Any]]) -> list[_Outcome]:
@@ -101,20 +110,7 @@ class GroupCommit:
             with self._engine.begin() as connection:
                 results = [work(connection) for work in works]
         except Exception as error:  # noqa: BLE001 - it is the callers'
-            # whoever holds the lock holds it against all of them: not a wait for each
-            if len(works) == 1 or _is_locked(error):
+            if len(works) == 1 or is_locked(error) or is_away(error):
                 return [_Outcome(error=error)] * len(works)
-            return [self._alone(work) for work in works]
+            return self._in_turn([work] for work in works)
         return [_Outcome(result) for result in results]
-
-    def _alone(self, work: Callable[[Connection], Any]) -> _Outcome:
-        try:
-            with self._engine.begin() as connection:
-                return _Outcome(work(connection))
-        except Exception as error:  # noqa: BLE001 - it is the caller's
-            return _Outcome(error=error)
-
-
-def _is_locked(error: Exception) -> bool:
-    cause = error.orig if isinstance(error, OperationalError) else None
-    return str(getattr(cause, "sqlite_errorname", "")).startswith("SQLITE_BUSY")

@@ -84,13 +84,13 @@ class Store:
         async with open_database(url, replace_damaged=replace_damaged) as database:
             yield cls(database)
 
-    async def claim(self) -> None:
-        """Keep other bots off a database on a server.
+    async def watch(self) -> None:
+        """See to it that no other bot is on the database; return never.
 
         Raises:
-            StoreError: another bot is on it.
+            ClaimLost: one is.
         """
-        await self._database.claim()
+        await self._database.watch()
 
     async def ping(self) -> None:
         """Ask the database for a sign of life."""
@@ -100,28 +100,25 @@ class Store:
 
     async def add_prompt(self, record: PromptRecord) -> bool:
         """Take in a prompt; return False (and change nothing) if its message was taken in before."""
-        return await self._write(self._add_prompt(record)) == 1
+        return await self._database.run(lambda connection: self._add_prompt(connection, record))
 
     async def take_in(self, record: PromptRecord, *, model: str, at: float) -> int | None:
         """Take in a prompt and begin its reply, both or nothing; return the reply's id, or None if it was known.
 
         There is no moment at which a prompt is stored that nobody answers.
         """
-        adding = self._add_prompt(record)
 
         def take_in(connection: Connection) -> int | None:
-            if connection.execute(adding).rowcount != 1:
+            if not self._add_prompt(connection, record):
                 return None
             return _begin(connection, record.message_id, model, at)
 
         return await self._database.run(take_in)
 
-    def _add_prompt(self, record: PromptRecord) -> Any:
-        return (
-            self._insert(prompt)
-            .values(**prompt_row(record))
-            .on_conflict_do_nothing(index_elements=[prompt.c.message_id])
-        )
+    def _add_prompt(self, connection: Connection, record: PromptRecord) -> bool:
+        # not by counting rows: a driver need not know how many it inserted
+        adding = self._insert(prompt).values(**prompt_row(record)).on_conflict_do_nothing()
+        return connection.execute(adding.returning(prompt.c.message_id)).first() is not None
 
     async def close_prompt(self, message_id: int) -> None:
         """Note that nobody will answer a prompt any more: stopped while it waited, or refused."""
@@ -303,9 +300,8 @@ class Store:
     async def _read(self, statement: Select[*tuple[Any, ...]]) -> Sequence[Any]:
         return await self._database.run(lambda connection: connection.execute(statement).all(), is_read=True)
 
-    async def _write(self, statement: UpdateBase, values: dict[str, Any] | None = None) -> int:
-        """Run one statement; return how many rows it changed."""
-        return await self._database.run(lambda connection: connection.execute(statement, values).rowcount)
+    async def _write(self, statement: UpdateBase) -> None:
+        await self._database.run(lambda connection: connection.execute(statement))
 
 
 def _begin(connection: Connection, prompt_id: int, model: str, at: float) -> int:

@@ -1,10 +1,18 @@
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import create_engine, text
+
 from bot.conversation.records import PromptRecord, ReplyMessage, ReplyState
+from bot.conversation.schema import metadata
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
     from bot.conversation.store import Store
 
 CHANNEL = 1_100_000_000_000_000_001
@@ -46,3 +54,30 @@ async def record_message(
 ) -> None:
     """Write down one message of a reply."""
     await store.write_down(reply_id, messages=[ReplyMessage(ordinal, channel_id, message_id, nonce, text)])
+
+
+@contextlib.contextmanager
+def connected(url: str) -> Iterator[Connection]:
+    """Another program's connection to the database at *url*; what it does is rolled back."""
+    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    with engine.connect() as connection:
+        yield connection
+    engine.dispose()
+
+
+def rows(url: str, query: str) -> list[tuple[object, ...]]:
+    """What another program finds in the database."""
+    with connected(url) as connection:
+        return [tuple(row) for row in connection.execute(text(query))]
+
+
+@contextlib.contextmanager
+def locked(url: str) -> Iterator[None]:
+    """Keep everybody else from writing."""
+    with connected(url) as connection:
+        if connection.dialect.name == "sqlite":
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            tables = ", ".join(metadata.tables)
+            connection.exec_driver_sql(f"LOCK TABLE {tables} IN EXCLUSIVE MODE")
+        yield

@@ -7,18 +7,24 @@ import pytest
 from bot.conversation.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
+    """The SQLite file, for a test whose subject that is."""
     return tmp_path / "data" / "burble.db"
 
 
-@pytest.fixture
-def url(path: Path) -> str:
-    return f"sqlite:///{path}"
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def url(request: pytest.FixtureRequest, path: Path) -> Iterator[str]:
+    """A new database: each test that takes it runs on every kind."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{path}"
+        return
+    with request.getfixturevalue("postgresql").database() as address:
+        yield address
 
 
 @pytest.fixture

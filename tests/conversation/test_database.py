@@ -36,6 +36,12 @@ def sql(path: Path, *statements: str) -> list[tuple[Any, ...]]:
         connection.close()
 
 
+@pytest.fixture
+def url(path: Path) -> str:
+    """A file, whose properties most of these tests are about."""
+    return f"sqlite:///{path}"
+
+
 def read(path: Path) -> bytes:
     return path.read_bytes()
 

@@ -1,12 +1,9 @@
-"""Writes that wait for SQLite's one writer are stored together, and fail each for itself."""
+"""Writes that wait for the one connection are stored together, and fail each for itself."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import sqlite3
 from collections import Counter
-from typing import TYPE_CHECKING
 
 import pytest
 from sqlalchemy import event
@@ -14,10 +11,7 @@ from sqlalchemy import event
 from bot.conversation import database
 from bot.conversation.store import Store
 from bot.errors import StoreError
-from tests.conversation.builders import a_prompt, answer, record_message
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.conversation.builders import a_prompt, answer, locked, record_message, rows
 
 
 def counted(store: Store) -> Counter[str]:
@@ -52,11 +46,10 @@ async def test_one_that_fails_costs_the_others_nothing(store: Store) -> None:
     assert seen["rollback"] == 2  # of all, and of the one by itself
 
 
-async def test_whoever_is_told_finds_it_stored(store: Store, path: Path) -> None:
+async def test_whoever_is_told_finds_it_stored(store: Store, url: str) -> None:
     async def write(number: int) -> None:
         await store.set_setting(str(number), "x")
-        with contextlib.closing(sqlite3.connect(path)) as other:
-            assert other.execute("SELECT value FROM setting WHERE key = ?", (str(number),)).fetchall() == [("x",)]
+        assert rows(url, f"SELECT value FROM setting WHERE key = '{number}'") == [("x",)]
 
     await asyncio.gather(*map(write, range(20)))
 
@@ -68,17 +61,16 @@ async def test_a_read_sees_what_was_written_before_it_and_nothing_later(store: S
     assert values == [None, "1", None, "2"]
 
 
-async def test_a_lock_is_waited_for_once_and_not_by_each(url: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_lock_is_waited_for_once_and_not_by_each(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(database, "BUSY_TIMEOUT_SECONDS", 0.01)
     async with Store.open(url) as store:
         await answer(store, 10, "x")
         seen = counted(store)
-        with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as other:
-            other.execute("BEGIN IMMEDIATE")
+        with locked(url):
             calls = [store.set_setting(str(number), "x") for number in range(10)]
             results = await asyncio.gather(*calls, store.setting("0"), return_exceptions=True)
         assert [type(each) for each in results] == [StoreError] * 10 + [type(None)]
-        assert "locked by another process" in str(results[0])
+        assert "is locked by another" in str(results[0])
         assert seen["rollback"] == 1
 
 

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import sqlite3
 import subprocess
 import sys
 import traceback
@@ -15,15 +14,7 @@ from bot.conversation.records import Piece, PromptKind, ReplyEnd, ReplyMessage, 
 from bot.conversation.store import Store
 from bot.conversation.window import MOST_CHARACTERS_PER_TOKEN
 from bot.errors import StoreError
-from tests.conversation.builders import CHANNEL, NOW, a_prompt, answer, record_message
-
-
-def rows(path: Path, sql: str) -> list[tuple[object, ...]]:
-    connection = sqlite3.connect(path)
-    try:
-        return connection.execute(sql).fetchall()
-    finally:
-        connection.close()
+from tests.conversation.builders import CHANNEL, NOW, a_prompt, answer, locked, record_message, rows
 
 
 async def test_a_redelivered_prompt_changes_nothing(store: Store) -> None:
@@ -62,10 +53,10 @@ async def test_prompts_wait_until_a_reply_begins_or_they_are_closed(store: Store
     assert [(prompt.message_id, prompt.kind) for prompt in waiting] == [(12, PromptKind.ASK)]
 
 
-async def test_closing_a_prompt_under_answer_changes_nothing(store: Store, path: Path) -> None:
+async def test_closing_a_prompt_under_answer_changes_nothing(store: Store, url: str) -> None:
     await answer(store, 10, "yes")
     await store.close_prompt(10)
-    assert rows(path, "SELECT state FROM prompt") == [("taken",)]
+    assert rows(url, "SELECT state FROM prompt") == [("taken",)]
 
 
 async def test_a_reply_to_an_unknown_prompt_is_refused(store: Store) -> None:
@@ -73,31 +64,31 @@ async def test_a_reply_to_an_unknown_prompt_is_refused(store: Store) -> None:
         await store.begin_reply(99, model="m", at=NOW)
 
 
-async def test_replies_to_one_prompt_are_counted_as_variants(store: Store, path: Path) -> None:
+async def test_replies_to_one_prompt_are_counted_as_variants(store: Store, url: str) -> None:
     await store.add_prompt(a_prompt(10))
     first = await store.begin_reply(10, model="m", at=NOW)
     second = await store.begin_reply(10, model="n", at=NOW)
-    assert rows(path, "SELECT id, variant, model FROM reply ORDER BY id") == [(first, 0, "m"), (second, 1, "n")]
+    assert rows(url, "SELECT id, variant, model FROM reply ORDER BY id") == [(first, 0, "m"), (second, 1, "n")]
 
 
-async def test_a_finished_reply_keeps_its_counts_model_and_time(store: Store, path: Path) -> None:
+async def test_a_finished_reply_keeps_its_counts_model_and_time(store: Store, url: str) -> None:
     await store.add_prompt(a_prompt(10))
     reply_id = await store.begin_reply(10, model="m", at=NOW)
     await store.finish_reply(
         reply_id, state=ReplyState.FAILED, text="half", prompt_tokens=12, reply_tokens=3, model="m:latest", at=NOW + 2
     )
     columns = "state, text, model, prompt_tokens, reply_tokens, created_at, finished_at"
-    assert rows(path, f"SELECT {columns} FROM reply") == [("failed", "half", "m:latest", 12, 3, NOW, NOW + 2)]
+    assert rows(url, f"SELECT {columns} FROM reply") == [("failed", "half", "m:latest", 12, 3, NOW, NOW + 2)]
 
 
 @pytest.mark.parametrize("count", [-1, 2**31, 10**4000])
-async def test_a_count_that_is_none_is_left_out(store: Store, path: Path, count: int) -> None:
+async def test_a_count_that_is_none_is_left_out(store: Store, url: str, count: int) -> None:
     await store.add_prompt(a_prompt(10))
     reply_id = await store.begin_reply(10, model="m", at=NOW)
     await store.finish_reply(
         reply_id, state=ReplyState.COMPLETE, text="t", prompt_tokens=count, reply_tokens=count, at=NOW
     )
-    assert rows(path, "SELECT prompt_tokens, reply_tokens FROM reply") == [(None, None)]
+    assert rows(url, "SELECT prompt_tokens, reply_tokens FROM reply") == [(None, None)]
 
 
 async def test_text_no_database_holds_is_stored_readable(store: Store) -> None:
@@ -237,14 +228,14 @@ async def test_the_longest_replies_in_a_row_do_not_fill_the_memory(store: Store)
         tracemalloc.stop()
 
 
-async def test_a_reset_hides_what_was_but_keeps_it(store: Store, path: Path) -> None:
+async def test_a_reset_hides_what_was_but_keeps_it(store: Store, url: str) -> None:
     for message_id in (10, 11, 12):
         await answer(store, message_id, "x")
     await answer(store, 9, "x", channel_id=CHANNEL + 1)
     await store.reset(CHANNEL, at_message_id=11)
     assert [turn.message_id for turn in await store.history(CHANNEL)] == [12]
     assert len(await store.history(CHANNEL + 1)) == 1
-    assert rows(path, "SELECT count(*) FROM prompt") == [(4,)]
+    assert rows(url, "SELECT count(*) FROM prompt") == [(4,)]
 
 
 async def test_an_older_reset_that_arrives_late_brings_nothing_back(store: Store) -> None:
@@ -254,14 +245,14 @@ async def test_an_older_reset_that_arrives_late_brings_nothing_back(store: Store
     assert await store.history(CHANNEL) == []
 
 
-async def test_a_forgotten_prompt_leaves_no_words(store: Store, path: Path) -> None:
+async def test_a_forgotten_prompt_leaves_no_words(store: Store, url: str) -> None:
     reply_id = await answer(store, 10, "secret answer", text="secret question")
     await record_message(store, reply_id, 0, channel_id=CHANNEL, nonce="n", message_id=500, text="secret answer")
     await answer(store, 11, "kept")
     await store.forget_prompt(10)
     assert [turn.message_id for turn in await store.history(CHANNEL)] == [11]
     stored = rows(
-        path,
+        url,
         "SELECT text FROM prompt UNION ALL SELECT text FROM reply UNION ALL SELECT text FROM reply_message"
         " UNION ALL SELECT text FROM reply_piece",
     )
@@ -372,22 +363,19 @@ async def test_the_same_prompt_from_many_at_once_is_taken_in_once(store: Store) 
     assert taken.count(True) == 1
 
 
-async def test_a_cancelled_caller_does_not_cost_its_last_words(store: Store, path: Path) -> None:
+async def test_a_cancelled_caller_does_not_cost_its_last_words(store: Store, url: str) -> None:
     await store.add_prompt(a_prompt(10))
     reply_id = await store.begin_reply(10, model="m", at=NOW)
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-    finishing = [
-        asyncio.create_task(store.write_down(reply_id, piece=Piece(0, "running"))),
-        asyncio.create_task(store.finish_reply(reply_id, state=ReplyState.STOPPED, text="last words", at=NOW)),
-    ]
-    await asyncio.sleep(0.02)
-    for task in finishing:
-        task.cancel()
-    await asyncio.gather(*finishing, return_exceptions=True)
-    assert all(task.cancelled() for task in finishing)
-    other.execute("ROLLBACK")
-    other.close()
+    with locked(url):
+        finishing = [
+            asyncio.create_task(store.write_down(reply_id, piece=Piece(0, "running"))),
+            asyncio.create_task(store.finish_reply(reply_id, state=ReplyState.STOPPED, text="last words", at=NOW)),
+        ]
+        await asyncio.sleep(0.02)
+        for task in finishing:
+            task.cancel()
+        await asyncio.gather(*finishing, return_exceptions=True)
+        assert all(task.cancelled() for task in finishing)
     assert [turn.reply for turn in await store.history(CHANNEL)] == ["last words"]
 
 
@@ -423,7 +411,7 @@ async def test_an_errors_traceback_holds_nobodys_words(store: Store) -> None:
     assert "secret" not in "".join(traceback.format_exception(caught.value))
 
 
-async def test_a_commands_token_is_kept_until_its_reply_is_on_screen_and_never_shown(store: Store, path: Path) -> None:
+async def test_a_commands_token_is_kept_until_its_reply_is_on_screen_and_never_shown(store: Store, url: str) -> None:
     secret = "aW50ZXJhY3Rpb24"
     record = a_prompt(10, kind=PromptKind.ASK, token=secret)
     assert secret not in repr(record)
@@ -432,7 +420,7 @@ async def test_a_commands_token_is_kept_until_its_reply_is_on_screen_and_never_s
     await store.write_down(reply_id, end=ReplyEnd(ReplyState.COMPLETE, "x"))
     assert [reply.prompt.token for reply in await store.unfinished_replies()] == [secret]
     await store.write_down(reply_id, is_shown=True)
-    assert rows(path, "SELECT token FROM prompt") == [("",)]
+    assert rows(url, "SELECT token FROM prompt") == [("",)]
 
 
 async def test_a_start_forgets_tokens_that_discord_has_let_die(store: Store) -> None:
