@@ -24,7 +24,7 @@ import platform
 import sys
 import time
 
-from tests.benchmarks.report import head, line, markdown, row, shares
+from tests.benchmarks.report import head, line, markdown, row, shares, waits
 from tests.benchmarks.stage import Stage, stage
 from tests.benchmarks.streams import SCENARIOS, Scenario
 from tests.streaming.simulated import LimiterKind
@@ -52,6 +52,10 @@ async def _play_all(scenarios: list[Scenario], kind: LimiterKind) -> list[list[s
 
 async def _play(played: Stage, scenario: Scenario) -> list[str]:
     outcome = await played.play(scenario, scenario.runs)
+    if scenario.is_queued:
+        print(f"{scenario.name}, {outcome.kind}: {waits(outcome)}", flush=True)
+        await asyncio.sleep(_PAUSE)
+        return []
     cells = row(outcome)
     print(line(cells), flush=True)
     if scenario.is_shared:
@@ -79,7 +83,7 @@ def main(arguments: list[str]) -> None:
     if options.markdown:
         print(markdown(head()))
         for rows in zip(*played, strict=True):
-            print("\n".join(map(markdown, rows)))
+            print("\n".join(markdown(cells) for cells in rows if cells))
     print(f"# {time.monotonic() - began:.0f} s")
 
 

@@ -127,6 +127,18 @@ def shares(outcome: Outcome) -> str:
     return f"edits while both ran: {a} and {b}, at worst 1 : {worst:.2f}"
 
 
+def waits(outcome: Outcome) -> str:
+    """Return how long the model was idle, and its answer unseen, between two questions of one channel."""
+    pairs = list(zip(outcome.replies[::2], outcome.replies[1::2], strict=True))
+    idle = [second.emitted[0] - first.emitted[-1] for first, second in pairs]
+    going_out = [first.last for first, _ in pairs]
+    return (
+        f"{len(pairs)} pairs: the next question reached the model {mean(idle):.2f} s after the last token before it "
+        f"(p95 {percentile(idle, 0.95):.2f} s), while the pages before went out for {mean(going_out):.2f} s more; "
+        f"{outcome.refused} refused, {sum(reply.faults for reply in outcome.replies)} faults"
+    )
+
+
 def _edits_together(one: ReplyTrace, other: ReplyTrace) -> tuple[int, int]:
     """Return how many edits each had while the model wrote both."""
     begin, end = max(one.emitted[0], other.emitted[0]), min(one.emitted[-1], other.emitted[-1])

@@ -54,8 +54,9 @@ def plan(scenario: Scenario, runs: int) -> list[Planned]:
             seed = run * scenario.channels + i
             delay = run * scenario.stagger + i * scenario.spread / scenario.channels
             count = length(scenario, seed)
-            if scenario.is_shared:
-                planned.append(Planned(delay, run, count, seed, base=i * _SECOND, is_command=i == 1))
+            if scenario.is_shared or scenario.is_queued:
+                is_command = scenario.is_shared and i == 1
+                planned.append(Planned(delay, run, count, seed, base=i * _SECOND, is_command=is_command))
             else:
                 planned.append(Planned(delay, seed % CHANNELS, count, seed))
     return planned

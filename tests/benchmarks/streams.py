@@ -21,7 +21,8 @@ class Scenario:
         channels: replies at once, each in a channel of its own unless *shared*.
         spread: seconds over which their starts are spread.
         is_markdown: whether the text is Markdown (else plain words).
-        is_shared: whether all replies run in one channel.
+        is_shared: whether all replies run in one channel at once, the second of them a command's.
+        is_queued: whether they run in one channel, one after the other.
         runs: how many seeded runs a full benchmark makes of each limiter.
         stagger: seconds from the start of a run to the start of the next; they
             may overlap as long as they do not disturb each other.
@@ -34,6 +35,7 @@ class Scenario:
     spread: float = 0.0
     is_markdown: bool = False
     is_shared: bool = False
+    is_queued: bool = False
     runs: int = 20
     stagger: float = 1.1
 
@@ -50,6 +52,7 @@ SCENARIOS = (
     Scenario("200-channels", 100, 8.0, channels=200, spread=8.0, runs=1),
     Scenario("two-in-one", 300, 30.0, channels=2, is_shared=True, runs=20, stagger=1.7),
     Scenario("100-fast", 600, 40.0, channels=100, spread=2.0, runs=1),
+    Scenario("next-question", 2400, 1000.0, channels=2, spread=0.2, is_queued=True, runs=10, stagger=1.7),
 )
 
 
