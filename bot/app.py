@@ -103,9 +103,10 @@ async def open_services(
                 on_taken_up=queue.holds.release,
             )
             seen = await _last_seen(store)
-            async with Preloader(
+            preloading = Preloader(
                 ollama, catalog, keep_alive=settings.keep_alive, is_on=settings.preload_model == "on"
-            ) as preloader:
+            )
+            async with store.erasure.at_work(), preloading as preloader:
                 preloader.want()
                 line = HttpLine()
                 yield Services(

@@ -41,6 +41,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
+_CHECKPOINT_WAIT_MS = 50  # everybody else's calls wait behind it
 # Calls that may wait for a database which hangs: each reply has one at a time.
 _MOST_WAITING = 1000
 
@@ -121,6 +122,21 @@ class Database:
             raise
         except (SQLAlchemyError, OSError, OverflowError, UnicodeError) as error:
             raise problem(self.name, error) from error
+
+    async def checkpoint(self) -> bool:
+        """Leave nothing in SQLite's write-ahead log; return False while another process reads from it."""
+        if self.dialect != "sqlite":
+            return True  # PostgreSQL's vacuum sees to it
+
+        def checkpoint(connection: Connection) -> bool:
+            wait = connection.exec_driver_sql("PRAGMA busy_timeout").scalar()
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {_CHECKPOINT_WAIT_MS}")
+            try:
+                return not connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").scalar()
+            finally:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout = {wait}")
+
+        return await self.run(checkpoint, is_read=True)  # a call of its own: in no transaction
 
     async def close(self) -> None:
         """Finish what was begun and close the connection."""
@@ -297,7 +313,7 @@ def _sqlite_engine(url: URL) -> Engine:
 
 def _set_pragmas(connection: sqlite3.Connection, _record: object) -> None:
     try:
-        for pragma in ("foreign_keys = ON", "journal_mode = WAL", "synchronous = NORMAL"):
+        for pragma in ("foreign_keys = ON", "journal_mode = WAL", "synchronous = NORMAL", "secure_delete = ON"):
             connection.execute(f"PRAGMA {pragma}").close()
     except BaseException:
         connection.close()  # nobody else knows it yet

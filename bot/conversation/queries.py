@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, delete, func, insert, literal_column, select, text, update
+from sqlalchemy import and_, bindparam, case, delete, func, insert, literal_column, or_, select, text, update
 
 from bot.conversation.records import PromptKind, PromptRecord, PromptState, ReplyState, Turn
 from bot.conversation.schema import channel, prompt, reply, reply_message, reply_piece
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, Delete, Select, Table, Update
     from sqlalchemy.sql.dml import ReturningInsert
 
+GONE = (PromptState.WITHDRAWN, PromptState.FORGOTTEN)
+"""The states of a question that was deleted."""
+
 # Literals, not parameters: only so can SQLite see that a partial index fits.
 _IS_WAITING = prompt.c.state == literal_column("'waiting'")
 _IS_OPEN = text("reply.is_open")
@@ -24,20 +27,23 @@ _IS_OPEN = text("reply.is_open")
 def history(channel_id: int, before: int | None, limit: int) -> Select[*tuple[Any, ...]]:
     """Select a channel's turns since its reset, newest first."""
     variant = reply.alias("variant")
-    newest = (
-        select(func.max(variant.c.id)).where(variant.c.prompt_id == prompt.c.message_id, variant.c.text != "")
-    ).scalar_subquery()
+    is_answer = and_(variant.c.prompt_id == prompt.c.message_id, or_(variant.c.text != "", variant.c.is_deleted))
+    newest = select(func.max(variant.c.id)).where(is_answer).scalar_subquery()
     reset_at = select(channel.c.reset_at).where(channel.c.id == channel_id).scalar_subquery()
     found = (
         select(
-            prompt.c.message_id, prompt.c.author_id, prompt.c.author_name, prompt.c.text, reply.c.text.label("reply")
+            prompt.c.message_id,
+            prompt.c.author_id,
+            prompt.c.author_name,
+            prompt.c.text,
+            case((reply.c.is_deleted, ""), else_=reply.c.text).label("reply"),
         )
         .join_from(prompt, reply, reply.c.id == newest)
         .where(
             prompt.c.channel_id == channel_id,
             prompt.c.message_id > func.coalesce(reset_at, 0),
             prompt.c.kind == PromptKind.CHAT,
-            prompt.c.state != PromptState.FORGOTTEN,
+            prompt.c.state.not_in(GONE),
         )
         .order_by(prompt.c.message_id.desc())
         .limit(limit)
@@ -85,6 +91,9 @@ def unfinished() -> Select[*tuple[Any, ...]]:
             reply.c.footer,
             reply.c.attempts,
             reply.c.created_at.label("begun_at"),
+            or_(reply.c.is_deleted, prompt.c.state.in_((PromptState.WITHDRAWN, PromptState.FORGOTTEN))).label(
+                "is_deleted"
+            ),
             prompt,
         )
         .join_from(reply, prompt)
@@ -144,8 +153,8 @@ def begin_reply(prompt_id: int, *, model: str, at: float) -> ReturningInsert[int
 
 def take_prompt(prompt_id: int) -> Update:
     """Note that a prompt has a reply."""
-    open_ones = and_(prompt.c.message_id == prompt_id, prompt.c.state != PromptState.FORGOTTEN)
-    return update(prompt).where(open_ones).values(state=PromptState.TAKEN)
+    waiting = and_(prompt.c.message_id == prompt_id, prompt.c.state.in_((PromptState.WAITING, PromptState.CLOSED)))
+    return update(prompt).where(waiting).values(state=PromptState.TAKEN)
 
 
 def record_message(insert_into: Callable[[Table], Any]) -> Any:
@@ -190,18 +199,6 @@ def begin_again(reply_id: int) -> Update:
     return update(reply).where(reply.c.id == reply_id).values(attempts=reply.c.attempts + 1)
 
 
-def forget(message_id: int) -> tuple[Update | Delete, ...]:
-    """Blank a prompt, its replies and their messages."""
-    replies = select(reply.c.id).where(reply.c.prompt_id == message_id)
-    forgotten = {"state": PromptState.FORGOTTEN, "text": "", "author_name": "", "token": ""}
-    return (
-        update(prompt).where(prompt.c.message_id == message_id).values(**forgotten),
-        update(reply).where(reply.c.prompt_id == message_id).values(text=""),
-        update(reply_message).where(reply_message.c.reply_id.in_(replies)).values(text=""),
-        delete(reply_piece).where(reply_piece.c.reply_id.in_(replies)),
-    )
-
-
 def prompt_record(row: Any) -> PromptRecord:
     """Return the prompt in a row that holds all its columns."""
     return PromptRecord(
@@ -214,4 +211,5 @@ def prompt_record(row: Any) -> PromptRecord:
         created_at=row.created_at,
         kind=PromptKind(row.kind),
         token=row.token,
+        copy_id=row.copy_id,
     )

@@ -22,8 +22,10 @@ class PromptState(StrEnum):
     """A reply was begun."""
     CLOSED = "closed"
     """Nobody will answer: stopped while it waited, or refused."""
+    WITHDRAWN = "withdrawn"
+    """Its message was deleted a moment ago: it is not sent any more, and forgotten unless a proxy bot wrote it anew."""
     FORGOTTEN = "forgotten"
-    """Its text was removed and it is never sent again."""
+    """It is removed as soon as its answer's messages are closed."""
 
 
 class ReplyState(StrEnum):
@@ -50,6 +52,7 @@ class PromptRecord:
         created_at: Unix seconds.
         kind: chat, or ask (which has and leaves no history).
         token: the interaction's while its answer is not on screen, a secret for 15 minutes; else empty.
+        copy_id: a second message that holds it, which a proxy bot wrote in its place.
     """
 
     message_id: int
@@ -61,6 +64,7 @@ class PromptRecord:
     created_at: float
     kind: PromptKind = PromptKind.CHAT
     token: str = field(default="", repr=False)
+    copy_id: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,7 @@ class UnfinishedReply:
         attempts: how many processes have begun to answer.
         created_at: Unix seconds.
         messages: where it is shown, by ordinal; empty if nothing was.
+        is_deleted: its question or one of its messages was deleted: it is closed, but never begun anew.
     """
 
     reply_id: int
@@ -162,6 +167,7 @@ class UnfinishedReply:
     attempts: int
     created_at: float
     messages: tuple[ReplyMessage, ...]
+    is_deleted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,10 +30,12 @@ from bot.conversation.records import PromptKind, PromptState, ReplyState
 __all__ = [
     "HEAD",
     "REVISIONS",
+    "REWRITE_KEY",
     "PromptKind",
     "PromptState",
     "ReplyState",
     "channel",
+    "forgotten",
     "metadata",
     "prompt",
     "reply",
@@ -42,11 +44,14 @@ __all__ = [
     "setting",
 ]
 
-REVISIONS = ("0001", "0002", "0003")
+REVISIONS = ("0001", "0002", "0003", "0004")
 """Every revision of the schema, oldest first (the names of the migrations)."""
 
 HEAD = REVISIONS[-1]
 """The revision that these tables are."""
+
+REWRITE_KEY = "rewrite"
+"""The setting by which a migration asks for SQLite's file to be written anew, without what was removed."""
 
 
 # Names for every constraint, so that a later migration can name what it drops.
@@ -78,6 +83,8 @@ prompt = Table(
     # Of a command's interaction, until its reply is on screen: whoever has it can write in its
     # place, for the quarter of an hour that Discord lets it live.
     Column("token", Text, nullable=False, server_default=text("''")),
+    # A second message that holds it, which a proxy bot wrote in its place.
+    Column("copy_id", BigInteger, index=True),
     # The history: one channel's prompts, newest first.
     Index(None, "channel_id", "message_id"),
 )
@@ -86,6 +93,20 @@ Index(
     prompt.c.message_id,
     sqlite_where=prompt.c.state == "waiting",
     postgresql_where=prompt.c.state == "waiting",
+)
+Index(
+    "ix_prompt_forgotten",
+    prompt.c.message_id,
+    sqlite_where=prompt.c.state == "forgotten",
+    postgresql_where=prompt.c.state == "forgotten",
+)
+
+# The ids of questions that were deleted, and nothing else of them, for a day.
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("message_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("at", Double, nullable=False),
 )
 
 reply = Table(
@@ -107,6 +128,8 @@ reply = Table(
     Column("footer", Text, nullable=False, server_default=text("''")),
     # How many processes have begun to answer: one that kills each must not be asked for ever.
     Column("attempts", Integer, nullable=False, server_default=text("1")),
+    # One of its messages was deleted: the question is sent without it.
+    Column("is_deleted", Boolean, nullable=False, server_default=text("false")),
     # A prompt's newest reply; also what keeps two replies from sharing a number.
     Index(None, "prompt_id", "variant", unique=True),
 )

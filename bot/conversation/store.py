@@ -12,10 +12,11 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, case, func, select, update
+from sqlalchemy import and_, case, func, select, union, update
 
-from bot.conversation import queries
+from bot.conversation import erasure, queries
 from bot.conversation.database import open_database
+from bot.conversation.erasure import Erasure, is_forgotten
 from bot.conversation.records import (
     Piece,
     PromptKind,
@@ -29,12 +30,12 @@ from bot.conversation.records import (
     UnfinishedReply,
 )
 from bot.conversation.rows import end_values, inserter, message_row, prompt_row, storable
-from bot.conversation.schema import channel, prompt, reply, setting
+from bot.conversation.schema import channel, forgotten, prompt, reply, setting
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
 
-    from sqlalchemy import Connection, Select
+    from sqlalchemy import Connection, Executable
     from sqlalchemy.sql.dml import UpdateBase
 
     from bot.conversation.database import Database
@@ -70,6 +71,7 @@ class Store:
         self._add_piece = queries.add_piece(self._insert)
         self._drop_pieces = queries.drop_pieces()
         self._drop_token = queries.drop_token()
+        self.erasure = Erasure(database, self._insert)
 
     @classmethod
     @asynccontextmanager
@@ -116,6 +118,8 @@ class Store:
         return await self._database.run(take_in)
 
     def _add_prompt(self, connection: Connection, record: PromptRecord) -> bool:
+        if connection.scalar(select(is_forgotten(record.message_id))):
+            return False
         # not by counting rows: a driver need not know how many it inserted
         adding = self._insert(prompt).values(**prompt_row(record)).on_conflict_do_nothing()
         return connection.execute(adding.returning(prompt.c.message_id)).first() is not None
@@ -125,15 +129,6 @@ class Store:
         waiting = and_(prompt.c.message_id == message_id, prompt.c.state == PromptState.WAITING)
         await self._write(update(prompt).where(waiting).values(state=PromptState.CLOSED))
 
-    async def forget_prompt(self, message_id: int) -> None:
-        """Remove the words of a prompt and of its replies; they are never sent again."""
-
-        def forget(connection: Connection) -> None:
-            for statement in queries.forget(message_id):
-                connection.execute(statement)
-
-        await self._database.run(forget)
-
     async def unanswered_prompts(self) -> list[PromptRecord]:
         """Return the prompts that were taken in and wait for a reply, oldest first."""
         return [queries.prompt_record(row) for row in await self._read(queries.unanswered())]
@@ -142,8 +137,9 @@ class Store:
         """Return which of these messages were taken in as prompts."""
         if not message_ids:
             return set()
-        found = select(prompt.c.message_id).where(prompt.c.message_id.in_(message_ids))
-        return {row.message_id for row in await self._read(found)}
+        known = select(prompt.c.message_id).where(prompt.c.message_id.in_(message_ids))
+        deleted = select(forgotten.c.message_id).where(forgotten.c.message_id.in_(message_ids))
+        return {row.message_id for row in await self._read(union(known, deleted))}
 
     async def direct_channels(self, *, since: int, limit: int) -> list[int]:
         """Return the direct messages with prompts newer than the message *since*, the latest talk first."""
@@ -193,6 +189,8 @@ class Store:
                 connection.execute(self._drop_pieces, {"ended": reply_id})
             if is_shown:
                 connection.execute(self._drop_token, {"shown": reply_id})
+                for statement in erasure.close(reply_id):
+                    connection.execute(statement)
 
         await self._database.run(write)
 
@@ -230,6 +228,7 @@ class Store:
                 attempts=row.attempts,
                 created_at=row.begun_at,
                 messages=tuple(messages.get(row.reply_id, ())),
+                is_deleted=row.is_deleted,
             )
             for row in await self._read(queries.unfinished())
         ]
@@ -253,8 +252,8 @@ class Store:
 
         A turn is a prompt of kind chat with its newest reply that has text,
         however that reply ended. A prompt that got no word of an answer is
-        left out: the model would answer it beside the new one, and many
-        templates refuse two user messages in a row.
+        left out: the model would answer it beside the new one. One whose answer
+        was deleted is there without it.
 
         Args:
             channel_id: the channel, thread or DM.
@@ -262,6 +261,7 @@ class Store:
             limit_turns: at most so many.
             limit_characters: at most so many in all: a hundred of the longest replies would fill the memory.
         """
+        await self.erasure.settle()
         latest = queries.history(channel_id, before, limit_turns)
         read = partial(queries.turns, latest=latest, limit_characters=limit_characters)
         return await self._database.run(read, is_read=True)
@@ -297,7 +297,7 @@ class Store:
             statement.on_conflict_do_update(index_elements=[setting.c.key], set_={"value": statement.excluded.value})
         )
 
-    async def _read(self, statement: Select[*tuple[Any, ...]]) -> Sequence[Any]:
+    async def _read(self, statement: Executable) -> Sequence[Any]:
         return await self._database.run(lambda connection: connection.execute(statement).all(), is_read=True)
 
     async def _write(self, statement: UpdateBase) -> None:

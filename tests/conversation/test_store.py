@@ -245,28 +245,6 @@ async def test_an_older_reset_that_arrives_late_brings_nothing_back(store: Store
     assert await store.history(CHANNEL) == []
 
 
-async def test_a_forgotten_prompt_leaves_no_words(store: Store, url: str) -> None:
-    reply_id = await answer(store, 10, "secret answer", text="secret question")
-    await record_message(store, reply_id, 0, channel_id=CHANNEL, nonce="n", message_id=500, text="secret answer")
-    await answer(store, 11, "kept")
-    await store.forget_prompt(10)
-    assert [turn.message_id for turn in await store.history(CHANNEL)] == [11]
-    stored = rows(
-        url,
-        "SELECT text FROM prompt UNION ALL SELECT text FROM reply UNION ALL SELECT text FROM reply_message"
-        " UNION ALL SELECT text FROM reply_piece",
-    )
-    assert not any("secret" in str(text) for (text,) in stored)
-
-
-async def test_a_forgotten_prompt_is_not_sent_when_its_reply_ends_later(store: Store) -> None:
-    await store.add_prompt(a_prompt(10))
-    reply_id = await store.begin_reply(10, model="m", at=NOW)
-    await store.forget_prompt(10)
-    await store.finish_reply(reply_id, state=ReplyState.STOPPED, text="late", at=NOW)
-    assert await store.history(CHANNEL) == []
-
-
 # Channels and settings
 
 
