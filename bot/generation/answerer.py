@@ -139,7 +139,7 @@ class Answerer:
         try:
             async with AsyncExitStack() as stack:
                 async with watch:
-                    chunks = await stack.enter_async_context(self._requests.send(request, job.reply.prompt.kind))
+                    chunks = await stack.enter_async_context(self._requests.send(request))
                 self._slots.answered(wait)
                 yield chunks
         except FirstByteTimeout:
@@ -177,17 +177,13 @@ class Answerer:
     async def _go_on(self, job: Job, request: Request, cut: StreamCut) -> Request:
         """Have the model go on where the connection broke; return what it was sent.
 
-        A model that thinks is told not to: llama.cpp refuses half an answer
-        together with thinking, and one that thinks all the same begins afresh.
-
         Raises:
             StreamCut: *cut*, if nothing came of it.
             OllamaError: the answer was cut off again, further on.
         """
         text = job.streamer.text
         if text:
-            think = False if job.thought or self._can_think(request.model) else None
-            resumed = self._requests.resume(request, text, think=think)
+            resumed = self._requests.resume(request, text, has_thought=job.thought)
             if resumed is None:
                 log.info("Reply %s: %s; too long to be resumed", job.journal.label, job.told(cut))
                 raise cut
@@ -222,7 +218,3 @@ class Answerer:
     def _write_held(job: Job, seam: Seam | None) -> None:
         if seam is not None:
             job.write(seam.flush())
-
-    def _can_think(self, name: str) -> bool:
-        model = self._catalog.remembered(name)
-        return model is not None and "thinking" in (model.capabilities or ())

@@ -59,6 +59,7 @@ class ModelCatalog:
         self._asking: asyncio.Task[list[Model]] | None = None
         self.answers = True
         self._details: dict[str, tuple[str, ModelDetails]] = {}  # with the state of the model that they belong to
+        self._silent_until: dict[str, float] = {}  # no details are to be had of a model
 
     async def installed(self, *, fresh: bool = False) -> list[Model]:
         """Return the installed models, newest first, at most some seconds old.
@@ -170,12 +171,26 @@ class ModelCatalog:
 
     async def details(self, name: str) -> ModelDetails | None:
         """Return what the model is, as of the list seen last; None if it cannot be known now."""
+        key = canonical_name(name)
+        if self._clock() < self._silent_until.get(key, float("-inf")):
+            return None
         try:
             async with asyncio.timeout(_SHOW_PATIENCE):
                 return await self._ask_details(name, self._state(name))
         except (TimeoutError, OllamaError) as error:
             log.warning("What %s is could not be asked: %s", name, type(error).__name__)
+            self._silent_until[key] = self._clock() + _FRESH_SECONDS
             return None
+
+    async def capabilities(self, name: str) -> frozenset[str] | None:
+        """Return what the model can do; None if nobody tells.
+
+        The list alone will not do: it does not look into a template that the
+        model's file brings along, and so takes a model that thinks for one that does not.
+        """
+        listed = self.remembered(name)
+        details = await self.details(name)
+        return (details and details.capabilities) or (listed and listed.capabilities) or None
 
     async def own_system(self, name: str) -> str | None:
         """Return the system prompt of the model's own Modelfile (often empty); None if it cannot be known now."""

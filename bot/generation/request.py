@@ -41,7 +41,8 @@ class Request:
         fitted: what is sent, and how much of the history it holds.
         num_ctx: the window, in tokens.
         is_forgetful: the history could not be read.
-        think: whether the model may think; None leaves it to the server.
+        think: whether the model is to think; None where it cannot, or nobody knows.
+        is_chat: it goes to ``/api/chat``; else, a question on its own, to ``/api/generate``.
         is_resumed: the last message is the model's own half answer, which it is to go on with.
     """
 
@@ -50,6 +51,7 @@ class Request:
     num_ctx: int
     is_forgetful: bool = False
     think: bool | None = None
+    is_chat: bool = True
     is_resumed: bool = False
 
 
@@ -121,7 +123,17 @@ class Requests:
             num_ctx=num_ctx,
             estimate=self._estimator.bind(model),
         )
-        return Request(model, fitted, num_ctx, is_forgetful=history is None)
+        abilities = await self._catalog.capabilities(model)
+        thinks = abilities is not None and "thinking" in abilities
+        return Request(
+            model,
+            fitted,
+            num_ctx,
+            is_forgetful=history is None,
+            think=thinks or None,
+            # /api/generate gives the thoughts of a model with a template of its own as the answer
+            is_chat=is_chat or thinks or abilities is None,
+        )
 
     async def _history(self, prompt: PromptRecord, num_ctx: int) -> list[Turn] | None:
         """Return the turns before *prompt* that may fit *num_ctx* tokens, or None if the store cannot tell them now."""
@@ -133,21 +145,25 @@ class Requests:
         except StoreError:
             return None
 
-    def resume(self, request: Request, partial: str, *, think: bool | None) -> Request | None:
+    def resume(self, request: Request, partial: str, *, has_thought: bool) -> Request | None:
         """Return the request that has the model go on with its *partial* answer; None if that does not fit.
 
-        White space at the end stays here: most templates cut it off, and the
+        A model that thinks, or *has_thought*, is told not to: llama.cpp refuses half
+        an answer together with thinking, and one that thinks all the same begins
+        afresh. White space at the end stays here: most templates cut it off, and the
         rest would tear the model's tokens; see `bot.generation.continuation`.
         """
         estimate = self._estimator.bind(request.model)
         said = ContextMessage("assistant", neutralise(partial.rstrip()))
         fitted = extend(request.fitted, said, num_ctx=request.num_ctx, estimate=estimate)
-        return replace(request, fitted=fitted, think=think, is_resumed=True) if fitted else None
+        think = False if request.think or has_thought else None
+        # /api/generate takes no half answer
+        return replace(request, fitted=fitted, think=think, is_chat=True, is_resumed=True) if fitted else None
 
-    def send(self, request: Request, kind: PromptKind) -> AbstractAsyncContextManager[ChatStream]:
+    def send(self, request: Request) -> AbstractAsyncContextManager[ChatStream]:
         """Return the stream of the answer; entering it sends the request."""
         messages = request.fitted.messages
-        if kind is PromptKind.CHAT or request.is_resumed:  # /api/generate takes no half answer
+        if request.is_chat:
             conversation = [Message(message.role, message.content) for message in messages]
             return self._client.chat(
                 request.model,

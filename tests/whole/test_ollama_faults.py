@@ -415,7 +415,8 @@ LISTS = {
 async def test_an_answer_needs_no_list(stack: Stack, path: str, script: Script, caplog, monkeypatch) -> None:
     monkeypatch.setattr("bot.ollama.client._TAGS_SECONDS", 0.1)
     catalog = stack.services.catalog
-    monkeypatch.setattr(catalog, "_windows", {})
+    monkeypatch.setattr(catalog, "_models", [])
+    monkeypatch.setattr(catalog, "_details", {})
     monkeypatch.setattr(catalog, "_asked_at", float("-inf"))
     stack.ollama.override(path, script)
     try:
