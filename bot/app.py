@@ -49,7 +49,7 @@ async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
     With *stop_with_input* the end of standard input stops it as well, at once.
 
     Raises:
-        StoreError: the database cannot be used.
+        StoreError: the database cannot be used, or another bot has taken it.
     """
     stop = Stop(settings.shutdown_grace_seconds)
     endpoint.use_api(settings.discord_api_url)
@@ -59,11 +59,17 @@ async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
         async with open_services(settings) as services:
             # beside the start: an Ollama that hangs holds nobody up
             report = asyncio.create_task(_report_ollama(services), name="report-ollama")
+            watch = asyncio.create_task(services.store.watch(), name="watch-database")
+            running = asyncio.create_task(Supervisor(services, stop).run(), name="supervisor")
+            tasks = (report, watch, running)
             try:
-                return await Supervisor(services, stop).run()
+                await asyncio.wait((watch, running), return_when=asyncio.FIRST_COMPLETED)
+                # what runs then is left as a kill would leave it: the bot that has the database takes it up
+                return running.result() if running.done() else await watch
             finally:
-                report.cancel()
-                await asyncio.wait((report,))
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
 
 
 @contextlib.asynccontextmanager

@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any
 
 _ACCOUNTS = ("postgres", "nobody")
-# Nothing in it outlives the tests, so it need not survive a power cut.
+# Nothing in it outlives the tests, so it need not survive a power cut; it survives its own end.
 _OPTIONS = (
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
     "fsync=off",
     "full_page_writes=off",
-    "synchronous_commit=off",
     "shared_buffers=16MB",
     "autovacuum=off",
     "timezone=Asia/Kathmandu",  # of no importance to us, so let it be odd

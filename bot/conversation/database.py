@@ -13,7 +13,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from sqlalchemy import Column, MetaData, PrimaryKeyConstraint, String, Table, create_engine, event, inspect, select
 from sqlalchemy.engine import make_url
@@ -70,7 +70,7 @@ class Database:
 
     def __init__(self, url: URL) -> None:
         self.dialect = url.get_backend_name()
-        self.name = url.database or ":memory:" if _is_sqlite(url) else url.render_as_string(hide_password=True)
+        self.name = url.database or ":memory:" if _is_sqlite(url) else url.set(query={}).render_as_string()
         self._engine = (
             _sqlite_engine(url) if _is_sqlite(url) else postgresql.create(url, self.name, patience=BUSY_TIMEOUT_SECONDS)
         )
@@ -80,7 +80,7 @@ class Database:
         self._waiting = 0
         self._closed = False
 
-    async def watch(self) -> None:
+    async def watch(self) -> NoReturn:
         """Look at the connection to a server now and then, which makes it anew if it is lost.
 
         Raises:

@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bot.conversation.db_errors import ClaimLost
 from bot.conversation.records import Piece, PromptRecord, ReplyEnd, ReplyMessage
 from bot.errors import StoreError
 
@@ -317,7 +318,10 @@ class ReplyJournal:
 
     async def _take_in(self) -> None:
         store = self._journals.store
-        reply_id = await store.take_in(self.prompt, model=self._model, at=self._began_at)
+        try:
+            reply_id = await store.take_in(self.prompt, model=self._model, at=self._began_at)
+        except ClaimLost:  # the bot that has the database answers it
+            reply_id = None
         self.is_duplicate = reply_id is None
         self._reply_id = reply_id
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from contextlib import asynccontextmanager
 from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from sqlalchemy import and_, case, func, select, union, update
 
@@ -86,8 +86,8 @@ class Store:
         async with open_database(url, replace_damaged=replace_damaged) as database:
             yield cls(database)
 
-    async def watch(self) -> None:
-        """See to it that no other bot is on the database; return never.
+    async def watch(self) -> NoReturn:
+        """See to it that no other bot is on the database.
 
         Raises:
             ClaimLost: one is.

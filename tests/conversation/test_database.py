@@ -232,9 +232,11 @@ async def test_a_url_that_is_none_of_ours_says_so(url: str) -> None:
         await opens(url)
 
 
-async def test_no_password_is_in_an_error() -> None:
+@pytest.mark.parametrize("address", ["ada:hunter2@127.0.0.1:1/burble", "ada@127.0.0.1:1/burble?password=hunter2"])
+async def test_no_password_is_in_an_error(address: str) -> None:
     with pytest.raises(StoreError) as caught:
-        await opens("postgresql://ada:hunter2@127.0.0.1:1/burble")
+        await opens(f"postgresql://{address}")
+    assert "127.0.0.1:1/burble" in str(caught.value)
     assert "hunter2" not in str(caught.value)
 
 
@@ -242,7 +244,8 @@ async def test_no_password_is_in_an_error() -> None:
 
 
 def index_of(index: Any) -> dict[str, Any]:
-    where = index.get("dialect_options", {}).get("sqlite_where")
+    options = index.get("dialect_options", {})
+    where = options.get("sqlite_where", options.get("postgresql_where"))
     return {**index, "dialect_options": str(where)}
 
 
@@ -307,21 +310,25 @@ def load(path: Path, revision: str) -> None:
         connection.executescript((SCHEMAS / f"{revision}.sql").read_text(encoding="utf-8"))
 
 
+async def holds_what_an_earlier_bot_stored(store: Store) -> None:
+    assert [(turn.text, turn.reply) for turn in await store.history(CHANNEL)] == [
+        ("Question 0", "An answer."),
+        ("Question 1", "Half an ans"),
+    ]
+    assert await store.channel_model(CHANNEL) == "qwen3:8b"
+    assert await store.setting("commands:1") == "abc"
+    owner = await store.reply_by_message(1_300_000_000_000_000_001)
+    assert owner is not None
+    assert owner.prompt_id == 1_200_000_000_000_000_001
+    left = await store.leftovers(at=1_760_000_011.0)
+    assert [(reply.prompt.text, reply.attempts) for reply in left] == [("Question 3", 1), ("Nobody answered", 1)]
+
+
 @pytest.mark.parametrize("revision", OLDER)
 async def test_what_an_earlier_bot_stored_survives_the_upgrade(path: Path, url: str, revision: str) -> None:
     load(path, revision)
     async with Store.open(url) as store:
-        assert [(turn.text, turn.reply) for turn in await store.history(CHANNEL)] == [
-            ("Question 0", "An answer."),
-            ("Question 1", "Half an ans"),
-        ]
-        assert await store.channel_model(CHANNEL) == "qwen3:8b"
-        assert await store.setting("commands:1") == "abc"
-        owner = await store.reply_by_message(1_300_000_000_000_000_001)
-        assert owner is not None
-        assert owner.prompt_id == 1_200_000_000_000_000_001
-        left = await store.leftovers(at=1_760_000_011.0)
-        assert [(reply.prompt.text, reply.attempts) for reply in left] == [("Question 3", 1), ("Nobody answered", 1)]
+        await holds_what_an_earlier_bot_stored(store)
 
 
 @pytest.mark.parametrize("revision", OLDER)
