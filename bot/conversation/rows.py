@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from bot.conversation.records import PromptState
@@ -14,8 +13,6 @@ if TYPE_CHECKING:
 
     from bot.conversation.records import PromptRecord, ReplyEnd, ReplyMessage
 
-# PostgreSQL takes no NUL in a text, and neither database a lone surrogate.
-_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _LARGEST_COUNT = 2**31 - 1
 
 
@@ -37,8 +34,8 @@ def prompt_row(record: PromptRecord) -> dict[str, Any]:
         "channel_id": record.channel_id,
         "guild_id": record.guild_id,
         "author_id": record.author_id,
-        "author_name": storable(record.author_name),
-        "text": storable(record.text),
+        "author_name": record.author_name,
+        "text": record.text,
         "kind": record.kind,
         "state": PromptState.WAITING,
         "created_at": record.created_at,
@@ -54,7 +51,7 @@ def message_row(reply_id: int, message: ReplyMessage) -> dict[str, Any]:
         "channel_id": message.channel_id,
         "message_id": message.message_id,
         "nonce": message.nonce,
-        "text": storable(message.text),
+        "text": message.text,
     }
 
 
@@ -62,18 +59,13 @@ def end_values(end: ReplyEnd) -> dict[str, Any]:
     """Return what the ending of a reply changes in its row."""
     values: dict[str, Any] = {
         "state": end.state,
-        "text": storable(end.text),
-        "footer": storable(end.footer),
+        "text": end.text,
+        "footer": end.footer,
         "prompt_tokens": _count(end.prompt_tokens),
         "reply_tokens": _count(end.reply_tokens),
         "finished_at": end.at,
     }
-    return values if end.model is None else values | {"model": storable(end.model)}
-
-
-def storable(text: str) -> str:
-    """Return *text* with what no database takes replaced."""
-    return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+    return values if end.model is None else values | {"model": end.model}
 
 
 def _count(tokens: int | None) -> int | None:

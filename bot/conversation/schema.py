@@ -21,10 +21,10 @@ from sqlalchemy import (
     MetaData,
     String,
     Table,
-    Text,
     text,
 )
 
+from bot.conversation.columns import Text
 from bot.conversation.records import PromptKind, PromptState, ReplyState
 
 __all__ = [

@@ -29,7 +29,7 @@ from bot.conversation.records import (
     Turn,
     UnfinishedReply,
 )
-from bot.conversation.rows import end_values, inserter, message_row, prompt_row, storable
+from bot.conversation.rows import end_values, inserter, message_row, prompt_row
 from bot.conversation.schema import channel, forgotten, prompt, reply, setting
 
 if TYPE_CHECKING:
@@ -180,7 +180,7 @@ class Store:
             if messages:
                 connection.execute(self._record_message, [message_row(reply_id, message) for message in messages])
             if piece is not None:
-                part = {"reply_id": reply_id, "start": piece.start, "text": storable(piece.text)}
+                part = {"reply_id": reply_id, "start": piece.start, "text": piece.text}
                 connection.execute(self._add_piece, part)
             if end is not None or is_shown:
                 changes = (end_values(end) if end else {}) | ({"is_open": False} if is_shown else {})
@@ -305,7 +305,7 @@ class Store:
 
 
 def _begin(connection: Connection, prompt_id: int, model: str, at: float) -> int:
-    row = queries.begin_reply(prompt_id, model=storable(model), at=at)
+    row = queries.begin_reply(prompt_id, model=model, at=at)
     reply_id = connection.execute(row).scalar_one()
     connection.execute(queries.take_prompt(prompt_id))
     return reply_id

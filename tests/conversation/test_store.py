@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import subprocess
 import sys
@@ -96,6 +97,25 @@ async def test_text_no_database_holds_is_stored_readable(store: Store) -> None:
     assert await store.history(CHANNEL) == [
         Turn("A\ufffdda", "\ufffd?", "nul \ufffd and half a pair \ufffd, 🎉 whole", 10, 5)
     ]
+
+
+@pytest.mark.parametrize(
+    "text", ["a\0b", "\ud83d", "\udfff\ud83d", "\0" * 5000, "%s %(x)s :x ' \" \\ $1 {}", "\ufeff🎉\u2028"]
+)
+async def test_whatever_text_comes_is_kept_wherever_it_comes(store: Store, text: str) -> None:
+    kept = re.sub("[\0\ud800-\udfff]", "\ufffd", text)
+    await store.set_setting(text, text)
+    await store.set_channel_model(CHANNEL, text)
+    assert (await store.setting(text), await store.channel_model(CHANNEL)) == (kept, kept)
+    reply_id = await store.take_in(a_prompt(10, text=text, author_name=text, token=text), model=text, at=NOW)
+    assert reply_id is not None
+    await record_message(store, reply_id, 0, nonce="n", text=text)
+    await store.write_down(reply_id, piece=Piece(0, text))
+    [reply] = await store.unfinished_replies()
+    assert (reply.text, reply.model, reply.messages[0].text) == (kept, kept, kept)
+    assert (reply.prompt.text, reply.prompt.author_name) == (kept, kept)
+    await store.finish_reply(reply_id, state=ReplyState.COMPLETE, text=text, at=NOW, footer=text, model=text)
+    assert [(turn.text, turn.reply) for turn in await store.history(CHANNEL)] == [(kept, kept)]
 
 
 # The journal
