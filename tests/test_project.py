@@ -15,6 +15,7 @@ import pytest
 from bot.delivery.permissions import PERMISSIONS
 from bot.settings.settings import ENV_FILE_KEY, Settings, load_settings
 from bot.settings.values import TOKEN_PLACEHOLDER
+from tests.cogs.test_definitions import NAMES
 
 ROOT = Path(__file__).parent.parent
 TRY_IT = "python3 -m venv .venv && .venv/bin/pip install -q . && .venv/bin/burble playground"
@@ -77,8 +78,8 @@ def test_every_example_in_an_error_is_a_good_value() -> None:
     assert load_settings(values, "").num_ctx == 8192
 
 
-def test_the_readmes_tables_name_every_setting_with_its_default_and_every_option() -> None:
-    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", read("README.md"), re.MULTILINE))
+def test_the_docs_table_names_every_setting_with_its_default() -> None:
+    rows = dict(re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", read("docs/settings.md"), re.MULTILINE))
     assert set(rows) == KEYS
     for key, default in rows.items():
         if (told := re.fullmatch(r"`(.*)`", default)) is not None:
@@ -87,9 +88,9 @@ def test_the_readmes_tables_name_every_setting_with_its_default_and_every_option
             assert shown_default(key) == "", key
 
 
-def test_the_readmes_permissions_are_the_ones_it_names() -> None:
+def test_the_docs_permissions_are_the_ones_it_names() -> None:
     needed = discord.Permissions(PERMISSIONS.value)
-    text = read("README.md")
+    text = read("docs/hosting.md")
     assert f"permissions={needed.value}\n" in text
     needed.manage_messages = True
     assert f"({needed.value} includes it)" in text
@@ -116,26 +117,79 @@ def test_every_dependency_is_bounded() -> None:
 
 
 def test_the_map_names_what_exists_and_all_of_it() -> None:
-    told = set(re.findall(r"^\| `((?:bot|cogs|tests)/[\w./]*)`", read("CONTRIBUTING.md"), re.MULTILINE))
+    told = set(re.findall(r"^\| `((?:bot|cogs|docs|tests)/[\w./]*)`", read("CONTRIBUTING.md"), re.MULTILINE))
     rooms = {f"bot/{room.parent.name}/" for room in (ROOT / "bot").glob("*/__init__.py")}
     files = {f"bot/{file.name}" for file in (ROOT / "bot").glob("*.py") if file.name != "__init__.py"}
-    assert told == rooms | files | {"cogs/", "tests/"}
+    assert told == rooms | files | {"cogs/", "docs/", "tests/"}
 
 
 def test_containers_stop_later_than_the_grace() -> None:
     grace = Settings.model_fields["shutdown_grace_seconds"].default
-    for name, pattern in (("compose.yaml", r"stop_grace_period: (\d+)s"), ("README.md", r"TimeoutStopSec=(\d+)")):
+    for name, pattern in (("compose.yaml", r"stop_grace_period: (\d+)s"), ("docs/hosting.md", r"TimeoutStopSec=(\d+)")):
         (seconds,) = re.findall(pattern, read(name))
         assert int(seconds) > grace + 2, name
 
 
-def test_each_fault_in_the_readme_names_tests_that_exist() -> None:
-    section = read("README.md").partition("## What fails, and what you see")[2].partition("\n## ")[0]
-    _, _, *rows = re.findall(r"^\|.*\|$", section, re.MULTILINE)
-    assert len(rows) > 55
-    for row in rows:
-        told = re.search(r"\| `(tests/[\w/]+|test_\w+)` · (`test_.*) \|$", row)
-        assert told, f"no test: {row}"
-        path = ROOT / f"{told[1] if told[1].startswith('tests/') else f'tests/whole/{told[1]}'}.py"
-        for test in re.findall(r"`(test_\w+)`", told[2]):
+def rows_of(name: str) -> dict[str, str]:
+    """The rows of a page's table of two columns."""
+    _, _, *rows = re.findall(r"^\| (.*) \| (.*) \|$", read(name), re.MULTILINE)
+    return dict(rows)
+
+
+def test_each_fault_is_told_to_users_and_names_tests_that_exist() -> None:
+    told, tested = rows_of("docs/faults.md"), rows_of("docs/fault-tests.md")
+    assert list(told) == list(tested)
+    assert len(told) > 55
+    for fault, tests in tested.items():
+        found = re.fullmatch(r"`(tests/[\w/]+|test_\w+)` · (`test_.*)", tests)
+        assert found, f"no test: {fault}"
+        path = ROOT / f"{found[1] if found[1].startswith('tests/') else f'tests/whole/{found[1]}'}.py"
+        for test in re.findall(r"`(test_\w+)`", found[2]):
             assert f"def {test}(" in path.read_text(), f"{path.name} has no {test}"
+
+
+PAGES = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
+]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_each_link_to_a_file_leads_to_one(name: str) -> None:
+    for target in re.findall(r"\]\((?!https?://)([^)]+)\)", read(name)):
+        file, _, anchor = target.partition("#")
+        path = (ROOT / name).parent / file if file else ROOT / name
+        assert path.exists(), f"{name}: {target}"
+        headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE) if anchor else []
+        assert not anchor or anchor in [re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings]
+
+
+def test_every_page_of_the_docs_can_be_reached_from_the_readme() -> None:
+    todo, seen = ["README.md"], set()
+    while todo:
+        name = todo.pop()
+        if name not in seen and name.endswith(".md"):
+            seen.add(name)
+            links = re.findall(r"\]\((?!https?://)([^)#]+)", read(name))
+            todo += [os.path.relpath((ROOT / name).parent / link, ROOT) for link in links]
+    assert set(PAGES) <= seen
+
+
+def test_the_readme_is_read_in_a_minute_and_shows_a_picture_that_is_soon_there() -> None:
+    assert len(read("README.md").splitlines()) <= 150
+    assert (ROOT / "docs/answer.webp").stat().st_size <= 2 * 2**20
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/talking.md"])
+def test_the_commands_in_the_docs_are_those_that_there_are(page: str) -> None:
+    told = re.findall(r"^\| `/([a-z ]+)` \|", read(page), re.MULTILINE)
+    assert sorted(told) == sorted(NAMES)
+
+
+def test_the_readme_names_settings_that_exist() -> None:
+    section = read("README.md").partition("## Settings")[2].partition("\n## ")[0]
+    told = re.findall(r"^- `([A-Z_]+)`", section, re.MULTILINE)
+    assert len(told) == 6
+    assert set(told) <= KEYS
