@@ -79,7 +79,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _say("these settings need a change:\n\n" + textwrap.indent(str(error), "  "))
         return EXIT_SETTINGS
     except BurbleError as error:
-        _say(error.sentence())
+        _say(error.text)
         return EXIT_FAILED
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - the last net: a code, not a bare traceback
         _log.exception("Unexpected error")

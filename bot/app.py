@@ -157,6 +157,6 @@ async def _report_ollama(services: Services) -> None:
         version = await services.ollama.version()
         model = await services.catalog.default()
     except OllamaError as error:
-        log.warning("%s The bot comes up all the same and asks again with each prompt", error.sentence())
+        log.warning("%s: %s. The bot comes up all the same and asks again with each prompt", error.sentence(), error)
     else:
         log.info("Ollama %s at %s, model %s", version, services.ollama.url, model)

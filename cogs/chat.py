@@ -78,8 +78,9 @@ class Chat(commands.Cog):
             if not refusal.is_repeated:
                 await self._say(message, f"⚠️ {refusal.sentence()}")
         except BurbleError as error:
+            sentence = error.sentence()  # has a reference, which the log is to hold
             log.warning("Prompt %s was not answered: %s", message.id, error)
-            await self._say(message, f"⚠️ {error.sentence()}")
+            await self._say(message, f"⚠️ {sentence}")
         except Exception:
             reference = secrets.token_hex(4)
             log.exception("Prompt %s failed, reference %s", message.id, reference)

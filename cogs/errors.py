@@ -60,7 +60,7 @@ class Errors(commands.Cog):
         if sentence is None:
             sentence = _unexpected(name, cause)
         else:
-            log.info("/%s refused: %s", name, cause)
+            log.log(logging.WARNING if isinstance(cause, BurbleError) else logging.INFO, "/%s refused: %s", name, cause)
         await _tell(interaction, name, sentence)
 
 
@@ -78,7 +78,7 @@ def _expected(cause: Exception) -> str | None:
         case app_commands.CheckFailure():
             sentence = str(cause) or "You cannot use that command here."
         case discord.Forbidden():
-            sentence = f"Discord does not let me do that here: {cause.text or 'a permission is missing'}."
+            sentence = "Discord does not let me do that here: a permission is missing."
         case _:
             return None
     return sentence

@@ -185,7 +185,7 @@ async def patiently(interaction: discord.Interaction, work: Awaitable[T], *, eph
             await defer(interaction, ephemeral=ephemeral)
             done, _ = await asyncio.wait((task,), timeout=_WORK_SECONDS)
             if not done:
-                raise StoreError("My database does not answer. Please try again in a few minutes.")
+                raise StoreError("the database does not answer in time")
         return task.result()
     finally:
         task.cancel()

@@ -19,6 +19,10 @@ class DeliveryError(BurbleError):
         self.code = code
         self.detail = detail
 
+    def sentence(self) -> str:
+        """Say who did not take it."""
+        return self.referring("Discord did not take my answer.")
+
 
 class DeliveryRetry(DeliveryError):
     """Not now (5xx, reset, timeout): try again, with the newest text."""

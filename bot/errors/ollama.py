@@ -1,7 +1,7 @@
 """What goes wrong between us and the model server.
 
-The texts of Ollama's own errors are kept in ``detail``; they never hold a
-user's words, but may be long: show them through `sentence`, which shortens.
+The texts of Ollama's own errors are kept in ``detail``, for the log alone: they
+name hosts, paths and accounts.
 """
 
 from __future__ import annotations
@@ -27,24 +27,18 @@ class OllamaError(BurbleError):
         self.url = url
         self.detail = detail
 
-    @property
-    def short_detail(self) -> str:
-        """The detail on one line, at most 300 code points, unable to leave inline code."""
-        return inline(self.detail, _DETAIL_LENGTH)
-
     def sentence(self) -> str:
-        """Fall back to the server's own words."""
-        return f"The model server had a problem: `{self.short_detail or type(self).__name__}`."
+        """Say whose problem it is."""
+        return self.referring("The model server had a problem. Please try again.")
 
 
 class OllamaUnreachable(OllamaError):
     """No connection could be made, or it was closed before an answer began."""
 
     def sentence(self) -> str:
-        """Name the address and the first thing to check."""
-        return (
-            f"I cannot reach Ollama at `{self.url}`. Is it running? "
-            "Whoever hosts me can check `ollama serve` and `OLLAMA_HOST`."
+        """Name the first thing to check."""
+        return self.referring(
+            "I cannot reach Ollama. Is it running? Whoever hosts me can check `ollama serve` and `OLLAMA_HOST`."
         )
 
 
@@ -53,7 +47,7 @@ class OllamaNameError(OllamaUnreachable):
 
     def sentence(self) -> str:
         """Point at the setting."""
-        return f"I cannot find the host of `{self.url}`. Whoever hosts me should check the name in `OLLAMA_HOST`."
+        return self.referring("I cannot find Ollama's host. Whoever hosts me should check the name in `OLLAMA_HOST`.")
 
 
 class OllamaTLSError(OllamaUnreachable):
@@ -61,8 +55,8 @@ class OllamaTLSError(OllamaUnreachable):
 
     def sentence(self) -> str:
         """Point at the scheme."""
-        return (
-            f"The secure connection to `{self.url}` failed. Whoever hosts me should check whether "
+        return self.referring(
+            "The secure connection to Ollama failed. Whoever hosts me should check whether "
             "`OLLAMA_HOST` wants `http://` or `https://`."
         )
 
@@ -83,8 +77,8 @@ class ConnectTimeout(OllamaTimeout):
     """No connection within `CONNECT_TIMEOUT_SECONDS`."""
 
     def sentence(self) -> str:
-        """Name the address."""
-        return f"Ollama at `{self.url}` did not take my connection within {self.seconds:g} s. Is that machine up?"
+        """Name the likely cause."""
+        return self.referring(f"Ollama did not take my connection within {self.seconds:g} s. Is its machine up?")
 
 
 class FirstByteTimeout(OllamaTimeout):
@@ -92,7 +86,7 @@ class FirstByteTimeout(OllamaTimeout):
 
     def sentence(self) -> str:
         """Name the likely cause."""
-        return (
+        return self.referring(
             f"The model did not begin to answer within {self.seconds:g} s; "
             "it may be busy with someone else. Please try again later."
         )
@@ -103,7 +97,7 @@ class IdleTimeout(OllamaTimeout):
 
     def sentence(self) -> str:
         """Say that it went quiet."""
-        return f"The model went quiet for {self.seconds:g} s, so I stopped waiting. Ask again to retry."
+        return self.referring(f"The model went quiet for {self.seconds:g} s, so I stopped waiting. Ask again to retry.")
 
 
 class OllamaStatusError(OllamaError):
@@ -116,12 +110,12 @@ class OllamaStatusError(OllamaError):
     def __init__(self, url: str, status: int, detail: str = "") -> None:
         super().__init__(url, detail or f"HTTP {status}")
         if detail:
-            self.args = (f"{self} (HTTP {status})",)
+            self.args = (f"{self.args[0]} (HTTP {status})",)
         self.status = status
 
     def sentence(self) -> str:
-        """Give Ollama's own words."""
-        return f"Ollama refused the request (HTTP {self.status}): `{self.short_detail}`."
+        """Give the status: whoever hosts the bot may know it."""
+        return self.referring(f"Ollama refused the request (HTTP {self.status}).")
 
 
 class ModelMissing(OllamaStatusError):
@@ -158,7 +152,7 @@ class OllamaBusy(OllamaStatusError):
     def sentence(self) -> str:
         """Ask for patience, for as long as the server did."""
         when = "in a moment" if self.retry_after is None else f"in {duration(max(self.retry_after, 1.0))}"
-        return f"Ollama is busy right now (HTTP {self.status}): `{self.short_detail}`. Please try again {when}."
+        return self.referring(f"Ollama is busy right now (HTTP {self.status}). Please try again {when}.")
 
 
 class QuotaExceeded(OllamaStatusError):
@@ -180,16 +174,12 @@ class OllamaUnauthorized(OllamaStatusError):
     """
 
     def __init__(self, url: str, status: int, detail: str = "", signin_url: str | None = None) -> None:
-        super().__init__(url, status, detail)
+        super().__init__(url, status, f"{detail}; sign in at {signin_url}" if signin_url else detail)
         self.signin_url = signin_url
 
     def sentence(self) -> str:
-        """Give Ollama's words and point at the key or the sign-in page."""
-        where = f" at <{self.signin_url}>" if self.signin_url else ""
-        return (
-            f"Ollama at `{self.url}` does not let me in (`{self.short_detail}`). Whoever hosts me should check "
-            f"`OLLAMA_API_KEY`, or sign in{where}."
-        )
+        """Point at the key and the sign-in."""
+        return self.referring("Ollama does not let me in. Whoever hosts me should check `OLLAMA_API_KEY`, or sign in.")
 
 
 class ContextOverflow(OllamaStatusError):
@@ -205,7 +195,7 @@ class NoModelInstalled(OllamaError):
 
     def sentence(self) -> str:
         """Name the command that installs one."""
-        return f"Ollama at `{self.url}` has no model that can answer. Whoever hosts me can run `ollama pull llama3.2`."
+        return "Ollama has no model that can answer. Whoever hosts me can run `ollama pull llama3.2`."
 
 
 class NotOllama(OllamaError):
@@ -213,9 +203,8 @@ class NotOllama(OllamaError):
 
     def sentence(self) -> str:
         """Point at the setting."""
-        return (
-            f"What answers at `{self.url}` is not Ollama (`{self.short_detail}`). "
-            "Whoever hosts me should check `OLLAMA_HOST`."
+        return self.referring(
+            "What answers in Ollama's place is not Ollama. Whoever hosts me should check `OLLAMA_HOST`."
         )
 
 
@@ -223,8 +212,8 @@ class StreamError(OllamaError):
     """An error line came in the middle of an answer."""
 
     def sentence(self) -> str:
-        """Give Ollama's own words."""
-        return f"Ollama stopped in the middle of the answer: `{self.short_detail}`."
+        """Say where it happened."""
+        return self.referring("Ollama had a problem in the middle of the answer, and stopped.")
 
 
 class StreamCut(OllamaError):
@@ -240,7 +229,7 @@ class StreamCut(OllamaError):
 
     def sentence(self) -> str:
         """Say that there may be more."""
-        return (
+        return self.referring(
             "The answer was cut off before its end: the connection to Ollama broke or the model gave up. "
             "Ask again to retry."
         )
@@ -250,5 +239,5 @@ class ProtocolError(OllamaError):
     """An answer that we cannot read: a line over the cap, JSON that is none."""
 
     def sentence(self) -> str:
-        """Name what was wrong."""
-        return f"I could not read Ollama's answer: `{self.short_detail}`."
+        """Say what was wrong."""
+        return self.referring("I could not read Ollama's answer.")

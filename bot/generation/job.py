@@ -62,7 +62,7 @@ class Job:
 
     def told(self, error: BurbleError) -> str:
         """Return *error* for the log, without what was asked or answered."""
-        return discreet(str(error), self.reply.prompt.text, self.streamer.text)
+        return error.logged(discreet(error.text, self.reply.prompt.text, self.streamer.text))
 
     def write(self, text: str) -> None:
         """Append the model's *text*; white space before the first word is no text."""

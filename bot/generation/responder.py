@@ -289,8 +289,9 @@ class Responder:
             log.warning("Reply %s: %s", job.journal.label, job.told(error))
             return endings.failed(error, await self._offer_models())
         except BurbleError as error:
+            ending = endings.failed(error, job.hint)  # its words have a reference, which the log is to hold
             log.warning("Reply %s: %s", job.journal.label, job.told(error))
-            return endings.failed(error, job.hint)
+            return ending
         except Exception:
             reference = secrets.token_hex(4)
             log.exception("Reply %s failed, reference %s", job.journal.label, reference)

@@ -45,7 +45,7 @@ def test_a_stop_by_deletion_is_quiet() -> None:
 def test_a_failure_gives_its_sentence_and_what_to_do() -> None:
     end = ending.failed(OllamaUnreachable("http://127.0.0.1:11434"), "More.")
     assert end.state is ReplyState.FAILED
-    assert "http://127.0.0.1:11434" in end.line
+    assert "Is it running?" in end.line
     assert end.line.endswith("More.")
 
 

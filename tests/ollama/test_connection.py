@@ -82,7 +82,7 @@ async def test_refused() -> None:
     port = free_port()
     failure = await failure_of(f"http://127.0.0.1:{port}")
     assert type(failure) is OllamaUnreachable
-    assert f"http://127.0.0.1:{port}" in failure.sentence()
+    assert f"http://127.0.0.1:{port}" in str(failure)
 
 
 async def test_an_unknown_name() -> None:

@@ -24,10 +24,10 @@ async def stack(tmp_path: Path):
     [
         ([status(404, {"error": "model 'llama3.2' not found"})], "ollama pull llama3.2"),
         ([status(503, {"error": "server busy, please try again.  maximum pending requests exceeded"})], "busy"),
-        ([status(500, {"error": "out of memory"})], "out of memory"),
+        ([status(500, {"error": "out of memory"})], "refused the request"),
         ([status(401, {"error": "unauthorized", "signin_url": "https://ollama.com/connect?x=1"})], "sign in"),
         ([status(200, "<html>Login</html>", "text/html")], "not Ollama"),
-        ([error("boom")], "boom"),
+        ([error("boom")], "in the middle"),
         ([end()], "cut off"),
     ],
 )
@@ -43,7 +43,7 @@ async def test_a_failure_before_any_text_ends_in_a_sentence(stack: Stack, script
 @pytest.mark.parametrize(
     ("ending", "words"),
     [
-        (error("boom"), "boom"),
+        (error("boom"), "in the middle"),
         (end(), "cut off"),
         (cut(), "cut off"),
         (reset(), "cut off"),
@@ -63,12 +63,22 @@ async def test_a_failure_in_the_middle_keeps_the_text_and_says_why(stack: Stack,
     assert talk(stack, -1)[1]["content"] == "What came before"
 
 
-async def test_ollama_down_is_said_with_its_address_and_the_bot_recovers(stack: Stack):
+async def test_a_reference_that_is_told_stands_in_the_log_beside_the_cause(stack: Stack, caplog):
+    stack.ollama.enqueue(status(500, {"error": f"cannot load '/home/ada/models for a reason {'x' * 90}"}))
+    stack.ask("Hello")
+    [text] = await stack.answered()
+    [line] = [each for each in caplog.messages if "cannot load" in each]
+    assert line.endswith(f"(reference {text.split('`')[1]})")
+    assert "/home/ada" not in text
+
+
+async def test_ollama_down_is_said_without_its_address_which_the_log_has(stack: Stack, caplog):
     url = stack.ollama.url
     await stack.ollama.stop()
     stack.ask("Hello")
     [text] = await stack.answered()
-    assert url in text
+    assert url not in text
+    assert url in caplog.text
     assert "Is it running?" in text
 
 

@@ -103,26 +103,30 @@ PAGE = "<html><head><title>504 Gateway Time-out</title></head><body><script>x</s
 REFUSED = {
     "gateway timeout page": Fault([status(504, PAGE, "text/html")], "HTTP 504", log="OllamaBusy", times=3),
     "524 of a CDN": Fault([status(524, PAGE, "text/html")], "HTTP 524", log="HTTP 524", times=3),
-    "529 overloaded": Fault([status(529, {"error": "overloaded"})], "overloaded", log="529", times=3),
+    "529 overloaded": Fault([status(529, {"error": "overloaded"})], "HTTP 529", log="overloaded", times=3),
     "500 without a body": Fault([status(500)], "HTTP 500", log="HTTP 500"),
     "500 with a list": Fault([status(500, "[]")], "HTTP 500", log="HTTP 500"),
     "500 with a number": Fault([status(500, "5")], "HTTP 500", log="HTTP 500"),
     "500 with null": Fault([status(500, '{"error":null}')], "HTTP 500", log="HTTP 500"),
     "500 in no charset": Fault([status(500, b"\xff\xfe\xe9\x00boo", "text/plain; charset=x-none")], "HTTP 500"),
-    "500 of many kilobytes": Fault([status(500, {"error": "out of memory " * 9000})], "out of memory", log="memory"),
+    "500 of many kilobytes": Fault([status(500, {"error": "out of memory " * 9000})], "HTTP 500", log="out of memory"),
     "500 of a gigabyte": Fault(
         [wire(b"HTTP/1.1 500 No\r\nContent-Length: 1000000000\r\n\r\n" + b"x" * 100_000), hang()], "HTTP 500"
     ),
-    "500 that is hostile": Fault([status(500, {"error": HOSTILE})], "evil", log="OllamaStatusError"),
-    "500 that quotes the question": Fault([status(500, {"error": f"cannot read: {QUESTION}"})], "cannot read"),
-    "500 that quotes a call": Fault(
-        [status(500, {"error": f"error parsing tool call: raw='{KEPT * 4}', err=EOF"})], "parsing tool call", log="EOF"
+    "500 that is hostile": Fault([status(500, {"error": HOSTILE})], "HTTP 500", log="OllamaStatusError"),
+    "500 that quotes the question": Fault(
+        [status(500, {"error": f"cannot read: {QUESTION}"})], "HTTP 500", log="cannot read"
     ),
-    "418 of a joker": Fault([status(418, "short and stout", "text/plain")], "short and stout", log="418"),
+    "500 that quotes a call": Fault(
+        [status(500, {"error": f"error parsing tool call: raw='{KEPT * 4}', err=EOF"})],
+        "HTTP 500",
+        log="parsing tool call",
+    ),
+    "418 of a joker": Fault([status(418, "short and stout", "text/plain")], "HTTP 418", log="short and stout"),
     "a redirect": Fault(
         [status(302, b"", extra_headers={"Location": "http://user:pw123456@127.0.0.1:9/x?key=1"})],
-        "redirect to http://127.0.0.1:9/x",
-        log="302",
+        "HTTP 302",
+        log="redirect to http://127.0.0.1:9/x",
     ),
     "a login page with 200": Fault([status(200, "<html><title>Log in", "text/html")], "not Ollama", log="NotOllama"),
     "a login page as NDJSON": Fault([status(200, "<!doctype html>", "application/x-ndjson")], "not Ollama"),
@@ -133,7 +137,8 @@ REFUSED = {
     ),
     "401 with a way": Fault(
         [status(401, {"error": "no", "signin_url": "https://ollama.com/connect?a=1"})],
-        "sign in at <https://ollama.com/connect?a=1>",
+        "or sign in",
+        log="sign in at https://ollama.com/connect?a=1",
     ),
     "busy for an hour": Fault(
         [status(503, {"error": "later"}, extra_headers={"Retry-After": "3600"})], "again in 60 minutes", log="later"
@@ -161,9 +166,9 @@ BROKEN = {
     "reset right after accept": Fault([reset()], "cannot reach Ollama", log="OllamaUnreachable", times=6),
     "closed within the status line": Fault([wire(b"HTTP/1.1 20"), cut()], "cannot reach Ollama", times=6),
     "closed within the headers": Fault([wire(HEAD), cut()], "cannot reach Ollama", times=6),
-    "SSH": Fault([wire(b"SSH-2.0-OpenSSH_9.6\r\n")], "not HTTP", log="NotOllama"),
+    "SSH": Fault([wire(b"SSH-2.0-OpenSSH_9.6\r\n")], "not Ollama", log="not HTTP"),
     "TLS": Fault([wire(b"\x15\x03\x01\x00\x02\x02\x46")], "http://` or `https://", log="OllamaTLSError"),
-    "SMTP": Fault([wire(b"220 mail ESMTP\r\n")], "not HTTP", log="NotOllama"),
+    "SMTP": Fault([wire(b"220 mail ESMTP\r\n")], "not Ollama", log="not HTTP"),
     "nulls": Fault([wire(b"\0" * 300)], "not Ollama", log="NotOllama"),
     "headers without end": Fault([wire(b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000)], "not Ollama"),
     "a status that is none": Fault([wire(b"HTTP/1.1 abc OK\r\n\r\n")], "not Ollama"),
@@ -202,20 +207,41 @@ EARLY = {
     ),
     "close-delimited": Fault([wire(b"HTTP/1.0 200 OK\r\n\r\n" + line(KEPT)), cut()], "cut off", KEPT),
     "bad chunked coding later": Fault([*say(KEPT), pause(0.02), wire(b"zz\r\nzz\r\n"), hang()], "cut off", KEPT),
-    "error line": Fault([*say(KEPT), error("CUDA error: out of memory")], "CUDA error", KEPT, log="CUDA error"),
-    "error without newline": Fault([*say(KEPT), raw(b'{"error":"boom"}')], "boom", KEPT, log="boom"),
-    "error with Go's fields": Fault(
-        [*say(KEPT), raw(b'{"StatusCode":500,"Status":"x","error":"boom"}')], "boom", KEPT, log="boom"
+    "error line": Fault(
+        [*say(KEPT), error("CUDA error: out of memory")], "in the middle of the answer", KEPT, log="CUDA error"
     ),
-    "error that is an object": Fault([*say(KEPT), raw(b'{"error":{"message":"boom"}}\n')], "boom", KEPT),
-    "error that is a number": Fault([*say(KEPT), raw(b'{"error":5}\n')], "without a text", KEPT),
-    "error that is empty": Fault([*say(KEPT), raw(b'{"error":""}\n')], "without a text", KEPT),
-    "error beside content": Fault([raw(b'{"error":"boom","message":{"content":"x"}}\n')], "boom"),
-    "error first": Fault([error("boom")], "boom", log="StreamError"),
-    "error as the whole 200": Fault([status(200, {"error": "boom"})], "boom", log="StreamError"),
-    "error after the whole answer": Fault([*say(KEPT), error("tokenize failed")], "tokenize failed", KEPT),
-    "error that quotes the answer": Fault([*say(KEPT), error(f"Failed to parse input at pos 3: {KEPT}")], "pos", KEPT),
-    "error that is hostile": Fault([*say(KEPT), error(HOSTILE)], "evil", KEPT),
+    "error without newline": Fault(
+        [*say(KEPT), raw(b'{"error":"boom"}')], "in the middle of the answer", KEPT, log="boom"
+    ),
+    "error with Go's fields": Fault(
+        [*say(KEPT), raw(b'{"StatusCode":500,"Status":"x","error":"boom"}')],
+        "in the middle of the answer",
+        KEPT,
+        log="boom",
+    ),
+    "error that is an object": Fault(
+        [*say(KEPT), raw(b'{"error":{"message":"boom"}}\n')], "in the middle of the answer", KEPT, log="boom"
+    ),
+    "error that is a number": Fault(
+        [*say(KEPT), raw(b'{"error":5}\n')], "in the middle of the answer", KEPT, log="without a text"
+    ),
+    "error that is empty": Fault(
+        [*say(KEPT), raw(b'{"error":""}\n')], "in the middle of the answer", KEPT, log="without a text"
+    ),
+    "error beside content": Fault(
+        [raw(b'{"error":"boom","message":{"content":"x"}}\n')], "in the middle of the answer", log="boom"
+    ),
+    "error first": Fault([error("boom")], "in the middle of the answer", log="boom"),
+    "error as the whole 200": Fault([status(200, {"error": "boom"})], "in the middle of the answer", log="boom"),
+    "error after the whole answer": Fault(
+        [*say(KEPT), error("tokenize failed")], "in the middle of the answer", KEPT, log="tokenize failed"
+    ),
+    "error that quotes the answer": Fault(
+        [*say(KEPT), error(f"Failed to parse input at pos 3: {KEPT}")], "in the middle of the answer", KEPT, log="pos"
+    ),
+    "error that is hostile": Fault(
+        [*say(KEPT), error(HOSTILE)], "in the middle of the answer", KEPT, log="StreamError"
+    ),
     "overflow told late": Fault(
         [error(json.dumps({"error": {"type": "exceed_context_size_error", "message": "x"}}))], "no longer fits"
     ),
@@ -224,9 +250,9 @@ EARLY = {
     "a number": Fault([*say(KEPT), raw(b"7\n"), done()], "could not read", KEPT),
     "nested without end": Fault([*say(KEPT), raw(b"[" * 100_000 + b"\n"), done()], "could not read", KEPT),
     "a line without end": Fault([raw(b'{"x":"' + b"y" * (17 << 20))], "could not read", log="more than"),
-    "SSE": Fault([raw(b'data: {"choices":[]}\n\n')], "OpenAI-style", log="NotOllama"),
-    "SSE comment": Fault([raw(b": ping\n\n")], "OpenAI-style", log="NotOllama"),
-    "OpenAI's lines": Fault([raw(b'{"choices":[{"delta":{"content":"x"}}]}\n')], "OpenAI-style"),
+    "SSE": Fault([raw(b'data: {"choices":[]}\n\n')], "not Ollama", log="OpenAI-style"),
+    "SSE comment": Fault([raw(b": ping\n\n")], "not Ollama", log="OpenAI-style"),
+    "OpenAI's lines": Fault([raw(b'{"choices":[{"delta":{"content":"x"}}]}\n')], "not Ollama", log="OpenAI-style"),
     "the native runner's prose": Fault([raw(b"panic: runtime error\n")], "not Ollama", log="panic"),
     "the server dies in thought": Fault([*think("hm"), cut()], "cut off", log="StreamCut"),
 }
@@ -366,10 +392,12 @@ ALONE = {
     "a mistyped answer": whole(
         raw(b'{"response":5}\n{"response":null}\n{"response":"Yes"}\n{"done":true}\n'), text="Yes"
     ),
-    "an error after the whole answer": Fault([*say(KEPT), error("tokenize failed")], "tokenize failed", KEPT),
+    "an error after the whole answer": Fault(
+        [*say(KEPT), error("tokenize failed")], "in the middle of the answer", KEPT, log="tokenize failed"
+    ),
     "ended without done": Fault([*say(KEPT), end()], "cut off", KEPT, log="StreamCut"),
     "closed": Fault([*say(KEPT), cut()], "cut off", KEPT, log="StreamCut"),
-    "out of memory": Fault([status(500, {"error": "out of memory"})], "out of memory", log="HTTP 500"),
+    "out of memory": Fault([status(500, {"error": "out of memory"})], "HTTP 500", log="out of memory"),
     "busy": Fault([status(503, {"error": "busy"})], "busy right now", log="OllamaBusy", times=3),
     "a chat's answer": Fault([raw(LAST)], "empty answer", state=COMPLETE),
 }

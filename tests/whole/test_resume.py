@@ -162,7 +162,8 @@ async def test_an_error_after_the_seam_is_the_reason_that_is_told(stack: Stack, 
     seen = await broken(stack, [*say(FIRST), cut()], [*say(" in bloom"), error("out of memory")], caplog=caplog)
     assert seen.text == f"{FIRST} in bloom"
     assert seen.lines[0] == RESUMED
-    assert "out of memory" in seen.lines[1]
+    assert "in the middle of the answer" in seen.lines[1]
+    assert "out of memory" in caplog.text
 
 
 async def test_words_held_back_at_the_seam_are_not_lost_by_a_failure(stack: Stack, caplog) -> None:
@@ -206,7 +207,7 @@ async def test_without_a_word_so_far_the_question_is_put_again(stack: Stack, cap
 
 NOT: dict[str, tuple[Script, str]] = {
     "silence": ([*say(FIRST), hang()], "went quiet"),
-    "error line": ([*say(FIRST), error("boom")], "boom"),
+    "error line": ([*say(FIRST), error("boom")], "in the middle of the answer"),
     "ended in good order": ([*say(FIRST), end()], "cut off"),
     "a broken line": ([*say(FIRST), raw(b"[]\n"), done()], "could not read"),
 }
