@@ -160,7 +160,7 @@ class QuotaExceeded(OllamaStatusError):
 
     def sentence(self) -> str:
         """Say that it lasts, in no word of the server's: that names the account."""
-        return (
+        return self.referring(
             "The model's allowance is used up for now, so asking again soon is in vain. Choose another model with "
             "`/model use`; whoever hosts me finds the limit in my log."
         )
