@@ -221,14 +221,18 @@ class StreamCut(OllamaError):
 
     Attributes:
         is_lost: the connection broke; False where the server ended the answer in good order.
+        is_repetition: the server did so since the model wrote the same thing over and over.
     """
 
-    def __init__(self, url: str, detail: str = "", *, is_lost: bool = True) -> None:
+    def __init__(self, url: str, detail: str = "", *, is_lost: bool = True, is_repetition: bool = False) -> None:
         super().__init__(url, detail)
-        self.is_lost = is_lost
+        self.is_lost = is_lost and not is_repetition
+        self.is_repetition = is_repetition
 
     def sentence(self) -> str:
-        """Say that there may be more."""
+        """Say that there may be more, or that there was too much of the same."""
+        if self.is_repetition:
+            return "The model began to repeat itself, so Ollama stopped it here. Please ask again, best in other words."
         return self.referring(
             "The answer was cut off before its end: the connection to Ollama broke or the model gave up. "
             "Ask again to retry."

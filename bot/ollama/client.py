@@ -16,7 +16,7 @@ from yarl import URL
 
 from bot.errors import FirstByteTimeout, NotOllama, OllamaError, OllamaUnreachable, ProtocolError
 from bot.ollama.credentials import authorization, concealing, secrets_of
-from bot.ollama.failures import connection_error, error_text, foreign_line, status_error
+from bot.ollama.failures import connection_error, error_text, foreign_line, is_error, status_error
 from bot.ollama.ndjson import NDJSONError, decode_json
 from bot.ollama.requests import Parameters, chat_body, generate_body
 from bot.ollama.stream import ChatStream, ParseChunk
@@ -244,7 +244,7 @@ class OllamaClient:
             answer = decode_json(data)
         except NDJSONError:
             raise NotOllama(self.url, foreign_line(data) or "the answer is not JSON") from None
-        if isinstance(answer, dict) and answer.get("error") is not None:
+        if isinstance(answer, dict) and is_error(answer):
             raise OllamaError(self.url, error_text(answer))
         if not isinstance(answer, dict) or (needs and needs not in answer):
             raise NotOllama(self.url, "the answer is not Ollama's JSON")

@@ -25,6 +25,7 @@ from bot.errors import (
     OllamaUnauthorized,
     OllamaUnreachable,
     QuotaExceeded,
+    StreamCut,
     StreamError,
 )
 from bot.ollama.ndjson import NDJSONError, decode_json
@@ -35,8 +36,10 @@ _BUSY = frozenset({429, 502, 503, 504, 520, 521, 522, 523, 524, 529})
 _TLS_HINTS = ("https server", "https port")
 _OVERFLOW_TYPE = "exceed_context_size_error"
 _OVERFLOW_TEXTS = ("prompt is longer than the context length", "exceeds the available context size")
+_REPEATED_TEXT = "token repeat limit"
 _MAX_RETRY_AFTER = 3600.0
 _MAX_UNWRAP = 4
+_ANSWER_KEYS = frozenset({"message", "response", "done", "models", "version", "details"})
 _CREDENTIALS = re.compile(r"//[^/]*@")
 _TITLE = re.compile(r"<title[^>]*>([^<]*)", re.IGNORECASE)
 
@@ -61,8 +64,8 @@ def status_error(url: str, status: int, headers: Mapping[str, str], body: bytes,
     """Return our error for an HTTP status of 300 or more and (the beginning of) its body."""
     answer = _json_or_none(body)
     text = error_text(answer)
-    if text and _is_overflow(answer, text):
-        return ContextOverflow(url, status, text)
+    if told := _told(url, status, answer, text):
+        return told
     retry_after = parse_retry_after(headers.get("Retry-After"))
     if is_used_up(status, body.decode("utf-8", "replace"), retry_after):
         return QuotaExceeded(url, status, text or _plain(body, status))
@@ -76,11 +79,21 @@ def status_error(url: str, status: int, headers: Mapping[str, str], body: bytes,
     return _foreign_status(url, status, headers, body)
 
 
+def is_error(answer: Mapping[str, Any]) -> bool:
+    """Tell whether an object tells of an error; an empty one beside an answer is none.
+
+    >>> is_error({"error": "", "message": {"content": "Hi"}}), is_error({"error": ""}), is_error({"error": None})
+    (False, True, False)
+    """
+    error = answer.get("error")
+    return bool(error) or (error is not None and not _ANSWER_KEYS & answer.keys())
+
+
 def line_error(url: str, answer: Mapping[str, Any]) -> OllamaError:
     """Return our error for an ``{"error": …}`` object that came with status 200."""
     text = error_text(answer) or "an error without a text"
-    if _is_overflow(answer, text):
-        return ContextOverflow(url, 400, text)
+    if told := _told(url, 400, answer, text):
+        return told
     if is_used_up(429, str(answer)):
         return QuotaExceeded(url, 429, text)
     return StreamError(url, text)
@@ -135,6 +148,13 @@ def _error_field(answer: object) -> object:
     if not isinstance(answer, dict):
         return answer if isinstance(answer, str) else None
     return answer.get("error") or answer.get("message")
+
+
+def _told(url: str, status: int, answer: object, text: str) -> OllamaError | None:
+    """Return the error that the words alone tell, whatever they came with."""
+    if text and _is_overflow(answer, text):
+        return ContextOverflow(url, status, text)
+    return StreamCut(url, text, is_repetition=True) if _REPEATED_TEXT in text else None
 
 
 def _is_overflow(answer: object, text: str) -> bool:

@@ -8,6 +8,7 @@ strings, and so tear tokens apart.
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ _EXCERPT_BYTES = 200
 _BOM = b"\xef\xbb\xbf"
 # No number of ours has more digits; Python refuses int() beyond 4300 of them.
 _MAX_INT_DIGITS = 30
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 
 
 class NDJSONError(ValueError):
@@ -36,18 +38,23 @@ class NDJSONError(ValueError):
 class NDJSONDecoder:
     r"""Turn byte chunks into JSON values, one per ``\n``-ended line.
 
+    An object whose ``{`` stands on a line of its own may go on over several
+    lines: servers that do not stream print theirs so.
+
     Any chunking of the same bytes gives the same values and the same error.
     Blank lines, CRLF, spaces and a byte order mark are tolerated; invalid UTF-8
     and lone surrogates become U+FFFD. The work is linear in the bytes fed,
     however small the pieces.
 
     Args:
-        max_line_bytes: a longer line, its end not counted, is an error.
+        max_line_bytes: a longer line, its end not counted, is an error; an object over several lines, too.
     """
 
     def __init__(self, max_line_bytes: int = _DEFAULT_CAP) -> None:
         self._max = max_line_bytes
         self._tail = bytearray()
+        self._printed = bytearray()  # an object over several lines, as far as it came
+        self._depth = 0  # of its brackets
 
     def feed(self, data: bytes) -> list[Any]:
         """Return the value of every line that *data* completes.
@@ -81,6 +88,8 @@ class NDJSONDecoder:
         line = bytes(self._tail)
         self._tail.clear()
         self._decode(line, values)
+        if self._depth:
+            self._fail(NDJSONError("an object without an end", bytes(self._printed)), values)
         return values
 
     def _keep(self, tail: bytes, values: list[Any]) -> None:
@@ -90,6 +99,9 @@ class NDJSONDecoder:
 
     def _decode(self, line: bytes, values: list[Any]) -> None:
         """Append the value of *line* to *values*, if it has one."""
+        if self._depth:
+            self._go_on(line, values)
+            return
         if not line:
             return
         if len(line) > self._max:
@@ -97,18 +109,38 @@ class NDJSONDecoder:
         try:
             values.append(orjson.loads(line))
         except orjson.JSONDecodeError:
-            if not line.removeprefix(_BOM).strip():
+            words = line.removeprefix(_BOM).strip()
+            if not words:
+                return
+            if words == b"{":
+                self._printed[:], self._depth = words, 1
                 return
             try:
                 values.append(decode_json(line))
             except NDJSONError as error:
                 self._fail(error, values)
 
+    def _go_on(self, line: bytes, values: list[Any]) -> None:
+        """Take one more line of an object over several; append it to *values* once it is whole."""
+        self._printed += b"\n" + line
+        if len(self._printed) > self._max:
+            self._fail(self._too_long(bytes(self._printed[:_EXCERPT_BYTES])), values)
+        bare = _STRING.sub(b"", line)
+        self._depth += sum(map(bare.count, (b"{", b"["))) - sum(map(bare.count, (b"}", b"]")))
+        if self._depth > 0:
+            return
+        try:
+            values.append(decode_json(bytes(self._printed)))
+        except NDJSONError as error:
+            self._fail(error, values)
+        self._depth = 0
+
     def _too_long(self, line: bytes) -> NDJSONError:
         return NDJSONError(f"a line of more than {self._max} bytes", line)
 
     def _fail(self, error: NDJSONError, values: list[Any]) -> None:
         self._tail.clear()
+        self._depth = 0
         error.objects = values
         raise error
 

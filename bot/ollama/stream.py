@@ -9,13 +9,22 @@ from typing import Any, Self
 
 import aiohttp
 
-from bot.errors import FirstByteTimeout, IdleTimeout, NotOllama, OllamaError, ProtocolError, StreamCut
-from bot.ollama.failures import foreign_line, line_error
+from bot.errors import (
+    FirstByteTimeout,
+    IdleTimeout,
+    NotOllama,
+    OllamaError,
+    ProtocolError,
+    StreamCut,
+)
+from bot.ollama.failures import foreign_line, is_error, line_error
 from bot.ollama.ndjson import NDJSONDecoder, NDJSONError
 from bot.ollama.types import ChatChunk
 
 # How often a stream looks whether it waits in vain; the idle limit itself is kept to the moment.
 _CHECK_SECONDS = 2.0
+# Ollama ends an answer without a word after 31 pieces that are equal but for white space (``llm/llama_server.go``).
+_REPEATED_PIECES = 30
 
 ParseChunk = Callable[[dict[str, Any]], ChatChunk]
 
@@ -51,6 +60,10 @@ class ChatStream:
         self._failure: OllamaError | None = None
         self._ended = False
         self._seen_object = False
+        self._last_line: dict[str, Any] = {}
+        self._is_odd = False  # a line was JSON, but no object
+        self._piece = ""
+        self._pieces = 0  # equal ones in a row
         self._loop = asyncio.get_running_loop()
         self._waiting_since: float | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -124,8 +137,8 @@ class ChatStream:
             self._fail(self._bad_line(error, at_end=not data))
             return
         self._accept(objects)
-        if not data:
-            self._fail(StreamCut(self.url, "the answer ended without its last line", is_lost=False))
+        if not data and not self._ended:
+            self._end()
 
     def _accept(self, objects: list[Any]) -> None:
         """Append the chunks of *objects*, up to the last one or the first that is an error."""
@@ -133,16 +146,32 @@ class ChatStream:
             if self._ended:
                 return
             if type(line) is not dict:
-                self._fail(ProtocolError(self.url, "a line that is no object"))
-            elif line.get("error") is not None:
+                self._is_odd = True
+                continue
+            self._last_line = line
+            if "error" in line and is_error(line):
                 self._fail(line_error(self.url, line))
             elif "choices" in line and not self._seen_object:
                 self._fail(NotOllama(self.url, "an OpenAI-style answer"))
             else:
                 self._append(self._parse(line))
 
+    def _end(self) -> None:
+        """Tell what an end in good order means that no line announced."""
+        if self._last_line.get("done_reason") and self._failure is None:
+            self._append(self._parse({**self._last_line, "done": True, "message": {}, "response": ""}))
+        elif self._is_odd and not self._last_line:
+            self._fail(NotOllama(self.url, "JSON without an object"))
+        else:
+            is_repetition = self._pieces >= _REPEATED_PIECES
+            words = "the answer ended without its last line"
+            self._fail(StreamCut(self.url, words, is_lost=False, is_repetition=is_repetition))
+
     def _append(self, chunk: ChatChunk) -> None:
         self._seen_object = True
+        piece = (chunk.content or chunk.thinking).strip()
+        self._pieces = self._pieces + 1 if piece == self._piece else 1
+        self._piece = piece
         self._ready.append(chunk)
         if chunk.done:
             self._ended = True

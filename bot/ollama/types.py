@@ -214,7 +214,8 @@ def _chunk(line: dict[str, Any], message: dict[str, Any], content: object) -> Ch
     done = line.get("done")
     if done is False and "thinking" not in message and "tool_calls" not in message:
         return ChatChunk(text)
-    finished = done in (True, "true")
+    # some gateways only give the reason
+    finished = done in (True, "true") or (done is None and bool(_text(line.get("done_reason"))))
     return ChatChunk(
         content=text,
         thinking=_text(message.get("thinking")).replace("\0", ""),

@@ -20,6 +20,11 @@ LINES = [
     "5",
     "[]",
     "{oops",
+    "{",
+    '  "a": "} {[\\\\\\"",\r',
+    '  "b": [{}, 5',
+    "  ]",
+    "}",
 ]
 
 
@@ -60,6 +65,20 @@ def test_what_json_wrote_is_read_back_at_every_chunk_size(objects: list[dict[str
     assert read + decoder.flush() == objects
 
 
+@given(
+    st.lists(
+        st.tuples(st.dictionaries(st.text(), st.recursive(st.text() | st.integers(-9, 9), st.lists)), st.booleans())
+    ),
+    st.lists(st.integers(0, 1000)),
+)
+def test_objects_over_several_lines_are_read_among_others_however_they_are_cut(
+    objects: list[tuple[dict[str, object], bool]], cuts: list[int]
+) -> None:
+    texts = [json.dumps(value, ensure_ascii=False, indent=2 if over_lines else None) for value, over_lines in objects]
+    raw = "\n".join(texts).encode()
+    assert outcome(raw, cuts, 100_000) == (repr([value for value, _ in objects]), None)
+
+
 @pytest.mark.parametrize(
     ("raw", "values"),
     [
@@ -97,6 +116,15 @@ def test_a_line_over_the_cap_is_an_error_and_one_of_just_the_cap_is_not(size: in
     assert values == repr(["x" * 98])
     assert error is not None
     assert "more than 100 bytes" in error
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_an_object_over_lines_has_the_same_cap(size: int) -> None:
+    raw = b"{\n" + b'"a": 1,\n' * 1000
+    values, error = outcome(raw, list(range(0, len(raw), size)), 1000)
+    assert values == "[]"
+    assert error is not None
+    assert "more than 1000 bytes" in error
 
 
 def test_half_a_line_at_the_end_is_an_error() -> None:

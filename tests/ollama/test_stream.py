@@ -97,7 +97,10 @@ FAILURES = {
     "error beside a message": ([raw(b'{"error":"boom","message":{"content":"x"}}\n')], "", StreamError),
     "status 200 with only an error": ([status(200, {"error": "boom"})], "", StreamError),
     "broken line in the middle": ([token("one"), raw(b'{"a\n'), token("two"), done()], "one", ProtocolError),
-    "a line that is a list": ([token("one"), raw(b"[]\n"), done()], "one", ProtocolError),
+    "lines that are no objects, and nothing else": ([raw(b"[]\n5\n")], "", NotOllama),
+    "half an object over lines": ([token("one"), raw(b'{\n "model": "m",\n')], "one", StreamCut),
+    "broken object over lines": ([token("one"), raw(b'{\n "a" 5\n}\n'), done()], "one", ProtocolError),
+    "an error that is empty, alone": ([token("one"), raw(b'{"error":""}\n')], "one", StreamError),
     "SSE": ([raw(b'data: {"choices":[]}\n\n')], "", NotOllama),
     "SSE comment": ([raw(b": ping\n\n")], "", NotOllama),
     "OpenAI-style lines": ([raw(b'{"choices":[{"delta":{"content":"x"}}]}\n')], "", NotOllama),
@@ -162,7 +165,20 @@ async def test_text_that_was_buffered_when_the_connection_closed_is_kept() -> No
 
 
 ANSWER = m("Hä") + m("llo 😀\u0085\u2028") + m("!", last=True)
+BESIDE = b'{"error":%s,"message":'
+PRINTED = json.dumps({"model": "m", "message": {"content": "Hällo 😀\u0085\u2028!"}, "done": True}, indent=2)
 WHOLE = {
+    **{
+        f"error {e.decode()} beside it": [raw(ANSWER.replace(b'{"message":', BESIDE % e))]
+        for e in (b"null", b'""', b"{}")
+    },
+    "lines that are no objects": [raw(b'[]\nnull\n5\n"x"\ntrue\n[{"done":true}]\n' + ANSWER)],
+    "a reason in place of done": [raw(ANSWER.replace(b'"done": true', b'"done_reason": "stop"'))],
+    "a reason beside done false": [raw(ANSWER.replace(b'"done": true', b'"done": false, "done_reason": "stop"'))],
+    "one object over lines": [status(200, PRINTED)],
+    "one object over lines, with CRLF and BOM": [status(200, "\ufeff" + PRINTED.replace("\n", "\r\n") + "\r\n")],
+    "one object over lines, a byte per chunk": [raw(bytes([b])) for b in PRINTED.encode()],
+    "one object on one line": [status(200, json.dumps(json.loads(PRINTED)))],
     "one chunk": [raw(ANSWER)],
     "a byte per chunk": [raw(ANSWER[i : i + 1]) for i in range(len(ANSWER))],
     "a byte per segment": [raw(ANSWER[i : i + 1], delay=0.0005) for i in range(len(ANSWER))],
@@ -216,6 +232,8 @@ SAMPLE_ENDS = {
     "chat-error-midstream-remote": StreamError,
     "chat-no-done": StreamCut,
     "chat-truncated-line": StreamCut,
+    "real-native-resume": None,
+    "real-repeat-guard": StreamCut,
 }
 
 
@@ -224,6 +242,20 @@ async def test_samples_end_as_they_should(name: str, kind: type[OllamaError] | N
     chunks, failure = await play(raw((SAMPLES / f"{name}.ndjson").read_bytes()))
     assert type(failure) is (kind or type(None))
     assert chunks[-1].done is (kind is None)
+
+
+@pytest.mark.parametrize("script", [raw((SAMPLES / "real-repeat-guard.ndjson").read_bytes()), [token("\n")] * 31])
+async def test_the_end_that_a_repeat_guard_makes_is_told_from_others(script: Script) -> None:
+    _, failure = await play(token("Well"), script, end())
+    assert isinstance(failure, StreamCut)
+    assert failure.is_repetition
+    assert not failure.is_lost
+    _, failure = await play(token("Well"), script, token("no"), end())
+    assert isinstance(failure, StreamCut)
+    assert not failure.is_repetition
+    _, failure = await play(token("Well"), error("prediction aborted, token repeat limit reached"))
+    assert isinstance(failure, StreamCut)
+    assert failure.is_repetition
 
 
 async def test_a_batch_holds_all_that_one_read_completed() -> None:

@@ -29,6 +29,7 @@ from tests.scripted_ollama import (
     say,
     status,
     think,
+    token,
     tool_call,
     wire,
 )
@@ -195,7 +196,7 @@ EARLY = {
     "half a line and nothing else": Fault([raw(b'{"model":"m","mess')], "cut off", log="StreamCut"),
     "an empty 200": Fault([end()], "cut off", log="StreamCut"),
     "headers, then closed": Fault([headers(), cut()], "cut off", log="StreamCut"),
-    "a model that repeats itself": Fault([raw(line(".") * 31), end()], "cut off", REPEATS),
+    "a model that repeats itself": Fault([raw(line(".") * 31), end()], "began to repeat itself", REPEATS),
     "shorter than announced": Fault(
         [wire(HEAD + b"Content-Length: 999\r\n\r\n" + line(KEPT)), cut()], "cut off", KEPT, log="StreamCut"
     ),
@@ -246,8 +247,10 @@ EARLY = {
         [error(json.dumps({"error": {"type": "exceed_context_size_error", "message": "x"}}))], "no longer fits"
     ),
     "a broken line": Fault([*say(KEPT), raw(b'{"a\n'), done()], "could not read", KEPT, log="ProtocolError"),
-    "a list": Fault([*say(KEPT), raw(b"[]\n"), done()], "could not read", KEPT, log="ProtocolError"),
-    "a number": Fault([*say(KEPT), raw(b"7\n"), done()], "could not read", KEPT),
+    "a repeat guard": Fault([*say(KEPT), [token(" ha")] * 31, end()], "began to repeat itself", KEPT + " ha" * 31),
+    "a repeat guard with words": Fault(
+        [*say(KEPT), error("prediction aborted, token repeat limit reached")], "began to repeat itself", KEPT
+    ),
     "nested without end": Fault([*say(KEPT), raw(b"[" * 100_000 + b"\n"), done()], "could not read", KEPT),
     "a line without end": Fault([raw(b'{"x":"' + b"y" * (17 << 20))], "could not read", log="more than"),
     "SSE": Fault([raw(b'data: {"choices":[]}\n\n')], "not Ollama", log="OpenAI-style"),
@@ -279,7 +282,14 @@ def odd(message: object, **rest: Any) -> Any:
 COUNTS = (
     b'{"message":{},"done":true,"eval_count":%s,"prompt_eval_count":-1,"eval_duration":1e999,"total_duration":%s}\n'
 )
+PRINTED = json.dumps({"model": "m", "message": {"content": KEPT}, "response": KEPT, "done": True}, indent=2)
 WHOLE = {
+    "an error that is null": whole(raw(line(KEPT, error=None) + LAST)),
+    "an error that is empty beside text": whole(raw(line(KEPT, error="") + LAST)),
+    "lines that are no objects": whole(raw(b'[]\n7\nnull\n"x"\n' + ANSWER)),
+    "a reason in place of done": whole(raw(line(KEPT) + b'{"message":{},"done_reason":"stop"}\n'), hang()),
+    "one object, stream or not": whole(status(200, json.dumps(json.loads(PRINTED)))),
+    "one object over lines": whole(status(200, PRINTED)),
     "a byte per chunk": whole(*[raw(bytes([byte])) for byte in ANSWER]),
     "all in one": whole(raw(ANSWER)),
     "emoji over four writes": whole(
@@ -385,9 +395,29 @@ async def test_a_stream_of_nothing_can_be_stopped_at_once(stack: Stack, caplog) 
     assert text == "Hm\n-# ⏹️ stopped by Ada"
 
 
+QUOTAS = [
+    (
+        429,
+        {"error": "you (home-lab) have reached your weekly usage limit, upgrade: https://example.org/up (ref: 310ea)"},
+    ),
+    (402, {"error": {"message": "home-lab has no credits, see https://example.org"}}),
+    (403, {"error": "home-lab: this model requires a subscription, upgrade for access: https://example.org/up"}),
+    (429, "<html><title>home-lab</title>Daily limit reached, see https://example.org</html>"),
+]
+
+
+@pytest.mark.parametrize(("code", "body"), QUOTAS)
+async def test_a_used_up_quota_is_asked_once_and_names_no_account(stack: Stack, code: int, body: Any, caplog) -> None:
+    seen = await suffer(stack, Fault([status(code, body)], "allowance is used up", log="home-lab"), caplog)
+    assert "/model use" in seen.shown
+    for word in ("home-lab", "busy", "moment", "example.org"):
+        assert word not in seen.shown
+
+
 # A question on its own takes another way to the model, and to the screen.
 
 ALONE = {
+    "one object over lines": whole(status(200, PRINTED)),
     "whole": whole(*say(KEPT)),
     "a mistyped answer": whole(
         raw(b'{"response":5}\n{"response":null}\n{"response":"Yes"}\n{"done":true}\n'), text="Yes"
@@ -469,22 +499,3 @@ async def test_a_hostile_models_name_is_harmless_wherever_it_is_shown(stack: Sta
         assert "\n#" not in text
         assert text.count("`") % 2 == 0
     assert seen.state == FAILED
-
-
-CASES = [
-    (
-        429,
-        {"error": "you (home-lab) have reached your weekly usage limit, upgrade: https://example.org/up (ref: 310ea)"},
-    ),
-    (402, {"error": {"message": "home-lab has no credits, see https://example.org"}}),
-    (403, {"error": "home-lab: this model requires a subscription, upgrade for access: https://example.org/up"}),
-    (429, "<html><title>home-lab</title>Daily limit reached, see https://example.org</html>"),
-]
-
-
-@pytest.mark.parametrize(("code", "body"), CASES)
-async def test_a_used_up_quota_is_asked_once_and_names_no_account(stack: Stack, code: int, body: Any, caplog) -> None:
-    seen = await suffer(stack, Fault([status(code, body)], "allowance is used up", log="home-lab"), caplog)
-    assert "/model use" in seen.shown
-    for word in ("home-lab", "busy", "moment", "example.org"):
-        assert word not in seen.shown
