@@ -3,7 +3,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, make_url, text
 
 from bot.conversation.records import PromptRecord, ReplyMessage, ReplyState
 from bot.conversation.schema import metadata
@@ -59,13 +59,13 @@ async def record_message(
 @contextlib.contextmanager
 def connected(url: str) -> Iterator[Connection]:
     """Another program's connection to the database at *url*; what it does is rolled back."""
-    engine = create_engine(url.replace("postgresql:", "postgresql+psycopg:"))
+    engine = create_engine(make_url(url).set(drivername="sqlite" if url.startswith("sqlite") else "postgresql+psycopg"))
     with engine.connect() as connection:
         yield connection
     engine.dispose()
 
 
-def rows(url: str, query: str) -> list[tuple[object, ...]]:
+def rows(url: str, query: str) -> list[tuple[Any, ...]]:
     """What another program finds in the database."""
     with connected(url) as connection:
         return [tuple(row) for row in connection.execute(text(query))]

@@ -1,4 +1,4 @@
-"""The whole bot on real parts: loopback Discord, scripted Ollama, a SQLite file, in one process.
+"""The whole bot on real parts: loopback Discord, scripted Ollama, a real database, in one process.
 
     async with running(tmp_path) as stack:
         stack.ollama.enqueue(say("Hello"))
@@ -32,11 +32,14 @@ from bot.settings.settings import Settings
 from bot.streaming.bucket import Limits
 from bot.streaming.budget import EditBudget
 from bot.streaming.rate import GlobalRate
+from tests.conversation.builders import rows
 from tests.scripted_ollama import ScriptedOllama, model_entry
 
 SCALE = 0.02  # 5 edits per 0.1 s
 TIMING = StatusTiming(status_after=0.05, control_after=0.05)
 RETRY = RetryPolicy(base=0.02, cap=0.04, within=1.0)
+SETTINGS: dict[str, Any] = {}
+"""Further settings of every bot of a test; `conftest` puts another database there."""
 STOP = "⏹️"
 CURSOR = "▌"
 
@@ -113,6 +116,10 @@ class Stack:
         """Requests that Discord answered with 429."""
         return [record for record in self.discord.log if record.status == 429]
 
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        """What another program finds in the database."""
+        return rows(self.settings.store_url, query)
+
     @contextlib.asynccontextmanager
     async def running_bot(self) -> AsyncIterator[OllamaBot]:
         """Start a bot of its own services on this stack's database; restart by leaving and entering again."""
@@ -156,7 +163,7 @@ def make_settings(tmp_path: Path, ollama_url: str, token: str, **changes: Any) -
         "user_prompts_per_minute": 0,
         "channel_prompts_per_minute": 0,
     }
-    return Settings(**(values | changes))
+    return Settings(**(values | SETTINGS | changes))
 
 
 def loaded(name: str, context_length: int = 8192) -> dict[str, Any]:

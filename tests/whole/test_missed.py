@@ -14,6 +14,8 @@ from bot.shutdown import wind_down
 from bot.streaming.backoff import Backoff
 from tests.whole.stack import Stack, servers
 
+pytestmark = pytest.mark.both_databases
+
 CANNED = "Hello from the scripted model."
 AWAY = "⏹️ I was away when you asked this. Please ask again."
 

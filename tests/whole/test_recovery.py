@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,8 @@ from bot.playground.loopback.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID
 from tests.scripted_ollama import pause, say
 from tests.whole.leftovers import left, left_message, note, posted
 from tests.whole.stack import CURSOR, Stack, servers, talk
+
+pytestmark = pytest.mark.both_databases
 
 INTERRUPTED = "-# ⏹️ interrupted by a restart"
 TOLD = "⏹️ interrupted by a restart. Please ask again."
@@ -39,12 +39,9 @@ def pages(text: str, footer: str = "") -> list[str]:
 
 
 def row(stack: Stack, reply_id: int) -> dict[str, Any]:
-    connection = sqlite3.connect(stack.settings.data_dir / "burble.db")
-    connection.row_factory = sqlite3.Row
-    try:
-        return dict(connection.execute("SELECT * FROM reply WHERE id = ?", (reply_id,)).fetchone())
-    finally:
-        connection.close()
+    columns = ("state", "text", "is_open")
+    [found] = stack.rows(f"SELECT {', '.join(columns)} FROM reply WHERE id = {reply_id}")
+    return dict(zip(columns, found, strict=True))
 
 
 def assert_nothing_dangles(stack: Stack) -> None:
@@ -463,8 +460,7 @@ def token_of(stack: Stack, prompt: dict[str, Any]) -> str:
 
 
 def kept_tokens(stack: Stack) -> list[str]:
-    with contextlib.closing(sqlite3.connect(stack.settings.data_dir / "burble.db")) as connection:
-        return [token for (token,) in connection.execute("SELECT token FROM prompt") if token]
+    return [token for (token,) in stack.rows("SELECT token FROM prompt") if token]
 
 
 async def test_an_ask_that_waited_where_the_bot_sees_nothing_is_answered_over_its_token(asking: Stack):

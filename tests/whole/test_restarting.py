@@ -18,6 +18,8 @@ from tests.scripted_ollama import hang, say
 from tests.whole.leftovers import left_message
 from tests.whole.stack import Stack, servers, talk
 
+pytestmark = pytest.mark.both_databases
+
 PUT_OFF = "-# ⏳ I was shut down before I began with this; back within ten minutes of your question, I answer it."
 CANNED = "Hello from the scripted model."
 

@@ -13,6 +13,8 @@ from bot.playground.loopback.seed import ADA_ID, BOT_ID, GENERAL_ID, GRACE_ID, L
 from tests.scripted_ollama import hang, hold, say
 from tests.whole.stack import STOP, Stack, running, talk
 
+pytestmark = pytest.mark.both_databases
+
 
 @pytest.fixture
 async def stack(tmp_path: Path):

@@ -21,6 +21,8 @@ from bot.playground.loopback.seed import (
 from tests.scripted_ollama import done, hold, say, status, think, token
 from tests.whole.stack import CURSOR, Stack, running, talk
 
+pytestmark = pytest.mark.both_databases
+
 FORWARDED = {
     "message": {
         "content": "old news",
