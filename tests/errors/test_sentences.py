@@ -33,6 +33,7 @@ VALUES = {
     "of": "all",
     "scope": "user",
     "is_lost": True,
+    "is_repetition": False,
 }
 
 
