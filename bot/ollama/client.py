@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Self, Unpack
@@ -153,10 +153,16 @@ class OllamaClient:
 
     @asynccontextmanager
     async def generate(
-        self, model: str, prompt: str, *, system: str | None = None, **parameters: Unpack[Parameters]
+        self,
+        model: str,
+        prompt: str,
+        *,
+        system: str | None = None,
+        images: Sequence[str] = (),
+        **parameters: Unpack[Parameters],
     ) -> AsyncIterator[ChatStream]:
         """Ask for the answer to one prompt; like `chat`, without a conversation."""
-        body = generate_body(model, prompt, system=system, **parameters)
+        body = generate_body(model, prompt, system=system, images=images, **parameters)
         async with self._stream("/api/generate", body, model, parse_generate_chunk) as stream:
             yield stream
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypedDict, Unpack
 
 from bot.ollama.ndjson import clean_text
@@ -66,19 +66,42 @@ def chat_body(model: str, messages: Iterable[Message], **parameters: Unpack[Para
     """
     body: dict[str, Any] = {
         "model": clean_text(model),
-        "messages": [{"role": message.role, "content": clean_text(message.content)} for message in messages],
+        "messages": [_message(message) for message in messages],
         "stream": True,
     }
     return body | _settings(parameters)
 
 
+def _message(message: Message) -> dict[str, Any]:
+    """Return *message* as the API has it; what is empty is left out, but for the content."""
+    calls = [
+        ({"id": call.id} if call.id else {}) | {"function": {"name": call.name, "arguments": dict(call.arguments)}}
+        for call in message.tool_calls
+    ]
+    rest = {
+        "thinking": clean_text(message.thinking),
+        "images": list(message.images),
+        "tool_calls": calls,
+        "tool_name": message.tool_name,
+    }
+    shown = {key: value for key, value in rest.items() if value}
+    return {"role": message.role, "content": clean_text(message.content), **shown}
+
+
 def generate_body(
-    model: str, prompt: str, *, system: str | None = None, **parameters: Unpack[Parameters]
+    model: str,
+    prompt: str,
+    *,
+    system: str | None = None,
+    images: Sequence[str] = (),
+    **parameters: Unpack[Parameters],
 ) -> dict[str, Any]:
     """Return the body of a streamed ``/api/generate``; see `chat_body`."""
     body: dict[str, Any] = {"model": clean_text(model), "prompt": clean_text(prompt), "stream": True}
     if system is not None:
         body["system"] = clean_text(system)
+    if images:
+        body["images"] = list(images)
     return body | _settings(parameters)
 
 

@@ -8,6 +8,7 @@ broken proxies send all of them.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
@@ -19,11 +20,39 @@ _EMBEDDER = re.compile(r"bert|embed|minilm|rerank|\b(bge|gte|e5)-")
 
 
 @dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool that the model wants to call.
+
+    Attributes:
+        name: the tool's, or ``unnamed``.
+        arguments: by name; empty where the model gave no object.
+        id: the call's, or empty (older servers give none).
+    """
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Message:
-    """One message of a conversation, as it is sent to ``/api/chat``."""
+    """One message of a conversation, as it is sent to ``/api/chat``.
+
+    Attributes:
+        role: who speaks; tool for what a tool gave.
+        content: the words.
+        thinking: what the model thought before it answered so.
+        images: pictures (sounds go the same way), each as base64 without a ``data:`` prefix.
+        tool_calls: what the model wanted to call.
+        tool_name: which tool gave this.
+    """
 
     role: Role
     content: str
+    thinking: str = ""
+    images: tuple[str, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +90,7 @@ class ChatChunk:
         done: True on the last chunk only.
         done_reason: ``stop``, ``length``, ``load``, ``unload``, another word, or None.
         counts: metrics, on the last chunk if at all.
-        tool_calls: names of the tools that the model wants to call.
+        tool_calls: the tools that the model wants to call.
     """
 
     content: str = ""
@@ -69,7 +98,7 @@ class ChatChunk:
     done: bool = False
     done_reason: str | None = None
     counts: Counts | None = None
-    tool_calls: tuple[str, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +251,7 @@ def _chunk(line: dict[str, Any], message: dict[str, Any], content: object) -> Ch
         done=finished,
         done_reason=(_text(line.get("done_reason")) or None) if finished else None,
         counts=parse_counts(line) if finished else None,
-        tool_calls=_tool_names(message.get("tool_calls")),
+        tool_calls=_tool_calls(message.get("tool_calls")),
     )
 
 
@@ -342,9 +371,12 @@ def _messages(value: object) -> tuple[Message, ...]:
     return tuple(Message(e["role"], _text(e.get("content"))) for e in entries if e.get("role") in roles)
 
 
-def _tool_names(calls: object) -> tuple[str, ...]:
-    functions = (_dict(_dict(call).get("function")) for call in _list(calls))
-    return tuple(_text(function.get("name")) or "unnamed" for function in functions)
+def _tool_calls(calls: object) -> tuple[ToolCall, ...]:
+    found = ((_dict(call), _dict(_dict(call).get("function"))) for call in _list(calls))
+    return tuple(
+        ToolCall(_text(function.get("name")) or "unnamed", _dict(function.get("arguments")), _text(call.get("id")))
+        for call, function in found
+    )
 
 
 def _first_line(text: str) -> str:

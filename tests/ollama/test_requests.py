@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from bot.ollama.requests import chat_body, generate_body, parse_keep_alive
-from bot.ollama.types import Message
+from bot.ollama.types import Message, ToolCall
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,29 @@ def test_a_chat_holds_only_what_was_given() -> None:
         "messages": [{"role": "user", "content": "hi"}],
         "stream": True,
     }
+
+
+def test_a_message_holds_what_its_part_of_the_conversation_needs() -> None:
+    call = ToolCall("add", {"a": 1}, "call_1")
+    messages = [
+        Message("user", "What is this?", images=("aGk=",)),
+        Message("assistant", "", thinking="hm", tool_calls=(call, ToolCall("f"))),
+        Message("tool", "2", tool_name="add"),
+    ]
+    assert chat_body("m", messages)["messages"] == [
+        {"role": "user", "content": "What is this?", "images": ["aGk="]},
+        {
+            "role": "assistant",
+            "content": "",
+            "thinking": "hm",
+            "tool_calls": [
+                {"id": "call_1", "function": {"name": "add", "arguments": {"a": 1}}},
+                {"function": {"name": "f", "arguments": {}}},
+            ],
+        },
+        {"role": "tool", "content": "2", "tool_name": "add"},
+    ]
+    assert generate_body("m", "And this?", images=["aGk="])["images"] == ["aGk="]
 
 
 def test_a_chat_holds_everything_that_was_given() -> None:

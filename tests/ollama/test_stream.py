@@ -213,7 +213,7 @@ async def test_a_last_line_may_hold_text_thinking_and_calls() -> None:
     chunks, failure = await play(think("hm"), tool_call("f"), done(None, content="end", thinking="so", eval_count=3))
     assert failure is None
     assert [c.thinking for c in chunks if c.thinking] == ["hm", "so"]
-    assert [c.tool_calls for c in chunks if c.tool_calls] == [("f",)]
+    assert [call.name for c in chunks for call in c.tool_calls] == ["f"]
     assert (chunks[-1].content, chunks[-1].done_reason) == ("end", None)
 
 

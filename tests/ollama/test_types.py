@@ -13,6 +13,7 @@ from bot.ollama.types import (
     Counts,
     Model,
     RunningModel,
+    ToolCall,
     parse_chat_chunk,
     parse_counts,
     parse_details,
@@ -63,7 +64,7 @@ def test_generate_gives_the_same_kind_of_chunks() -> None:
 
 @pytest.mark.parametrize("name", ["chat-tools-rendered", "chat-tools-native-in-done"])
 def test_tool_calls_are_named(name: str) -> None:
-    assert [c.tool_calls for c in chunks(name) if c.tool_calls] == [("get_weather",)]
+    assert [(call.name, type(call.arguments)) for c in chunks(name) for call in c.tool_calls] == [("get_weather", dict)]
 
 
 def test_missing_metrics_are_none() -> None:
@@ -94,7 +95,7 @@ def test_missing_metrics_are_none() -> None:
         ({"message": {"tool_calls": {"function": {}}}}, ChatChunk()),
         (
             {"message": {"tool_calls": [None, {"function": {"name": "f", "arguments": "x"}}, {"function": 3}]}},
-            ChatChunk(tool_calls=("unnamed", "f", "unnamed")),
+            ChatChunk(tool_calls=(ToolCall("unnamed"), ToolCall("f"), ToolCall("unnamed"))),
         ),
         (
             {"message": {"content": "c", "thinking": "t", "tool_calls": []}, "done": True, "eval_count": 2},
