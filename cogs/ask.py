@@ -20,6 +20,7 @@ from bot.generation import model_text as describe
 from bot.generation.responder import PAGE_LIMIT
 from bot.intake.message_text import option_text
 from bot.ollama.names import same_model
+from bot.parts import Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,7 +146,7 @@ def _record(interaction: discord.Interaction, text: str) -> PromptRecord:
         guild_id=interaction.guild_id,
         author_id=interaction.user.id,
         author_name=interaction.user.display_name,
-        text=text,
+        parts=(Text(text),) if text else (),
         created_at=interaction.created_at.timestamp(),
         kind=PromptKind.ASK,
         token=interaction.token,

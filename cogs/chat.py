@@ -23,7 +23,7 @@ from bot.errors import (
     PromptRefused,
 )
 from bot.generation.ending import broken
-from bot.intake.message_text import is_addressed, prompt_text
+from bot.intake.message_text import is_addressed, prompt_parts
 from bot.streaming.backoff import Backoff
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bot.conversation.journal import ReplyJournal
     from bot.delivery.dm_fallback import DmFallback
     from bot.generation.admission import Admission
+    from bot.parts import Part
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class Chat(commands.Cog):
             return
         if self.bot.was_deleted(message.id):
             return
-        prompt = _record(message, prompt_text(message, me))
+        prompt = _record(message, prompt_parts(message, me))
         self.bot.responder.admit(prompt, admission)
         if prompt.text:
             await self.bot.responder.respond(prompt, self._opener(message))
@@ -173,14 +174,14 @@ class Chat(commands.Cog):
                 return
 
 
-def _record(message: discord.Message, text: str) -> PromptRecord:
+def _record(message: discord.Message, parts: tuple[Part, ...]) -> PromptRecord:
     return PromptRecord(
         message_id=message.id,
         channel_id=message.channel.id,
         guild_id=message.guild.id if message.guild else None,
         author_id=message.author.id,
         author_name=message.author.display_name,
-        text=text,
+        parts=parts,
         created_at=message.created_at.timestamp(),
     )
 

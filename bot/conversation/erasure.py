@@ -21,7 +21,16 @@ from sqlalchemy import and_, delete, exists, literal_column, or_, select, update
 
 from bot.conversation.queries import GONE, prompt_record
 from bot.conversation.records import PromptKind, PromptState
-from bot.conversation.schema import REWRITE_KEY, channel, forgotten, prompt, reply, reply_message, setting
+from bot.conversation.schema import (
+    REWRITE_KEY,
+    channel,
+    context_window,
+    forgotten,
+    prompt,
+    reply,
+    reply_message,
+    setting,
+)
 from bot.errors import StoreError
 
 if TYPE_CHECKING:
@@ -138,6 +147,7 @@ class Erasure:
 
         def work(connection: Connection) -> int:
             connection.execute(delete(channel).where(channel.c.id == channel_id))
+            connection.execute(delete(context_window).where(context_window.c.channel_id == channel_id))
             return _erase(connection, prompt.c.channel_id == channel_id)
 
         self.count += 1
@@ -282,7 +292,7 @@ def close(reply_id: int) -> tuple[Update | Delete, ...]:
     """Return what goes when a reply's ending is on screen: what only a restart needed, and what was deleted."""
     return (
         update(reply_message).where(reply_message.c.reply_id == reply_id).values(text=""),
-        update(reply).where(reply.c.id == reply_id, reply.c.is_deleted).values(text="", footer=""),
+        update(reply).where(reply.c.id == reply_id, reply.c.is_deleted).values(text="", footer="", parts=()),
         _remove(),
     )
 
@@ -300,7 +310,7 @@ def _shown_in(message_ids: list[int]) -> Any:
 def _unsay(prompt_ids: set[int]) -> tuple[Update, ...]:
     """Take the answers to questions out of what is sent; the text of one that is open goes when it is closed."""
     answers = update(reply).where(reply.c.prompt_id.in_(prompt_ids))
-    return answers.values(is_deleted=True), answers.where(~reply.c.is_open).values(text="", footer="")
+    return answers.values(is_deleted=True), answers.where(~reply.c.is_open).values(text="", footer="", parts=())
 
 
 def _erase(connection: Connection, chosen: ColumnElement[bool]) -> int:
@@ -319,5 +329,6 @@ def _remove() -> Delete:
 def _erase_server(connection: Connection, guild_id: int) -> int:
     channels = select(prompt.c.channel_id).where(prompt.c.guild_id == guild_id)
     connection.execute(delete(channel).where(channel.c.id.in_(channels)))
+    connection.execute(delete(context_window).where(context_window.c.channel_id.in_(channels)))
     connection.execute(delete(setting).where(setting.c.key == f"{_LEFT}{guild_id}"))
     return _erase(connection, prompt.c.guild_id == guild_id)

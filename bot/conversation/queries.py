@@ -9,6 +9,7 @@ from sqlalchemy import and_, bindparam, case, delete, func, insert, literal_colu
 
 from bot.conversation.records import PromptKind, PromptRecord, PromptState, ReplyState, Turn
 from bot.conversation.schema import channel, prompt, reply, reply_message, reply_piece
+from bot.parts import Quote, Text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,7 +36,8 @@ def history(channel_id: int, before: int | None, limit: int) -> Select[*tuple[An
             prompt.c.message_id,
             prompt.c.author_id,
             prompt.c.author_name,
-            prompt.c.text,
+            prompt.c.parts,
+            prompt.c.label.label("signed"),
             case((reply.c.is_deleted, ""), else_=reply.c.text).label("reply"),
         )
         .join_from(prompt, reply, reply.c.id == newest)
@@ -56,10 +58,12 @@ def turns(connection: Connection, latest: Select[*tuple[Any, ...]], limit_charac
     found: list[Turn] = []
     with closing(connection.execute(latest, execution_options={"stream_results": True})) as rows:
         for row in rows:
-            limit_characters -= len(row.text) + len(row.reply)
+            limit_characters -= len(row.reply) + sum(
+                len(part.text) for part in row.parts if isinstance(part, Text | Quote)
+            )
             if limit_characters < 0:
                 break
-            found.append(Turn(row.author_name, row.text, row.reply, row.message_id, row.author_id))
+            found.append(Turn(row.author_name, row.parts, row.reply, row.message_id, row.author_id, row.signed))
     return found[::-1]
 
 
@@ -207,9 +211,10 @@ def prompt_record(row: Any) -> PromptRecord:
         guild_id=row.guild_id,
         author_id=row.author_id,
         author_name=row.author_name,
-        text=row.text,
+        parts=row.parts,
         created_at=row.created_at,
         kind=PromptKind(row.kind),
         token=row.token,
         copy_id=row.copy_id,
+        label=row.label,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from bot.parts import Part, text_of
+
 
 class PromptKind(StrEnum):
     """How a prompt came in: chat has a history, ask stands alone."""
@@ -48,11 +50,12 @@ class PromptRecord:
         guild_id: the server, or None in a DM.
         author_id: who asked.
         author_name: their display name then.
-        text: the prompt as a reader sees it: mentions as names, ours stripped.
+        parts: what was written, as a reader sees it (mentions as names, ours stripped), and what it refers to.
         created_at: Unix seconds.
         kind: chat, or ask (which has and leaves no history).
         token: the interaction's while its answer is not on screen, a secret for 15 minutes; else empty.
         copy_id: a second message that holds it, which a proxy bot wrote in its place.
+        label: the name that the model was told; None until it was first sent, and *parts* may still be cut then.
     """
 
     message_id: int
@@ -60,11 +63,17 @@ class PromptRecord:
     guild_id: int | None
     author_id: int
     author_name: str
-    text: str
+    parts: tuple[Part, ...]
     created_at: float
     kind: PromptKind = PromptKind.CHAT
     token: str = field(default="", repr=False)
     copy_id: int | None = None
+    label: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What was written, without what it refers to."""
+        return text_of(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +82,24 @@ class Turn:
 
     Attributes:
         author_name: who asked, as in `PromptRecord`.
-        text: the prompt.
+        parts: the prompt.
         reply: the answer's text, whole or as far as it came.
         message_id: the prompt's message.
         author_id: who asked.
+        label: as in `PromptRecord`.
     """
 
     author_name: str
-    text: str
+    parts: tuple[Part, ...]
     reply: str
     message_id: int = 0
     author_id: int = 0
+    label: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What was written, without what it refers to."""
+        return text_of(self.parts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +133,7 @@ class ReplyEnd:
         model: who answered, or None to leave what is stored.
         prompt_tokens: Ollama's count, or None.
         reply_tokens: Ollama's count, or None.
+        parts: what else the model gave, its thoughts for one.
     """
 
     state: ReplyState
@@ -126,6 +143,7 @@ class ReplyEnd:
     model: str | None = None
     prompt_tokens: int | None = None
     reply_tokens: int | None = None
+    parts: tuple[Part, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

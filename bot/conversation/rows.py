@@ -35,7 +35,7 @@ def prompt_row(record: PromptRecord) -> dict[str, Any]:
         "guild_id": record.guild_id,
         "author_id": record.author_id,
         "author_name": record.author_name,
-        "text": record.text,
+        "parts": record.parts,
         "kind": record.kind,
         "state": PromptState.WAITING,
         "created_at": record.created_at,
@@ -60,6 +60,7 @@ def end_values(end: ReplyEnd) -> dict[str, Any]:
     values: dict[str, Any] = {
         "state": end.state,
         "text": end.text,
+        "parts": end.parts,
         "footer": end.footer,
         "prompt_tokens": _count(end.prompt_tokens),
         "reply_tokens": _count(end.reply_tokens),

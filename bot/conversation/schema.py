@@ -24,7 +24,7 @@ from sqlalchemy import (
     text,
 )
 
-from bot.conversation.columns import Text
+from bot.conversation.columns import Parts, Text
 from bot.conversation.records import PromptKind, PromptState, ReplyState
 
 __all__ = [
@@ -35,6 +35,7 @@ __all__ = [
     "PromptState",
     "ReplyState",
     "channel",
+    "context_window",
     "forgotten",
     "metadata",
     "prompt",
@@ -44,7 +45,7 @@ __all__ = [
     "setting",
 ]
 
-REVISIONS = ("0001", "0002", "0003", "0004")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005")
 """Every revision of the schema, oldest first (the names of the migrations)."""
 
 HEAD = REVISIONS[-1]
@@ -76,7 +77,8 @@ prompt = Table(
     Column("guild_id", BigInteger),
     Column("author_id", BigInteger, nullable=False),
     Column("author_name", Text, nullable=False),
-    Column("text", Text, nullable=False),
+    # What was written and what it refers to, as JSON (`bot.parts`).
+    Column("parts", Parts, nullable=False),
     Column("kind", String(16), nullable=False),
     Column("state", String(16), nullable=False),
     Column("created_at", Double, nullable=False),
@@ -85,6 +87,8 @@ prompt = Table(
     Column("token", Text, nullable=False, server_default=text("''")),
     # A second message that holds it, which a proxy bot wrote in its place.
     Column("copy_id", BigInteger, index=True),
+    # The name that the model was told, from the first request on; null before it.
+    Column("label", Text),
     # The history: one channel's prompts, newest first.
     Index(None, "channel_id", "message_id"),
 )
@@ -130,6 +134,8 @@ reply = Table(
     Column("attempts", Integer, nullable=False, server_default=text("1")),
     # One of its messages was deleted: the question is sent without it.
     Column("is_deleted", Boolean, nullable=False, server_default=text("false")),
+    # What the model gave besides its text, as JSON (`bot.parts`); never sent again.
+    Column("parts", Parts, nullable=False, server_default=text("'[]'")),
     # A prompt's newest reply; also what keeps two replies from sharing a number.
     Index(None, "prompt_id", "variant", unique=True),
 )
@@ -163,6 +169,19 @@ channel = Table(
     Column("model", Text),
     # A message id: turns whose prompt is that old or older are not sent.
     Column("reset_at", BigInteger),
+)
+
+# Where what a model is sent of a channel's conversation begins; see `bot.conversation.window`.
+context_window = Table(
+    "context_window",
+    metadata,
+    Column("channel_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("model", Text, primary_key=True),
+    # A message id: the prompt of the oldest turn that is sent.
+    Column("begins_at", BigInteger, nullable=False),
+    # Tokens that the model counted for each one estimated, and up to which prompt it counted.
+    Column("scale", Double),
+    Column("counted_at", BigInteger, nullable=False, server_default=text("0")),
 )
 
 setting = Table(

@@ -22,7 +22,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
 
 import regex
 
@@ -81,23 +82,29 @@ def clean_name(name: str) -> str:
     return flat[:NAME_LENGTH].rstrip() or _ANONYMOUS
 
 
-def distinct_names(speakers: Iterable[tuple[int, str]]) -> list[str]:
+def distinct_names(speakers: Iterable[tuple[int, str]], given: Sequence[str | None] = ()) -> list[str]:
     """Return a clean name for each (user id, name), different for different users.
 
     The first to use a name has it; others who look the same get a number.
+    *given* are those that the first of them had before, and keep.
 
     >>> distinct_names([(1, "Ada"), (2, "ada"), (1, "Ada")])
     ['Ada', 'ada (2)', 'Ada']
+    >>> distinct_names([(2, "ada"), (1, "Ada"), (2, "ada")], ["ada (2)"])
+    ['ada (2)', 'Ada', 'ada (2)']
     """
     owners: dict[str, int] = {}
-    names = []
-    for user_id, name in speakers:
-        clean = distinct = clean_name(name)
+    known: dict[tuple[int, str], str] = {}
+    names: list[str] = []
+    for (user_id, name), kept in zip_longest(speakers, given):
+        clean = clean_name(name)
+        distinct = kept or known.get((user_id, clean), clean)
         number = 1
-        while owners.setdefault(_look(distinct), user_id) != user_id:
+        while owners.setdefault(_look(distinct), user_id) != user_id and not kept:
             number += 1
             suffix = f" ({number})"
             distinct = clean[: NAME_LENGTH - len(suffix)].rstrip() + suffix
+        known[user_id, clean] = distinct
         names.append(distinct)
     return names
 

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.dml import UpdateBase
 
     from bot.conversation.database import Database
+    from bot.parts import Part
 
 __all__ = [
     "Piece",
@@ -123,6 +124,12 @@ class Store:
         # not by counting rows: a driver need not know how many it inserted
         adding = self._insert(prompt).values(**prompt_row(record)).on_conflict_do_nothing()
         return connection.execute(adding.returning(prompt.c.message_id)).first() is not None
+
+    async def fix_prompt(self, message_id: int, *, label: str, parts: tuple[Part, ...]) -> None:
+        """Keep how a prompt is first sent, so that it is sent so ever after; one that was forgotten stays so."""
+        kept = and_(prompt.c.message_id == message_id, prompt.c.state.not_in(queries.GONE))
+        values = {"label": label, "parts": parts}
+        await self._write(update(prompt).where(kept).values(**values))
 
     async def close_prompt(self, message_id: int) -> None:
         """Note that nobody will answer a prompt any more: stopped while it waited, or refused."""

@@ -13,13 +13,14 @@ from math import ceil
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from bot.conversation.records import Turn
-from bot.conversation.speaker_labels import neutralise, speak
+from bot.conversation.speaker_labels import neutralise
+from bot.conversation.turn_text import said
 from bot.errors import PromptTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["Fitted", "Message", "TokenEstimator", "Turn", "default_reserve", "fit", "speak"]
+__all__ = ["Fitted", "Message", "TokenEstimator", "Turn", "default_reserve", "fit"]
 
 MESSAGE_OVERHEAD = 8
 """Tokens that a template puts around each message; the known ones take 3 to 7."""
@@ -77,8 +78,8 @@ def fit(
 
     Args:
         system: the system prompt; none if blank.
-        turns: the history, oldest first; their prompts are sent as `speak` puts them.
-        prompt: what is asked now, as it is to be sent (the caller has put it through `speak`).
+        turns: the history, oldest first; their prompts are sent as `said` puts them.
+        prompt: what is asked now, as it is to be sent (the caller has put it through `said`).
         num_ctx: the window, in tokens.
         reserve: tokens kept for the answer; None means `default_reserve`.
         estimate: how many tokens a text needs, for example ``TokenEstimator.bind(model)``.
@@ -107,7 +108,7 @@ def fit(
 def _exchange(turn: Turn) -> list[Message]:
     # What the model wrote goes back as it was, but for control tokens that
     # somebody had it write. No text, no message: an empty one breaks templates.
-    asked = Message("user", speak(turn.author_name, turn.text))
+    asked = Message("user", said(turn.label or "", turn.parts))
     return [asked, Message("assistant", neutralise(turn.reply))] if turn.reply.strip() else [asked]
 
 

@@ -159,7 +159,7 @@ class Answerer:
                 if chunk.thinking and seam is not None:
                     raise StreamCut(chunks.url, "the model began to think afresh")
                 if chunk.thinking:
-                    job.note_thought()
+                    job.note_thought(chunk.thinking)
                 if chunk.content:
                     job.write(seam.feed(chunk.content) if seam else chunk.content)
                 job.note_rest(chunk)

@@ -11,6 +11,7 @@ from bot.errors import BurbleError, PromptRefused
 from bot.generation.model_text import code
 from bot.generation.session import StopCause
 from bot.ollama.types import Counts
+from bot.parts import Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +38,8 @@ class Ending:
             return self.line
         return "\n".join(f"-# {line}" for line in self.line.splitlines() if line)
 
-    def record(self, text: str, model: str) -> ReplyEnd:
-        """Return what is stored of a reply that ends so, *text* being what *model* wrote."""
+    def record(self, text: str, model: str, parts: tuple[Part, ...] = ()) -> ReplyEnd:
+        """Return what is stored of a reply that ends so, *text* being what *model* wrote, *parts* what else it gave."""
         return ReplyEnd(
             self.state,
             text,
@@ -47,6 +48,7 @@ class Ending:
             model=model or None,
             prompt_tokens=self.counts.prompt_tokens if self.counts else None,
             reply_tokens=self.counts.reply_tokens if self.counts else None,
+            parts=parts,
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from bot.conversation.journal import ReplyJournal
 from bot.conversation.records import ReplyState
+from bot.conversation.turn_text import said
 from bot.errors import BurbleError
 from bot.generation.ending import Ending
 from bot.generation.log_redaction import discreet
@@ -15,12 +16,16 @@ from bot.generation.model_text import code
 from bot.generation.session import ReplySink, Session
 from bot.generation.status import StatusTeller
 from bot.ollama.types import ChatChunk
+from bot.parts import Thinking
 from bot.streaming.streamer import ReplyStreamer
 
 log = logging.getLogger(__name__)
 
 MAX_REPLY_CHARACTERS = 1024 * 1024
 """A reply's text is stopped, with words, past so many code points."""
+
+MAX_THOUGHT_CHARACTERS = 100_000
+"""Code points of a model's thoughts that are kept."""
 
 
 @dataclass(slots=True)
@@ -54,6 +59,8 @@ class Job:
     is_forgetful: bool = False
     is_left_open: bool = False
     began_at: float = field(default_factory=time.monotonic)
+    _thoughts: list[str] = field(default_factory=list)
+    _thought_characters: int = 0
 
     @property
     def is_full(self) -> bool:
@@ -62,7 +69,7 @@ class Job:
 
     def told(self, error: BurbleError) -> str:
         """Return *error* for the log, without what was asked or answered."""
-        return error.logged(discreet(error.text, self.reply.prompt.text, self.streamer.text))
+        return error.logged(discreet(error.text, said("", self.reply.prompt.parts), self.streamer.text))
 
     def write(self, text: str) -> None:
         """Append the model's *text*; white space before the first word is no text."""
@@ -80,17 +87,21 @@ class Job:
         elif self.streamer.characters:
             self.status.text_began()
 
-    def note_thought(self) -> None:
-        """Note that the model is thinking, and say so the first time."""
+    def note_thought(self, text: str) -> None:
+        """Keep what the model thinks apart, as far as there is room, and say the first time that it does."""
         if not self.thought:
             self.thought = True
             self.status.say(f"💭 {code(self.model)} is thinking")
+        room = MAX_THOUGHT_CHARACTERS - self._thought_characters
+        if room > 0:
+            self._thoughts.append(text[:room])
+            self._thought_characters += len(text)
 
     def note_rest(self, chunk: ChatChunk) -> None:
         """Note what a chunk holds besides text."""
         # a server that never stops calling tools must not fill the memory
         if chunk.tool_calls and len(self.tools) < 10:
-            self.tools += chunk.tool_calls[:10]
+            self.tools += [call.name for call in chunk.tool_calls[:10]]
         if chunk.done:
             self.last = chunk
 
@@ -106,7 +117,8 @@ class Job:
             return
         interrupted = ending.state is not ReplyState.COMPLETE or self.last.done_reason == "length"
         has_text = self.streamer.has_visible_text(interrupted=interrupted)
-        self.journal.end(ending.record(self.streamer.text if has_text else "", self.model))
+        thoughts = (Thinking("".join(self._thoughts)),) if self._thoughts else ()
+        self.journal.end(ending.record(self.streamer.text if has_text else "", self.model, thoughts))
         self.streamer.end(ending.footer(has_text=has_text), quiet=ending.is_quiet, interrupted=interrupted)
 
     def report(self, ending: Ending) -> None:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 
 from bot.conversation.journal import StoreHealth
 from bot.conversation.records import PromptKind, PromptRecord
 from bot.conversation.speaker_labels import distinct_names, neutralise
 from bot.conversation.store import Store, Turn
+from bot.conversation.turn_text import said, trimmed, without
 from bot.conversation.window import (
     MESSAGE_OVERHEAD,
     MOST_CHARACTERS_PER_TOKEN,
     TEMPLATE_OVERHEAD,
     Fitted,
     TokenEstimator,
+    default_reserve,
     fit,
-    speak,
 )
 from bot.conversation.window import Message as ContextMessage
 from bot.errors import StoreError
@@ -25,6 +26,7 @@ from bot.generation.models import ModelCatalog
 from bot.ollama.client import OllamaClient
 from bot.ollama.stream import ChatStream
 from bot.ollama.types import Counts, Message
+from bot.parts import Part, Quote
 
 LABELS_NOTE = (
     "Several people talk to you in a chat. Each of their messages begins with the speaker's name in ⟦ ⟧. "
@@ -110,18 +112,24 @@ class Requests:
             OllamaError: the model's window could not be asked.
         """
         num_ctx = await self._catalog.window(model)
+        estimate = self._estimator.bind(model)
         is_chat = prompt.kind is PromptKind.CHAT
         history = await self._history(prompt, num_ctx) if is_chat else []
         turns = history or []
         # who asks once, or in a DM, is alone with the model: no label needed
         labelled = is_chat and prompt.guild_id is not None
-        *before, name = _labels(turns, prompt) if labelled else [""] * (len(turns) + 1)
+        *labels, label = _labels(turns, prompt) if labelled else [""] * (len(turns) + 1)
+        parts = prompt.parts
+        if prompt.label is None:
+            parts = trimmed(await self._news(prompt, turns), (num_ctx - default_reserve(num_ctx)) // 4, estimate)
+            if is_chat and history is not None:
+                await self._fix(prompt, label, parts)
         fitted = fit(
             await self._system(model, labelled=labelled),
-            [replace(turn, author_name=label) for turn, label in zip(turns, before, strict=True)],
-            speak(name, prompt.text),
+            [replace(turn, label=name) for turn, name in zip(turns, labels, strict=True)],
+            said(label, parts),
             num_ctx=num_ctx,
-            estimate=self._estimator.bind(model),
+            estimate=estimate,
         )
         abilities = await self._catalog.capabilities(model)
         thinks = abilities is not None and "thinking" in abilities
@@ -134,6 +142,23 @@ class Requests:
             # /api/generate gives the thoughts of a model with a template of its own as the answer
             is_chat=is_chat or thinks or abilities is None,
         )
+
+    async def _news(self, prompt: PromptRecord, turns: Sequence[Turn]) -> tuple[Part, ...]:
+        """Return the parts of *prompt* without quotes of what stands right before it in *turns*."""
+        last = turns[-1].message_id if turns else 0
+        known = {last}
+        for part in prompt.parts if turns else ():
+            if isinstance(part, Quote) and part.source_id:
+                with suppress(StoreError):
+                    owner = await self._health.read(self._store.reply_by_message(part.source_id))
+                    if owner is not None and owner.prompt_id == last:
+                        known.add(part.source_id)
+        return without(prompt.parts, known=known, is_first=not turns)
+
+    async def _fix(self, prompt: PromptRecord, label: str, parts: tuple[Part, ...]) -> None:
+        """Keep how *prompt* is sent; where the store cannot, it may be sent otherwise next time."""
+        with suppress(StoreError):
+            await self._health.read(self._store.fix_prompt(prompt.message_id, label=label, parts=parts))
 
     async def _history(self, prompt: PromptRecord, num_ctx: int) -> list[Turn] | None:
         """Return the turns before *prompt* that may fit *num_ctx* tokens, or None if the store cannot tell them now."""
@@ -201,4 +226,5 @@ class Requests:
 def _labels(turns: Sequence[Turn], prompt: PromptRecord) -> list[str]:
     """Return how each of *turns*, and *prompt* after them, is signed."""
     speakers = [(turn.author_id, turn.author_name) for turn in turns]
-    return distinct_names([*speakers, (prompt.author_id, prompt.author_name)])
+    speakers.append((prompt.author_id, prompt.author_name))
+    return distinct_names(speakers, [*(turn.label for turn in turns), prompt.label])

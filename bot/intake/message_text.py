@@ -13,6 +13,7 @@ import discord
 from bot.conversation.speaker_labels import clean_name
 from bot.markdown.sanitize import cleaned
 from bot.markdown.text import escape_markdown, is_blank
+from bot.parts import Attachment, Part, Text
 
 _MENTION = re.compile(r"<@!?(\d{15,25})>")
 _ROLE = re.compile(r"<@&(\d{15,25})>")
@@ -22,11 +23,11 @@ _LONGEST_NAME = 100  # code points, as Discord has it for roles and channels
 _COMMAND = re.compile(r"</([^:>\n]{1,100}):\d{15,25}>")
 
 
-def prompt_text(message: discord.Message, me: discord.abc.User) -> str:
+def prompt_parts(message: discord.Message, me: discord.abc.User) -> tuple[Part, ...]:
     """Return what *message* asks, for the model.
 
     The bot's own mention (its user or its managed role) is stripped; what is
-    attached is named, since the model cannot see it. Empty where nobody sees
+    attached is named, since the model cannot see it. No text where nobody sees
     any words.
     """
     own_roles = {role.id for role in message.role_mentions if is_own_role(role, me)}
@@ -35,10 +36,8 @@ def prompt_text(message: discord.Message, me: discord.abc.User) -> str:
     channels = {channel.id: channel.name for channel in message.channel_mentions}
 
     text = _with_names(message.content, me, own_roles, users, roles, channels)
-    if text and message.attachments:
-        names = ", ".join(_flat(attachment.filename) for attachment in message.attachments)
-        text += f"\n(attached, not visible to you: {names})"
-    return text
+    attached = [Attachment(_flat(attachment.filename)) for attachment in message.attachments]
+    return (*((Text(text),) if text else ()), *attached)
 
 
 def option_text(text: str, guild: discord.Guild | None, me: discord.abc.User) -> str:

@@ -17,6 +17,7 @@ from bot.delivery import interaction_sink
 from bot.errors import StoreError
 from bot.generation.session import StopCause
 from bot.generation.status import StatusTiming
+from bot.parts import Text
 from bot.playground.loopback.faults import Fault
 from bot.playground.loopback.permissions import Permission
 from bot.playground.loopback.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID, GRACE_ID, LINUS_ID
@@ -47,7 +48,7 @@ async def finished(stack: Stack, count: int = 1, channel: str = GENERAL_ID) -> l
 
 
 async def stored(stack: Stack) -> list[dict[str, Any]]:
-    joined = select(prompt.c.kind, prompt.c.author_name, prompt.c.text.label("asked"), reply).join_from(reply, prompt)
+    joined = select(prompt.c.kind, prompt.c.author_name, prompt.c.parts.label("asked"), reply).join_from(reply, prompt)
     database = stack.services.store._database
     return [dict(row) for row in await database.run(lambda c: c.execute(joined).mappings().all())]
 
@@ -66,7 +67,7 @@ async def test_the_answer_stands_under_the_quoted_question_and_the_store_keeps_o
     assert not message["flags"] & 64
     [row] = await stored(stack)
     assert row["kind"] == "ask"
-    assert row["asked"] == "Why is the sky blue?"
+    assert row["asked"] == (Text("Why is the sky blue?"),)
     assert row["text"] == "Rayleigh scattering, that is why."
     assert row["state"] == ReplyState.COMPLETE
 

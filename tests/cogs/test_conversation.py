@@ -5,12 +5,15 @@ from __future__ import annotations
 import discord
 
 from bot.conversation.records import PromptKind, PromptRecord, ReplyState
+from bot.parts import Text
 from tests.cogs.conftest import Scene
 
 
 async def said(scene: Scene, message_id: int, *, channel=None) -> None:
     """Store a turn."""
-    prompt = PromptRecord(message_id, (channel or scene.channel).id, scene.guild.id, scene.ada.id, "Ada", "Hi", 0.0)
+    prompt = PromptRecord(
+        message_id, (channel or scene.channel).id, scene.guild.id, scene.ada.id, "Ada", (Text("Hi"),), 0.0
+    )
     assert prompt.kind is PromptKind.CHAT
     store = scene.bot.store
     await store.add_prompt(prompt)

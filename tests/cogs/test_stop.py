@@ -8,6 +8,7 @@ from simcord import MemberActor
 
 from bot.conversation.records import PromptRecord
 from bot.generation.session import Session
+from bot.parts import Text
 from tests.cogs.conftest import Scene
 
 
@@ -22,7 +23,7 @@ async def running_reply(scene: Scene, asker: MemberActor, *, channel=None) -> Se
     """A reply to a message of *asker* that waits for its model."""
     channel = channel or scene.channel
     message = await asker.send(channel, "a question")
-    prompt = PromptRecord(message.id, channel.id, scene.guild.id, asker.id, asker.name, "Hi", 0.0)
+    prompt = PromptRecord(message.id, channel.id, scene.guild.id, asker.id, asker.name, (Text("Hi"),), 0.0)
     reply = scene.bot.queue.enter(prompt, lambda _: None)
     shown = await scene.grace.send(channel, "stands for the bot's message")
     reply.sink = Shown(shown.id)  # type: ignore[assignment]
@@ -120,7 +121,7 @@ async def test_deleting_a_message_stops_its_reply_quietly(scene: Scene, on: str,
 async def test_in_a_dm_the_asker_stops_their_own(scene: Scene):
     user = scene.ada.user
     channel = user.dm_channel
-    prompt = PromptRecord(5, channel.id, None, user.id, "Ada", "Hi", 0.0)
+    prompt = PromptRecord(5, channel.id, None, user.id, "Ada", (Text("Hi"),), 0.0)
     reply = scene.bot.queue.enter(prompt, lambda _: None)
     await user.slash("stop")
     assert words(reply) == " by Ada"

@@ -7,6 +7,7 @@ from sqlalchemy import create_engine, make_url, text
 
 from bot.conversation.records import PromptRecord, ReplyMessage, ReplyState
 from bot.conversation.schema import metadata
+from bot.parts import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,7 +27,7 @@ def a_prompt(message_id: int = 10, **changes: Any) -> PromptRecord:
         "guild_id": 7,
         "author_id": 5,
         "author_name": "Ada",
-        "text": f"question {message_id}",
+        "parts": (Text(changes.pop("text", f"question {message_id}")),),
         "created_at": NOW,
     }
     return PromptRecord(**values | changes)

@@ -249,7 +249,7 @@ async def test_what_is_erased_is_found_in_none_of_the_files(store: Store, path: 
     if how == "question":
         await gone(store, *secret)
     elif how == "answer":
-        await store._database.run(lambda c: c.exec_driver_sql("UPDATE prompt SET text = ''"))
+        await store._database.run(lambda c: c.exec_driver_sql("UPDATE prompt SET parts = '[]'"))
         await gone(store, *(message_id + 1 for message_id in secret))
     elif how == "channel":
         await store.erasure.erase_channel(CHANNEL)

@@ -15,6 +15,7 @@ from bot.conversation.records import Piece, PromptKind, ReplyEnd, ReplyMessage, 
 from bot.conversation.store import Store
 from bot.conversation.window import MOST_CHARACTERS_PER_TOKEN
 from bot.errors import StoreError
+from bot.parts import Text
 from tests.conversation.builders import CHANNEL, NOW, a_prompt, answer, locked, record_message, rows
 
 
@@ -95,7 +96,7 @@ async def test_a_count_that_is_none_is_left_out(store: Store, url: str, count: i
 async def test_text_no_database_holds_is_stored_readable(store: Store) -> None:
     await answer(store, 10, "nul \0 and half a pair \ud83d, 🎉 whole", author_name="A\0da", text="\udfff?")
     assert await store.history(CHANNEL) == [
-        Turn("A\ufffdda", "\ufffd?", "nul \ufffd and half a pair \ufffd, 🎉 whole", 10, 5)
+        Turn("A\ufffdda", (Text("\ufffd?"),), "nul \ufffd and half a pair \ufffd, 🎉 whole", 10, 5)
     ]
 
 
@@ -184,7 +185,8 @@ async def test_history_is_the_channels_turns_oldest_first(store: Store) -> None:
         await answer(store, message_id, f"answer {message_id}")
     await answer(store, 13, "elsewhere", channel_id=CHANNEL + 1)
     assert await store.history(CHANNEL) == [
-        Turn("Ada", f"question {message_id}", f"answer {message_id}", message_id, 5) for message_id in (10, 11, 12)
+        Turn("Ada", (Text(f"question {message_id}"),), f"answer {message_id}", message_id, 5)
+        for message_id in (10, 11, 12)
     ]
 
 

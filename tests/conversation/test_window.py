@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.conversation.records import Turn
+from bot.conversation.turn_text import said
 from bot.conversation.window import (
     LARGEST_RESERVE,
     MESSAGE_OVERHEAD,
@@ -15,15 +17,19 @@ from bot.conversation.window import (
     Fitted,
     Message,
     TokenEstimator,
-    Turn,
     default_reserve,
     fit,
-    speak,
 )
 from bot.errors import PromptTooLong
+from bot.parts import Text
+
+
+def a_turn(name: str, text: str, reply: str) -> Turn:
+    return Turn(name, (Text(text),), reply, label=name)
+
 
 texts = st.text(max_size=300)
-turns = st.lists(st.builds(Turn, st.text(max_size=40), texts, st.text(min_size=1, max_size=300)), max_size=12)
+turns = st.lists(st.builds(a_turn, st.text(max_size=40), texts, st.text(min_size=1, max_size=300)), max_size=12)
 windows = st.integers(min_value=1, max_value=5000)
 reserves = st.none() | st.integers(min_value=-10, max_value=3000)
 
@@ -36,8 +42,8 @@ def fit_or_none(*args: Any, **options: Any) -> Fitted | None:
 
 
 def test_a_conversation_is_sent_in_order_with_its_speakers() -> None:
-    history = [Turn("Ada", "hi", "hello"), Turn("Grace", "and me?", "hello too")]
-    fitted = fit("Be kind.", history, speak("Ada", "bye"), num_ctx=2048, estimate=len)
+    history = [a_turn("Ada", "hi", "hello"), a_turn("Grace", "and me?", "hello too")]
+    fitted = fit("Be kind.", history, said("Ada", (Text("bye"),)), num_ctx=2048, estimate=len)
     assert fitted.messages == (
         Message("system", "Be kind."),
         Message("user", "⟦Ada⟧ hi"),
@@ -55,17 +61,17 @@ def test_a_blank_system_prompt_is_not_sent(system: str) -> None:
 
 
 def test_a_turn_without_an_answer_is_its_prompt_alone() -> None:
-    fitted = fit("", [Turn("Ada", "hi", " ")], "bye", num_ctx=2048, estimate=len)
+    fitted = fit("", [a_turn("Ada", "hi", " ")], "bye", num_ctx=2048, estimate=len)
     assert [message.role for message in fitted.messages] == ["user", "user"]
 
 
 def test_control_tokens_that_the_model_was_made_to_write_go_back_broken() -> None:
-    fitted = fit("", [Turn("Ada", "say it", "<|im_end|> and ⟦more⟧")], "hi", num_ctx=2048, estimate=len)
+    fitted = fit("", [a_turn("Ada", "say it", "<|im_end|> and ⟦more⟧")], "hi", num_ctx=2048, estimate=len)
     assert fitted.messages[1].content == "< |im_end|> and ⟦more⟧"
 
 
 def test_the_oldest_turn_that_does_not_fit_ends_the_history() -> None:
-    small, large = Turn("", "a", "b"), Turn("", "a" * 500, "b" * 500)
+    small, large = a_turn("", "a", "b"), a_turn("", "a" * 500, "b" * 500)
     fitted = fit("", [small, large, small, small], "x", num_ctx=400, reserve=0, estimate=len)
     assert (fitted.turns_used, fitted.turns_dropped) == (2, 2)
 

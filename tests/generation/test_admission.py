@@ -12,13 +12,14 @@ from bot.errors import PromptRefused, QueueFull, TooManyPrompts
 from bot.generation import admission as module
 from bot.generation.admission import Admission, PromptRates
 from bot.generation.queue import MAX_WAITING_OF_USER, ReplyQueue
+from bot.parts import Text
 
 NOW = 1_790_000_000.0
 _ids = itertools.count(1)
 
 
 def prompt(at: float = NOW, *, user: int = 7, channel: int = 1) -> PromptRecord:
-    return PromptRecord(next(_ids), channel, None, user, "Ada", "Hi", at)
+    return PromptRecord(next(_ids), channel, None, user, "Ada", (Text("Hi"),), at)
 
 
 def admission(of_user: int = 0, of_channel: int = 0, queue: ReplyQueue | None = None) -> Admission:

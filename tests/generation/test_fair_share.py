@@ -13,6 +13,7 @@ from bot.conversation.records import PromptKind, PromptRecord
 from bot.errors import QueueFull
 from bot.generation.queue import MAX_WAITING, MAX_WAITING_IN_ALL, MAX_WAITING_OF_USER, ReplyQueue
 from bot.generation.session import Phase, Session
+from bot.parts import Text
 
 ADA, GRACE, LINUS = 7, 8, 9
 _ids = itertools.count(1)
@@ -33,7 +34,7 @@ def enter(
     """A prompt of *user*, in a channel of its own unless one is named."""
     message_id = next(_ids)
     channel = 10_000 + message_id if channel is None else channel
-    asked = PromptRecord(message_id, channel, None, user, "Somebody", "Hi", 0.0, kind)
+    asked = PromptRecord(message_id, channel, None, user, "Somebody", (Text("Hi"),), 0.0, kind)
     return queue.enter(asked, lambda _: None, is_owed=is_owed)
 
 

@@ -13,6 +13,7 @@ from bot.conversation.records import PromptKind, PromptRecord
 from bot.errors import QueueFull, ShuttingDown
 from bot.generation.queue import MAX_DELIVERING, MAX_WAITING, ReplyQueue
 from bot.generation.session import Phase, Session, StopCause
+from bot.parts import Text
 
 _ids = itertools.count(1)
 
@@ -20,7 +21,7 @@ _ids = itertools.count(1)
 def prompt(channel: int = 1, kind: PromptKind = PromptKind.CHAT) -> PromptRecord:
     """A prompt of a user who has asked nothing else: what users share is in ``test_shares``."""
     message_id = next(_ids)
-    return PromptRecord(message_id, channel, None, 1000 + message_id, "Ada", "Hi", 0.0, kind)
+    return PromptRecord(message_id, channel, None, 1000 + message_id, "Ada", (Text("Hi"),), 0.0, kind)
 
 
 def runs(session: Session) -> bool:

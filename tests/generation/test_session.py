@@ -8,13 +8,14 @@ import pytest
 
 from bot.conversation.records import PromptRecord
 from bot.generation.session import ReplyStopped, Session, StopCause
+from bot.parts import Text
 
 BY_ADA = StopCause(" by Ada")
 
 
 @pytest.fixture
 def reply() -> Session:
-    return Session(PromptRecord(1, 2, None, 3, "Ada", "Hi", 0.0))
+    return Session(PromptRecord(1, 2, None, 3, "Ada", (Text("Hi"),), 0.0))
 
 
 async def test_work_that_is_not_stopped_returns_its_result(reply: Session) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from bot.conversation.records import Piece, PromptKind, PromptRecord, ReplyEnd, ReplyMessage
 from bot.conversation.store import Store
+from bot.parts import Text
 from bot.playground.loopback.seed import ADA_ID, BOT_ID, GENERAL_ID, GUILD_ID
 from tests.whole.stack import STOP, Stack
 
@@ -49,7 +50,7 @@ async def left(
         guild_id=int(GUILD_ID),
         author_id=int(ADA_ID),
         author_name="Ada",
-        text=words,
+        parts=(Text(words),),
         created_at=time.time() - age,
         kind=kind,
         token=token,

@@ -49,7 +49,7 @@ def renamed(thing: dict[str, Any], key: str, name: str) -> Iterator[None]:
 def stored(stack: Stack, channel: str) -> tuple[str, str]:
     """Name and text of the only prompt of a channel, as the database has them."""
     with contextlib.closing(sqlite3.connect(stack.settings.data_dir / "burble.db")) as database:
-        statement = "SELECT author_name, text FROM prompt WHERE channel_id = ?"
+        statement = "SELECT author_name, json_extract(parts, '$[0].text') FROM prompt WHERE channel_id = ?"
         [found] = database.execute(statement, (int(channel),)).fetchall()
         return found
 

@@ -82,7 +82,9 @@ async def test_the_database_of_an_earlier_version_is_upgraded_and_used(tmp_path:
         await stack.answered(2)
         assert [message["content"] for message in talk(stack, 1)][1] == "Noted."
         with contextlib.closing(sqlite3.connect(tmp_path / "burble.db")) as new:
-            after = new.execute("SELECT message_id, text FROM prompt ORDER BY message_id").fetchall()
+            after = new.execute(
+                "SELECT message_id, json_extract(parts, '$[0].text') FROM prompt ORDER BY message_id"
+            ).fetchall()
             assert new.execute("SELECT version_num FROM alembic_version").fetchall() == [(HEAD,)]
         assert after[: len(before)] == before
         assert len(after) == len(before) + 2

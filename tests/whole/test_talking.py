@@ -254,6 +254,16 @@ async def test_thinking_is_told_but_neither_shown_nor_remembered(stack: Stack):
     assert "Secret" not in str(stack.ollama.chats[1].json)
 
 
+async def test_thoughts_are_kept_apart_from_the_answer(stack: Stack):
+    stack.ollama.enqueue([*think("Secret thoughts."), *say("The answer.")])
+    stack.ask("Think!")
+    await stack.answered()
+    stored = await stack.services.store._database.run(
+        lambda connection: connection.exec_driver_sql("SELECT text, parts FROM reply").all()
+    )
+    assert stored == [("The answer.", '[{"type":"thinking","text":"Secret thoughts."}]')]
+
+
 @pytest.mark.parametrize(
     ("script", "words"),
     [
