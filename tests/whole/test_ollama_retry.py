@@ -156,7 +156,7 @@ async def test_many_that_were_sent_away_together_all_get_their_answer(stack: Sta
 
 
 async def test_the_lists_that_come_before_a_question_are_asked_again_too(stack: Stack, monkeypatch) -> None:
-    monkeypatch.setattr(stack.services.catalog, "_windows", {})
+    monkeypatch.setattr(stack.services.catalog, "_details", {})
     monkeypatch.setattr(stack.services.catalog, "_asked_at", float("-inf"))
     stack.ollama.override("/api/tags", BUSY)
     stack.ask("Hello")
