@@ -23,6 +23,7 @@ from bot.generation.retry import DEFAULT_RETRY, RetryPolicy
 from bot.generation.status import DISCORD_TIMING, StatusTiming
 from bot.lock import claim
 from bot.ollama.client import OllamaClient, Timeouts
+from bot.recovery.changes import Changes
 from bot.recovery.gap_tracker import (
     ALIVE_KEY,
     DIRECT_CHANNELS,
@@ -116,7 +117,18 @@ async def open_services(
                 preloader.want()
                 line = HttpLine()
                 yield Services(
-                    line, settings, store, ollama, catalog, queue, responder, budget, recovery, preloader, seen=seen
+                    line,
+                    settings,
+                    store,
+                    ollama,
+                    catalog,
+                    queue,
+                    responder,
+                    budget,
+                    recovery,
+                    preloader,
+                    Changes(responder, store.erasure, line),
+                    seen=seen,
                 )
 
 

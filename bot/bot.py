@@ -8,7 +8,6 @@ import logging
 import secrets
 import sys
 import threading
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +24,6 @@ from bot.delivery.http import install, trace_config
 from bot.delivery.http_errors import LONGEST_WAIT_SECONDS
 from bot.delivery.permissions import PERMISSIONS, Pauses, permissions_in
 from bot.delivery.reply_api import REQUEST_SECONDS, ReplyApi
-from bot.generation.session import StopCause
 from bot.services import Services
 from bot.silent_shards import SilentShards
 
@@ -35,6 +33,7 @@ COGS = (
     "cogs.errors",
     "cogs.chat",
     "cogs.missed",
+    "cogs.changes",
     "cogs.stop",
     "cogs.model",
     "cogs.ask",
@@ -43,7 +42,6 @@ COGS = (
 )
 
 _CLOSE_SECONDS = 1.0  # for a connection that was never of use
-_DELETED_KEPT = 200  # an event about a message comes within seconds of the others
 
 
 class OllamaBot(commands.AutoShardedBot):
@@ -87,10 +85,10 @@ class OllamaBot(commands.AutoShardedBot):
         self.catalog = services.catalog
         self.queue = services.queue
         self.responder = services.responder
+        self.changes = services.changes
         self.pauses = Pauses()
         self.followups = Followups()
         self.silent_shards = SilentShards(self)
-        self._deleted: deque[int] = deque(maxlen=_DELETED_KEPT)
         install(self.http)
         self._survive_poison()
 
@@ -128,18 +126,6 @@ class OllamaBot(commands.AutoShardedBot):
         if not isinstance(channel, discord.TextChannel | discord.VoiceChannel | discord.StageChannel | discord.Thread):
             return None
         return permissions_in(channel, channel.guild.me)
-
-    def note_deleted(self, message_id: int) -> None:
-        """Stop the reply whose prompt or message was deleted, and remember: events come in any order."""
-        self._deleted.append(message_id)
-        reply = self.queue.find(message_id)
-        if reply is not None:
-            what = "a message of the answer" if reply.is_message(message_id) else "the question"
-            reply.stop(StopCause(f": {what} was deleted", is_silent=True))
-
-    def was_deleted(self, message_id: int) -> bool:
-        """Tell whether a message was deleted lately."""
-        return message_id in self._deleted
 
     async def setup_hook(self) -> None:
         """Take over the replies that run, load the cogs."""

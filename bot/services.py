@@ -12,6 +12,7 @@ from bot.generation.preload import Preloader
 from bot.generation.queue import ReplyQueue
 from bot.generation.responder import Responder
 from bot.ollama.client import OllamaClient
+from bot.recovery.changes import Changes
 from bot.recovery.gap_tracker import GapTracker
 from bot.recovery.recovery import Recovery
 from bot.settings.settings import Settings
@@ -32,5 +33,6 @@ class Services:
     budget: EditBudget
     recovery: Recovery
     preloader: Preloader
+    changes: Changes
     invalid: InvalidRequestGuard = field(default_factory=InvalidRequestGuard)
     seen: GapTracker = field(default_factory=GapTracker)

@@ -128,8 +128,8 @@ class Ask(commands.Cog):
                     header,
                 ),
                 on_forbidden=lambda why: log.warning("An /ask in channel %s cannot be shown: %s", channel_id, why),
-                on_deleted=self.bot.note_deleted,
-                was_deleted=self.bot.was_deleted,
+                on_deleted=self.bot.changes.note_deleted,
+                was_deleted=self.bot.changes.was_deleted,
                 way_out=self.bot.way_out(interaction.guild_id, channel_id, interaction.user.id),
                 with_typing=False,
                 # reactions have no route over a token

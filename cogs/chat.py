@@ -94,7 +94,7 @@ class Chat(commands.Cog):
             if way_out is not None:
                 await way_out.explain()
             return
-        if self.bot.was_deleted(message.id):
+        if self.bot.changes.was_deleted(message.id):
             return
         prompt = _record(message, prompt_parts(message, me))
         self.bot.responder.admit(prompt, admission)
@@ -128,8 +128,8 @@ class Chat(commands.Cog):
         permissions = permissions_in(message.channel, message.guild.me if message.guild else None)
 
         def open_reply(journal: ReplyJournal) -> DiscordReply:
-            if self.bot.was_deleted(message.id):  # while it was written down: there is nothing to stop yet
-                asyncio.get_running_loop().call_soon(self.bot.note_deleted, message.id)
+            if self.bot.changes.was_deleted(message.id):  # while it was written down: there is nothing to stop yet
+                asyncio.get_running_loop().call_soon(self.bot.changes.note_deleted, message.id)
             return DiscordReply(
                 self.bot.courier,
                 message.channel.id,
@@ -142,8 +142,8 @@ class Chat(commands.Cog):
                     nonce_seed=str(message.id),
                 ),
                 on_forbidden=lambda why: self.bot.pauses.pause(message.channel.id, why),
-                on_deleted=self.bot.note_deleted,
-                was_deleted=self.bot.was_deleted,
+                on_deleted=self.bot.changes.note_deleted,
+                was_deleted=self.bot.changes.was_deleted,
                 with_control=may_react(permissions),
                 way_out=self._way_out(message),
             )

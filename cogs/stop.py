@@ -1,4 +1,4 @@
-"""Stop a running reply: ⏹️, a deleted message, or `/stop`."""
+"""Stop a running reply: ⏹️ or `/stop`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,6 @@ from bot.generation.session import Session, StopCause
 from bot.intake.message_text import shown_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bot.bot import OllamaBot
 
 log = logging.getLogger(__name__)
@@ -57,32 +55,6 @@ class Stop(commands.Cog):
         except DeliveryError as error:
             log.warning("Could not tell why ⏹️ on message %s failed: %s", payload.message_id, error)
 
-    @commands.Cog.listener()
-    async def on_raw_message_delete(self, payload: discord.RawMessageDeleteEvent) -> None:
-        """Stop the reply whose prompt or message was deleted."""
-        self.bot.note_deleted(payload.message_id)
-
-    @commands.Cog.listener()
-    async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
-        """Stop the replies whose prompts or messages were deleted."""
-        for message_id in payload.message_ids:
-            self.bot.note_deleted(message_id)
-
-    @commands.Cog.listener()
-    async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:
-        """Stop the replies of a deleted channel."""
-        self._closed(lambda reply: reply.prompt.channel_id == channel.id, "the channel was deleted")
-
-    @commands.Cog.listener()
-    async def on_raw_thread_delete(self, payload: discord.RawThreadDeleteEvent) -> None:
-        """Stop the replies of a deleted thread."""
-        self._closed(lambda reply: reply.prompt.channel_id == payload.thread_id, "the thread was deleted")
-
-    @commands.Cog.listener()
-    async def on_guild_remove(self, guild: discord.Guild) -> None:
-        """Stop the replies of a server that we were removed from."""
-        self._closed(lambda reply: reply.prompt.guild_id == guild.id, "I was removed from the server")
-
     @app_commands.command(name="stop")
     async def stop(self, interaction: discord.Interaction) -> None:
         """Stop the answers I am writing for you here (moderators: everybody's)."""
@@ -100,11 +72,6 @@ class Stop(commands.Cog):
         stopped = sum(reply.stop(StopCause(f" by {shown_name(interaction.user)}")) for reply in chosen)
         text = f"Stopped {stopped} answer{'s' if stopped != 1 else ''}." if stopped else "It is stopping already."
         await say(interaction, text, ephemeral=True)
-
-    def _closed(self, is_there: Callable[[Session], bool], why: str) -> None:
-        """Stop what nobody could read any more: the model is there for others."""
-        for reply in [reply for reply in self.bot.queue if is_there(reply)]:
-            reply.stop(StopCause(f": {why}", is_silent=True))
 
     def _may_stop(self, reply: Session, payload: discord.RawReactionActionEvent) -> bool:
         if payload.user_id == reply.prompt.author_id:

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from sqlalchemy import and_, case, func, select, union, update
 
-from bot.conversation import erasure, queries
+from bot.conversation import queries
 from bot.conversation.database import open_database
-from bot.conversation.erasure import Erasure, is_forgotten
+from bot.conversation.erasure import Erasure
+from bot.conversation.erasure_queries import Done, close, is_forgotten
 from bot.conversation.records import (
     Piece,
     PromptKind,
@@ -183,7 +184,7 @@ class Store:
             is_shown: its ending is on screen, so a restart has nothing to do.
         """
 
-        def write(connection: Connection) -> None:
+        def write(connection: Connection) -> Done | None:
             if messages:
                 connection.execute(self._record_message, [message_row(reply_id, message) for message in messages])
             if piece is not None:
@@ -196,10 +197,11 @@ class Store:
                 connection.execute(self._drop_pieces, {"ended": reply_id})
             if is_shown:
                 connection.execute(self._drop_token, {"shown": reply_id})
-                for statement in erasure.close(reply_id):
-                    connection.execute(statement)
+                return close(connection, reply_id)
+            return None
 
-        await self._database.run(write)
+        if closed := await self._database.run(write):
+            self.erasure.note_done(closed)
 
     async def finish_reply(self, reply_id: int, *, state: ReplyState, text: str, at: float, **more: Any) -> None:
         """Store how a reply ended, everything being on screen; *more* are fields of `ReplyEnd`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +44,7 @@ class Answer:
     headers: RateHeaders | None
 
 
+_DELETIONS_KEPT = 1000  # of our own messages; the event comes within seconds
 # So many channels' turns are remembered before those that passed are dropped.
 _PACED_CHANNELS = 256
 
@@ -78,11 +80,20 @@ class HttpLine:
 
     def __init__(self, http: HTTPClient | None = None) -> None:
         self._http = http
+        self._deleting: deque[int] = deque(maxlen=_DELETIONS_KEPT)
         self.reactions = ReactionPace()
 
     def connect(self, http: HTTPClient) -> None:
         """Use *http* from now on; it is logged in."""
         self._http = http
+
+    def note_deletion(self, message_id: int) -> None:
+        """Note that we are about to delete a message of ours: what Discord tells of that is nobody's wish."""
+        self._deleting.append(message_id)
+
+    def has_deleted(self, message_id: int) -> bool:
+        """Tell whether we deleted that message ourselves."""
+        return message_id in self._deleting
 
     @property
     def http(self) -> HTTPClient:
@@ -204,6 +215,7 @@ class ReplyApi:
         route = Route(
             "DELETE", "/channels/{channel_id}/messages/{message_id}", channel_id=channel_id, message_id=message_id
         )
+        self._line.note_deletion(message_id)
         await self._send(route, Marked(is_paced=False))
 
     async def open_dm(self, user_id: int) -> int:

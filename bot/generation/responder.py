@@ -106,13 +106,17 @@ class Responder:
         self._all_taken_in = asyncio.Event()
         self._all_taken_in.set()
 
+    def knows(self, message_id: int) -> bool:
+        """Tell whether a message was taken in as a prompt of late."""
+        return self._journals.knows(message_id)
+
     def admit(self, prompt: PromptRecord, admission: Admission | None = None) -> None:
         """Let *prompt* in to be answered (by another *admission* than that of the present), or refuse it for good.
 
         Raises:
             PromptRefused: there is too much of it.
         """
-        if self._journals.knows(prompt.message_id):
+        if self.knows(prompt.message_id):
             return  # delivered again: it counts once, and `respond` ignores it
         try:
             (admission or self.admission).admit(prompt)

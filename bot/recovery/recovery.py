@@ -148,10 +148,11 @@ class Recovery:
         self._adopted |= {seen.message_id for seen in screen.messages.values()}
         self._strays |= {seen.message_id: seen for seen in screen.strays}
         if reply.state is ReplyState.STREAMING and not reply.text and not any(map(letters, shown_texts(reply, screen))):
-            if screen.is_deleted or (screen.is_prompt_gone and not screen.messages):
+            is_gone = screen.is_prompt_gone or reply.is_deleted
+            if screen.is_deleted or (is_gone and not screen.messages):
                 await self._finish(reply, "")
                 return
-            if not screen.is_prompt_gone and self._is_worth_answering(reply):
+            if not is_gone and self._is_worth_answering(reply):
                 await self._clear_away(connection, reply, screen)
                 if await self._begin_again(reply):
                     self._answer(connection, reply, screen)

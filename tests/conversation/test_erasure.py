@@ -43,8 +43,13 @@ async def turn(store: Store, message_id: int, *, pages: tuple[int, ...] = (), **
 
 async def gone(store: Store, *message_ids: int, **options: Any) -> None:
     """Have messages deleted, and the grace pass."""
-    await store.erasure.withdraw(message_ids, **options)
+    await withdrawn(store, *message_ids, **options)
     await asyncio.sleep(0.001)
+    await store.erasure.settle()
+
+
+async def withdrawn(store: Store, *message_ids: int, **options: Any) -> None:
+    store.erasure.note_deleted(message_ids, **options)
     await store.erasure.settle()
 
 
@@ -79,7 +84,7 @@ async def test_a_deleted_question_goes_with_its_answer_and_messages(store: Store
 async def test_a_question_is_out_of_requests_before_it_is_erased_and_can_come_back(store: Store) -> None:
     store.erasure.grace = 60.0
     await turn(store, 10)
-    await store.erasure.withdraw([10])
+    await withdrawn(store, 10)
     assert await told(store) == []
     assert [record.text for record in store.erasure.withdrawn.values()] == [f"question 10 {SECRET}"]
     assert await store.erasure.restore(10, 999)
@@ -186,7 +191,8 @@ async def test_a_deleted_channel_takes_its_rows_along_and_no_others(store: Store
     await turn(store, 11, channel_id=CHANNEL + 1)
     await store.set_channel_model(CHANNEL, "m")
     await store.reset(CHANNEL + 1, at_message_id=5)
-    await store.erasure.erase_channel(CHANNEL)
+    store.erasure.note_channel_deleted(CHANNEL)
+    await store.erasure.settle()
     assert [await count(store, name) for name in ("prompt", "reply", "reply_message", "channel")] == [1, 1, 0, 1]
     assert len(await store.history(CHANNEL + 1)) == 1
 
@@ -197,10 +203,10 @@ async def test_a_server_that_was_left_is_erased_after_seven_days_unless_the_bot_
         await turn(store, guild_id, guild_id=guild_id, channel_id=guild_id)
         await store.set_channel_model(guild_id, "m")
     await turn(store, 20, guild_id=None, channel_id=20)
-    await store.erasure.note_left(7, at=NOW)
-    await store.erasure.note_left(8, at=NOW)
-    await store.erasure.note_left(8, at=NOW + 6 * day)  # told again
-    await store.erasure.note_back([8])
+    store.erasure.note_left(7, at=NOW)
+    store.erasure.note_left(8, at=NOW)
+    store.erasure.note_left(8, at=NOW + 6 * day)  # told again
+    store.erasure.note_back(8)
     await store.erasure.tidy(now=NOW + 6.9 * day)
     assert await count(store, "prompt") == 4
     await store.erasure.tidy(now=NOW + 7.1 * day)
@@ -213,10 +219,10 @@ async def test_a_complete_list_of_servers_tells_which_were_left_unheard(store: S
     day = 86400.0
     for guild_id in (7, 8):
         await turn(store, guild_id, guild_id=guild_id, channel_id=guild_id)
-    await store.erasure.note_servers([8], at=NOW)
-    await store.erasure.note_servers([8], at=NOW + 3 * day)  # a later start does not begin the week anew
-    await store.erasure.note_left(8, at=NOW)
-    await store.erasure.note_servers([8], at=NOW + 6 * day)
+    store.erasure.note_servers([8], at=NOW)
+    store.erasure.note_servers([8], at=NOW + 3 * day)  # a later start does not begin the week anew
+    store.erasure.note_left(8, at=NOW)
+    store.erasure.note_servers([8], at=NOW + 6 * day)
     await store.erasure.tidy(now=NOW + 7.1 * day)
     assert [row.message_id for row in await store.history(8)] == [8]
     assert await store.history(7) == []
@@ -252,9 +258,10 @@ async def test_what_is_erased_is_found_in_none_of_the_files(store: Store, path: 
         await store._database.run(lambda c: c.exec_driver_sql("UPDATE prompt SET parts = '[]'"))
         await gone(store, *(message_id + 1 for message_id in secret))
     elif how == "channel":
-        await store.erasure.erase_channel(CHANNEL)
+        store.erasure.note_channel_deleted(CHANNEL)
+        await store.erasure.settle()
     else:
-        await store.erasure.note_left(7, at=0.0)
+        store.erasure.note_left(7, at=0.0)
         await store.erasure.tidy(now=NOW)
     assert await store.erasure.scrub()
     assert found_in_files(path, SECRET) == []
@@ -280,7 +287,7 @@ async def test_it_happens_by_itself(url: str, path: Path, monkeypatch: pytest.Mo
     async with Store.open(url) as store, store.erasure.at_work():
         store.erasure.grace = 0.01
         await turn(store, 10)
-        await store.erasure.withdraw([10])
+        await withdrawn(store, 10)
         for _ in range(500):
             if not found_in_files(path, SECRET):
                 return
@@ -292,7 +299,7 @@ async def test_it_happens_by_itself(url: str, path: Path, monkeypatch: pytest.Mo
 async def test_what_a_process_withdrew_before_it_was_killed_is_erased_by_the_next(url: str, path: Path) -> None:
     async with Store.open(url) as store:
         await turn(store, 10)
-        await store.erasure.withdraw([10])
+        await withdrawn(store, 10)
     async with Store.open(url) as store, store.erasure.at_work():
         assert await count(store, "prompt") == 0
         assert await store.known_prompts([10]) == {10}
@@ -336,7 +343,7 @@ async def test_what_could_not_be_withdrawn_is_before_anything_is_read(
         with locked(url):
             for message_id in (10, 110):
                 with pytest.raises(StoreError):
-                    await store.erasure.withdraw([message_id])
+                    await withdrawn(store, message_id)
             with pytest.raises(StoreError):  # rather nothing than what was deleted
                 await store.history(CHANNEL)
         assert await told(store) == [(11, False)]
@@ -380,10 +387,10 @@ async def play(deeds: list[tuple[str, int]]) -> None:
             elif deed == "end" and number in running:
                 await store.finish_reply(running.pop(number), state=ReplyState.COMPLETE, text=f"a{number}", at=NOW)
             elif deed == "delete":
-                await store.erasure.withdraw([number, 500 + number])
+                await withdrawn(store, number, 500 + number)
                 deleted |= {number} & known
             elif deed == "page":
-                await store.erasure.withdraw([100 + number])
+                await withdrawn(store, 100 + number)
                 unsaid |= {number} & known
             elif deed == "restore" and number in store.erasure.withdrawn:
                 assert await store.erasure.restore(number, 900 + number)

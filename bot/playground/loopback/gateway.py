@@ -258,7 +258,7 @@ class Gateway:
             "_trace": [],
         }
         session.push("READY", orjson.dumps(ready).decode())
-        if here:
+        if here and not state.is_unavailable:
             session.push("GUILD_CREATE", orjson.dumps(guild_create(state)).decode())
         self._tell_online()
 

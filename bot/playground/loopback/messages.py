@@ -59,6 +59,14 @@ class Messages:
             self._nonces[author_id, channel_id, str(body["nonce"])] = (message["id"], state.now())
         return self.add(message)
 
+    def create_by_webhook(self, channel_id: str, name: str, content: str) -> Payload:
+        """Write a message over a webhook, under any name, as proxy bots do for people."""
+        state = self._state
+        webhook_id = state.ids.next()
+        state.users[webhook_id] = seed.user(webhook_id, name, name, "#99aab5", bot=True)
+        body, extra = {"content": content}, {"webhook_id": webhook_id}
+        return self.add(self._new(webhook_id, state.channel(channel_id), body, extra=extra))
+
     def create_response(
         self, channel_id: str, body: Payload, extra: Payload, uploads: Sequence[Payload] = ()
     ) -> Payload:
@@ -161,6 +169,16 @@ class Messages:
         elif "guild_id" in message:
             event["guild_id"] = message["guild_id"]
         state.emit("MESSAGE_DELETE", event)
+
+    def remove_many(self, channel_id: str, message_ids: Sequence[str]) -> None:
+        """Delete messages without asking who may; one event tells of all."""
+        state = self._state
+        channel = state.channel(channel_id)
+        removed = [each for each in message_ids if state.messages.get(channel_id, {}).pop(str(each), None) is not None]
+        if removed:
+            state.touch()
+            event: Payload = {"ids": removed, "channel_id": channel_id}
+            state.emit("MESSAGE_DELETE_BULK", event | {key: channel[key] for key in ("guild_id",) if key in channel})
 
     def visible(self, channel_id: str, message_id: str) -> Payload:
         """Return a message that exists for the channel's routes: ephemeral ones do not."""

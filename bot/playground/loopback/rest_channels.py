@@ -129,9 +129,7 @@ class ChannelRoutes:
         state = self._world.state
         if Permission.MANAGE_MESSAGES not in state.require(seed.BOT_ID, state.channel(channel_id)):
             raise missing_permissions()
-        for message_id in call.body["messages"]:
-            if message := state.messages.get(channel_id, {}).get(str(message_id)):
-                self._world.message_rules.remove(message)
+        self._world.message_rules.remove_many(channel_id, call.body["messages"])
 
     def _reacted(self, call: Call) -> list[Payload]:
         params = call.params

@@ -165,6 +165,10 @@ class World:
         else:
             self.message_rules.delete(user_id, channel_id, message_id)
 
+    def delete_many(self, channel_id: str, message_ids: Sequence[str]) -> None:
+        """Delete messages at once, as moderation bots do."""
+        self.message_rules.remove_many(channel_id, message_ids)
+
     def react(self, user_id: str, channel_id: str, message_id: str, emoji: str) -> None:
         """React with a Unicode emoji or ``name:id``."""
         self.reaction_rules.add(user_id, channel_id, message_id, emoji)
@@ -224,6 +228,12 @@ class World:
         """Remove the bot from the guild; it may no longer do anything there."""
         self.state.members.pop(seed.BOT_ID, None)
         self.state.emit("GUILD_DELETE", {"id": seed.GUILD_ID})
+
+    def set_outage(self, is_on: bool) -> None:
+        """Make the guild unavailable, as in an outage of Discord's, or available again."""
+        self.state.is_unavailable = is_on
+        gone = {"id": seed.GUILD_ID, "unavailable": True}
+        self.state.emit(*(("GUILD_DELETE", gone) if is_on else ("GUILD_CREATE", guild_create(self.state))))
 
     def invite_bot(self) -> None:
         """Bring the bot back into the guild."""

@@ -1,0 +1,271 @@
+"""Deleting is forgetting: what was deleted in Discord reaches no model again and leaves the database."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.conversation import erasure
+from bot.playground.loopback.seed import ADA_ID, CODE_ID, GENERAL_ID, GRACE_ID, GUILD_ID, LINUS_ID
+from tests.scripted_ollama import hang, hold, say
+from tests.whole.stack import Stack, running, servers, talk
+
+
+@pytest.fixture(autouse=True)
+def swift(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasure, "GRACE_SECONDS", 0.02)
+    monkeypatch.setattr(erasure, "TICK_SECONDS", 0.02)
+
+
+@pytest.fixture
+async def stack(tmp_path: Path):
+    async with running(tmp_path) as stack:
+        yield stack
+
+
+def rows(stack: Stack, sql: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(f"file:{stack.settings.data_dir}/burble.db?mode=ro", uri=True)) as connection:
+        return connection.execute(sql).fetchall()
+
+
+def count(stack: Stack, table: str) -> int:
+    return int(rows(stack, f"SELECT count(*) FROM {table}")[0][0])
+
+
+def in_files(stack: Stack, words: str) -> bool:
+    return any(words.encode() in file.read_bytes() for file in stack.settings.data_dir.iterdir() if file.is_file())
+
+
+async def asked(stack: Stack, question: str, answer: str, **options: Any) -> tuple[dict, list[dict]]:
+    """Ask, have it answered; return the question and the messages of the answer."""
+    before = len(stack.replies(options.get("channel", GENERAL_ID)))
+    stack.ollama.enqueue(say(answer))
+    prompt = stack.ask(question, **options)
+    await stack.answered(before + 1, options.get("channel", GENERAL_ID))
+    return prompt, stack.replies(options.get("channel", GENERAL_ID))[before:]
+
+
+async def sent(stack: Stack, **options: Any) -> str:
+    """What the model is sent with the next question."""
+    await asked(stack, "What now?", "Nothing.", **options)
+    return str(stack.ollama.chats[-1].json["messages"])
+
+
+async def erased(stack: Stack, *words: str) -> None:
+    await stack.until(lambda: not any(in_files(stack, each) for each in words))
+
+
+# Questions and answers
+
+
+@pytest.mark.parametrize("how", ["one", "bulk"])
+async def test_a_deleted_question_is_forgotten_with_its_answer(stack: Stack, how: str):
+    prompt, replies = await asked(stack, "Is my pin 4711?", "Yes, 4711 it is.")
+    await asked(stack, "And the weather?", "Fine.")
+    if how == "one":
+        stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+    else:
+        stack.world.delete_many(GENERAL_ID, [prompt["id"]])
+    request = await sent(stack)
+    assert "4711" not in request
+    assert "And the weather?" in request
+    await erased(stack, "4711")
+    assert replies[0]["id"] in [message["id"] for message in stack.replies()]  # what stands on screen stays
+
+
+async def test_a_deleted_message_of_an_answer_takes_the_answer_along(stack: Stack):
+    long = "".join(f"Secret number {number} stands here.\n\n" for number in range(150))
+    _, replies = await asked(stack, "Tell me all", long)
+    assert len(replies) > 1
+    stack.world.delete(GRACE_ID, GENERAL_ID, replies[-1]["id"])
+    request = await sent(stack)
+    assert "Secret number" not in request
+    assert "Tell me all" in request
+    await erased(stack, "Secret number")
+
+
+async def test_a_question_is_forgotten_while_its_answer_runs(stack: Stack):
+    stack.ollama.enqueue([*say("Half of the secret"), hang()])
+    prompt = stack.ask("A secret question")
+    await stack.shows("Half of the secret")
+    stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+    await stack.shows("the question was deleted")
+    assert "ecret" not in await sent(stack)
+    await erased(stack, "ecret")
+    assert await stack.shows("Half of the secret")
+
+
+async def test_an_answer_is_forgotten_while_it_runs(stack: Stack):
+    stack.ollama.enqueue([*say("Half of the secret"), hang()])
+    stack.ask("A good question")
+    await stack.shows("Half of the secret")
+    stack.world.delete(GRACE_ID, GENERAL_ID, stack.replies()[-1]["id"])
+    await asyncio.wait_for(stack.ollama.chats[-1].closed.wait(), 1.0)
+    await stack.idle()
+    request = await sent(stack)
+    assert "secret" not in request
+    assert "A good question" in request
+    await erased(stack, "secret")
+
+
+async def test_a_question_that_waits_is_never_sent(stack: Stack):
+    go = asyncio.Event()
+    stack.ollama.enqueue([*say("one"), hold(go)])
+    stack.ask("first")
+    await stack.until(lambda: stack.ollama.chats)
+    waiting = stack.ask("second and secret", user=LINUS_ID)
+    await stack.shows("next in line")
+    stack.world.delete_many(GENERAL_ID, [waiting["id"]])
+    go.set()
+    await stack.idle()
+    assert "secret" not in await sent(stack)
+    await erased(stack, "secret")
+
+
+async def test_deleting_a_commands_first_message_is_deleting_the_question(stack: Stack):
+    await stack.until(lambda: stack.world.commands)
+    for number in range(2):
+        stack.world.run_command(ADA_ID, GENERAL_ID, ["ask"], {"prompt": f"secret {number}"})
+        await stack.answered(number + 1)
+    await stack.until(lambda: count(stack, "prompt") == 2)
+    stack.world.delete(GRACE_ID, GENERAL_ID, stack.replies()[0]["id"])
+    await erased(stack, "secret 0")
+    assert count(stack, "prompt") == 1
+
+
+async def test_our_own_deletions_forget_nothing(stack: Stack):
+    prompt, replies = await asked(stack, "Keep this", "Of course I do.")
+    await stack.bot.courier.delete_message(int(GENERAL_ID), int(replies[0]["id"]))
+    await stack.until(lambda: not stack.replies())
+    assert "Of course I do." in await sent(stack)
+    assert prompt["content"].endswith("Keep this")
+
+
+async def test_a_deleted_question_that_is_delivered_again_after_a_restart_is_not_answered(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot():
+            prompt, _ = await asked(stack, "Once", "Once and for all.")
+            told = next(data for name, data in stack.events if name == "MESSAGE_CREATE" and data["id"] == prompt["id"])
+            stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+            await stack.until(lambda: count(stack, "prompt") == 0)
+        async with stack.running_bot() as bot:
+            await stack.until(bot.is_ready)
+            stack.discord.dispatch("MESSAGE_CREATE", told)
+            await asked(stack, "Another one", "Yes.")
+            assert len(stack.ollama.chats) == 2
+            assert count(stack, "prompt") == 1
+
+
+# Over a restart
+
+
+async def test_a_kill_between_deleting_and_erasing_loses_nothing_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(erasure, "GRACE_SECONDS", 60.0)
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot():
+            prompt, _ = await asked(stack, "My secret", "Noted, secret it is.")
+            await asked(stack, "Something else", "Well.")
+            stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+            await stack.until(lambda: stack.services.store.erasure.withdrawn)
+        async with stack.running_bot():
+            request = await sent(stack)
+            assert "ecret" not in request
+            assert "Something else" in request
+            await erased(stack, "ecret")
+
+
+# Channels and servers
+
+
+@pytest.mark.parametrize("kind", ["channel", "thread"])
+async def test_a_deleted_channel_takes_its_rows_along(stack: Stack, kind: str):
+    if kind == "thread":
+        channel = stack.world.create_thread(ADA_ID, GENERAL_ID, "aside")["id"]
+    else:
+        channel = stack.world.create_channel("aside")["id"]
+    await asked(stack, "A secret", "It is safe: secret.", channel=channel)
+    await asked(stack, "Elsewhere", "Fine.", channel=CODE_ID)
+    stack.world.delete_channel(channel)
+    await stack.until(lambda: count(stack, "prompt") == 1)
+    await erased(stack, "secret")
+    assert "Elsewhere" in await sent(stack, channel=CODE_ID)
+
+
+async def test_a_deleted_channel_in_which_an_answer_runs_leaves_nothing(stack: Stack):
+    channel = stack.world.create_channel("aside")["id"]
+    stack.ollama.enqueue([*say("Half a secret"), hang()])
+    stack.ask("A secret", channel=channel)
+    await stack.shows("Half a secret", channel)
+    stack.world.delete_channel(channel)
+    await asyncio.wait_for(stack.ollama.chats[-1].closed.wait(), 1.0)
+    await stack.idle()
+    await stack.until(lambda: count(stack, "prompt") == 0)
+    await erased(stack, "secret")
+
+
+async def test_an_outage_forgets_nothing(stack: Stack):
+    await asked(stack, "Remember this", "I do.")
+    stack.world.set_outage(True)
+    await asyncio.sleep(0.05)
+    stack.world.set_outage(False)
+    await asyncio.sleep(0.02)
+    assert "Remember this" in await sent(stack)
+    assert rows(stack, "SELECT key FROM setting WHERE key LIKE 'left:%'") == []
+
+
+async def test_a_start_during_an_outage_forgets_nothing(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot():
+            await asked(stack, "Remember this", "I do.")
+        stack.world.set_outage(True)
+        async with stack.running_bot() as bot:
+            await stack.until(bot.is_ready)
+            await asyncio.sleep(0.05)
+            assert rows(stack, "SELECT key FROM setting WHERE key LIKE 'left:%'") == []
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+async def test_a_server_that_the_bot_left_is_erased_after_a_week(tmp_path: Path, is_heard: bool):
+    mark = f"SELECT value FROM setting WHERE key = 'left:{GUILD_ID}'"
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot():
+            await asked(stack, "Remember this secret", "I do.")
+            if is_heard:
+                stack.world.kick_bot()
+                await stack.until(lambda: rows(stack, mark))
+        if not is_heard:
+            stack.world.kick_bot()
+        async with stack.running_bot() as bot:
+            await stack.until(lambda: rows(stack, mark))
+            now = float(rows(stack, mark)[0][0])
+            await bot.store.erasure.tidy(now=now + 6.9 * 86400)
+            assert count(stack, "prompt") == 1
+            await bot.store.erasure.tidy(now=now + 7.1 * 86400)
+            assert count(stack, "prompt") == 0
+            await erased(stack, "secret")
+
+
+async def test_a_server_that_the_bot_comes_back_to_is_kept(stack: Stack):
+    await asked(stack, "Remember this", "I do.")
+    stack.world.kick_bot()
+    await stack.until(lambda: rows(stack, "SELECT 1 FROM setting WHERE key LIKE 'left:%'"))
+    stack.world.invite_bot()
+    await stack.until(lambda: not rows(stack, "SELECT 1 FROM setting WHERE key LIKE 'left:%'"))
+    await stack.services.store.erasure.tidy(now=1e12)
+    assert "Remember this" in await sent(stack)
+
+
+async def test_nothing_of_a_request_after_a_deletion_holds_it(stack: Stack):
+    """Each message of a longer talk is deleted in turn; the model hears only of the others."""
+    prompts = [(await asked(stack, f"Question-{n}-word", f"Answer-{n}-word"))[0] for n in range(4)]
+    for number, prompt in enumerate(prompts):
+        stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+        request = await sent(stack)
+        assert not [n for n in range(number + 1) if f"-{n}-word" in request]
+        assert all(f"Answer-{n}-word" in request for n in range(number + 1, 4))
+    assert talk(stack, -1)
