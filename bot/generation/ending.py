@@ -76,6 +76,16 @@ def completed(
     return Ending(ReplyState.COMPLETE, "The model gave an empty answer. Please ask again in other words.", counts)
 
 
+def endless(*, is_fruitless: bool, thought: bool, tools: Sequence[str]) -> Ending:
+    """Return the ending of a reply that had to be stopped since the model came to no end."""
+    what = "the answer passed a million characters"
+    if is_fruitless and tools:
+        what = "the model went on calling tools that I do not have"
+    elif is_fruitless:
+        what = "the model thought without end" if thought else "the model sent white space without end"
+    return Ending(ReplyState.STOPPED, f"✂️ stopped: {what}")
+
+
 def stopped(cause: StopCause) -> Ending:
     """Return the ending of a reply that was stopped."""
     return Ending(ReplyState.STOPPED, f"⏹️ stopped{cause.words}", is_quiet=cause.is_silent)

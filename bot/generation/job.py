@@ -23,6 +23,11 @@ log = logging.getLogger(__name__)
 
 MAX_REPLY_CHARACTERS = 1024 * 1024
 """A reply's text is stopped, with words, past so many code points."""
+MAX_UNSEEN = 1_000_000
+"""So much may be read that is never shown: a code point of thoughts counts one, see the others below."""
+_TOOL_CALL = 10_000
+_WHITE_SPACE = 2
+_LONGEST_GAP = 500
 
 MAX_THOUGHT_CHARACTERS = 100_000
 """Code points of a model's thoughts that are kept."""
@@ -61,19 +66,26 @@ class Job:
     began_at: float = field(default_factory=time.monotonic)
     _thoughts: list[str] = field(default_factory=list)
     _thought_characters: int = 0
+    _unseen: int = 0
+    _blank: int = 0  # since the last word
 
     @property
     def is_full(self) -> bool:
-        """Whether the text is as long as one may get."""
-        return self.streamer.characters > MAX_REPLY_CHARACTERS
+        """Whether the text is as long as one may get, or the model goes on and on without one."""
+        return self.streamer.characters > MAX_REPLY_CHARACTERS or self.is_fruitless
+
+    @property
+    def is_fruitless(self) -> bool:
+        """Whether the model thinks, calls tools or sends white space without end."""
+        return max(self._unseen, self._blank) > MAX_UNSEEN
 
     def told(self, error: BurbleError) -> str:
         """Return *error* for the log, without what was asked or answered."""
         return error.logged(discreet(error.text, said("", self.reply.prompt.parts), self.streamer.text))
 
     def write(self, text: str) -> None:
-        """Append the model's *text*; white space before the first word is no text."""
-        if text and (self.streamer.characters or text.strip()):
+        """Append the model's *text*; white space before the first word is no text, nor is a gap without end."""
+        if text.strip() or (text and self.streamer.characters and self._blank < _LONGEST_GAP * _WHITE_SPACE):
             if self.streamer.is_released:
                 self.status.text_began()
             self.journal.append(text)
@@ -99,6 +111,8 @@ class Job:
 
     def note_rest(self, chunk: ChatChunk) -> None:
         """Note what a chunk holds besides text."""
+        self._unseen += len(chunk.thinking) + _TOOL_CALL * len(chunk.tool_calls)
+        self._blank = 0 if chunk.content.strip() else self._blank + 1 + _WHITE_SPACE * len(chunk.content)
         # a server that never stops calling tools must not fill the memory
         if chunk.tool_calls and len(self.tools) < 10:
             self.tools += [call.name for call in chunk.tool_calls[:10]]

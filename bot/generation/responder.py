@@ -301,7 +301,7 @@ class Responder:
             log.exception("Reply %s failed, reference %s", job.journal.label, reference)
             return endings.broken(reference)
         if job.is_full:
-            return Ending(ReplyState.STOPPED, "✂️ stopped: the answer passed a million characters", job.last.counts)
+            return endings.endless(is_fruitless=job.is_fruitless, thought=job.thought, tools=job.tools)
         ending = endings.completed(
             job.last.done_reason,
             job.last.counts,

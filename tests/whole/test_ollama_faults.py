@@ -384,6 +384,32 @@ async def test_a_text_without_end_is_stopped_with_words(stack: Stack, caplog) ->
     await stack.ollama.closed(-1)
 
 
+def without_end(message: dict[str, Any]) -> Script:
+    """The same line again and again, in batches, for as long as anybody reads."""
+    return [raw((json.dumps({"message": message, "done": False}).encode() + b"\n") * 50)] * 40, hang()
+
+
+ENDLESS = {
+    "thoughts": ({"thinking": "hmm " * 200}, "thought without end"),
+    "tool calls": ({"tool_calls": [{"function": {"name": "go", "arguments": {"x": "y" * 99}}}]}, "calling tools"),
+    "white space": ({"content": " \n" * 200}, "white space without end"),
+}
+
+
+@pytest.mark.parametrize("before", ["", KEPT])
+@pytest.mark.parametrize(("message", "words"), ENDLESS.values(), ids=ENDLESS)
+async def test_what_is_never_shown_is_bounded_too(
+    stack: Stack, message: dict[str, Any], words: str, before: str, caplog
+) -> None:
+    stack.ollama.enqueue([raw(line(before))] if before else [], without_end(message))
+    seen = await ask(stack)
+    assert seen.shown.startswith(f"{before}\n-# ✂️ stopped: the model" if before else "✂️ stopped: the model")
+    assert words in seen.shown
+    assert (seen.state, seen.text.rstrip()) == (STOPPED, before)
+    check_clean(stack, seen, caplog)
+    await stack.ollama.closed(-1)
+
+
 async def test_a_stream_of_nothing_can_be_stopped_at_once(stack: Stack, caplog) -> None:
     channel = new_channel(stack)
     stack.ollama.enqueue(raw(line("Hm")), [raw(line("") * 500, delay=0.002) for _ in range(5000)])
