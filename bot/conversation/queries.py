@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import and_, bindparam, case, delete, func, insert, literal_column, or_, select, text, update
+from sqlalchemy import and_, bindparam, case, delete, exists, func, insert, literal_column, or_, select, text, update
 
 from bot.conversation.records import PromptKind, PromptRecord, PromptState, ReplyState, Turn
 from bot.conversation.schema import channel, prompt, reply, reply_message, reply_piece
@@ -65,6 +65,19 @@ def turns(connection: Connection, latest: Select[*tuple[Any, ...]], limit_charac
                 break
             found.append(Turn(row.author_name, row.parts, row.reply, row.message_id, row.author_id, row.signed))
     return found[::-1]
+
+
+def has_begun(channel_id: int) -> Select[*tuple[Any, ...]]:
+    """Select whether a channel's conversation has a turn, one that is being answered included, or was reset."""
+    is_sent = or_(reply.c.id.is_(None), reply.c.is_open, reply.c.is_deleted, reply.c.text != "")
+    turns = exists().where(
+        prompt.c.channel_id == channel_id,
+        prompt.c.kind == PromptKind.CHAT,
+        prompt.c.state.in_([PromptState.WAITING, PromptState.TAKEN]),
+        is_sent,
+    )
+    resets = exists().where(channel.c.id == channel_id, channel.c.reset_at.is_not(None))
+    return select(or_(turns.select_from(prompt.outerjoin(reply)), resets).label("has_begun"))
 
 
 def unanswered() -> Select[*tuple[Any, ...]]:

@@ -37,6 +37,7 @@ def prompt_row(record: PromptRecord) -> dict[str, Any]:
         "author_name": record.author_name,
         "parts": record.parts,
         "kind": record.kind,
+        "copy_id": record.copy_id,
         "state": PromptState.WAITING,
         "created_at": record.created_at,
         "token": record.token,

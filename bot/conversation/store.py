@@ -275,6 +275,11 @@ class Store:
         read = partial(queries.turns, latest=latest, limit_characters=limit_characters)
         return await self._database.run(read, is_read=True)
 
+    async def has_begun(self, channel_id: int) -> bool:
+        """Tell whether a channel's conversation has begun: a turn is there or being answered, or it was reset."""
+        rows = await self._read(queries.has_begun(channel_id))
+        return bool(rows[0].has_begun)
+
     async def reset(self, channel_id: int, *, at_message_id: int) -> None:
         """Start a channel afresh: turns whose prompt is *at_message_id* or older are kept, but not sent any more."""
         statement = self._insert(channel).values(id=channel_id, reset_at=at_message_id)

@@ -33,9 +33,11 @@ def without(parts: tuple[Part, ...], *, known: Collection[int], is_first: bool) 
 
     Args:
         parts: of a prompt that was not sent yet.
-        known: ids of messages that stand right before it anyway.
+        known: ids of messages that stand right before it anyway; without words, they are what is asked about.
         is_first: it begins the conversation, so what its thread began with belongs to it.
     """
+    if not text_of(parts):
+        known = ()
     return tuple(
         part
         for part in parts

@@ -7,41 +7,37 @@ characters, tag characters that spell a hidden order, towers of marks.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 import discord
 
 from bot.conversation.speaker_labels import clean_name
 from bot.markdown.sanitize import cleaned
 from bot.markdown.text import escape_markdown, is_blank
-from bot.parts import Attachment, Part, Text
 
 _MENTION = re.compile(r"<@!?(\d{15,25})>")
 _ROLE = re.compile(r"<@&(\d{15,25})>")
 _CHANNEL = re.compile(r"<#(\d{15,25})>")
 _EMOJI = re.compile(r"<a?:(\w{1,32}):\d{15,25}>")
 _LONGEST_NAME = 100  # code points, as Discord has it for roles and channels
+_PROMPTS = (discord.MessageType.default, discord.MessageType.reply)
 _COMMAND = re.compile(r"</([^:>\n]{1,100}):\d{15,25}>")
 
 
-def prompt_parts(message: discord.Message, me: discord.abc.User) -> tuple[Part, ...]:
-    """Return what *message* asks, for the model.
+def words_of(message: discord.Message, me: discord.abc.User) -> str:
+    """Return what *message* says, readable; empty where nobody sees any words.
 
-    The bot's own mention (its user or its managed role) is stripped; what is
-    attached is named, since the model cannot see it. No text where nobody sees
-    any words.
+    The bot's own mention (its user or its managed role) is stripped.
     """
     own_roles = {role.id for role in message.role_mentions if is_own_role(role, me)}
     users = {user.id: user.display_name for user in message.mentions}
     roles = {role.id: role.name for role in message.role_mentions}
     channels = {channel.id: channel.name for channel in message.channel_mentions}
-
-    text = _with_names(message.content, me, own_roles, users, roles, channels)
-    attached = [Attachment(_flat(attachment.filename)) for attachment in message.attachments]
-    return (*((Text(text),) if text else ()), *attached)
+    return _with_names(message.content, me, own_roles, users, roles, channels)
 
 
 def option_text(text: str, guild: discord.Guild | None, me: discord.abc.User) -> str:
-    """Return a command's text option for the model; Discord does not say who is mentioned in it."""
+    """Return a text for the model of which Discord does not say who is mentioned: a command's option, a forward."""
     if guild is None:
         return _with_names(text, me, set(), {}, {}, {})
     users = {member.id: member.display_name for member in guild.members}
@@ -74,6 +70,11 @@ def _with_names(
     return "" if is_blank(text) else text
 
 
+def file_names(files: Iterable[discord.Attachment]) -> list[str]:
+    """Return what *files* are called, readable."""
+    return [_flat(file.filename) for file in files]
+
+
 def _flat(name: str) -> str:
     """Return the name of a file, role or channel on one line and not too long."""
     return " ".join(cleaned(name[:_LONGEST_NAME]).split())
@@ -87,6 +88,11 @@ def shown_name(user: discord.abc.User | str) -> str:
 def is_own_role(role: discord.Role, me: discord.abc.User) -> bool:
     """Tell whether *role* is the one that Discord made for the bot."""
     return role.tags is not None and role.tags.bot_id == me.id
+
+
+def is_prompt(message: discord.Message) -> bool:
+    """Tell whether a person wrote *message*, not Discord and not a bot."""
+    return not message.author.bot and message.type in _PROMPTS
 
 
 def is_addressed(message: discord.Message, me: discord.abc.User) -> bool:
