@@ -16,6 +16,7 @@ from discord import app_commands
 from discord.ext import commands
 from discord.gateway import KeepAliveHandler
 
+from bot.chat import Chat
 from bot.command_tree import CommandTree
 from bot.delivery import endpoint
 from bot.delivery.dm_fallback import DmFallback, Question, question_link
@@ -32,7 +33,7 @@ log = logging.getLogger(__name__)
 COGS = (
     "cogs.errors",
     "cogs.chat",
-    "cogs.missed",
+    "cogs.backfill",
     "cogs.changes",
     "cogs.stop",
     "cogs.model",
@@ -89,6 +90,7 @@ class OllamaBot(commands.AutoShardedBot):
         self.pauses = Pauses()
         self.followups = Followups()
         self.silent_shards = SilentShards(self)
+        self.chat = Chat(self)
         install(self.http)
         self._survive_poison()
 

@@ -192,13 +192,6 @@ async def test_a_message_without_words_gets_one_helpful_sentence(stack: Stack, o
     assert stack.ollama.chats == []
 
 
-async def test_a_forward_in_a_dm_gets_one_helpful_sentence(stack: Stack):
-    dm = stack.world.open_dm(ADA_ID)
-    stack.say("", channel=dm["id"], message_snapshots=[FORWARDED])
-    await stack.until(lambda: stack.texts(dm["id"]))
-    assert "forwarded" in stack.texts(dm["id"])[0]
-
-
 async def test_a_long_answer_continues_in_further_messages_without_losing_a_word(stack: Stack):
     words = [f"word{i}" for i in range(900)]
     stack.ollama.enqueue(say(" ".join(words)))

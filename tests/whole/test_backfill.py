@@ -106,7 +106,7 @@ async def test_what_was_refused_before_a_stop_is_not_answered_by_the_starts_afte
 
 
 async def test_who_asked_too_long_ago_is_told_once(stack: Stack, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("bot.recovery.recovery.ANSWERED_WITHIN_SECONDS", -1.0)
+    monkeypatch.setattr("bot.recovery.backfill.ANSWERED_WITHIN_SECONDS", -1.0)
     stack.ask("Is anybody there?")
     prompts = [stack.ask("Hello?"), stack.ask("And I?", user=GRACE_ID)]
     async with stack.running_bot():
@@ -190,7 +190,7 @@ async def test_of_several_shards_each_must_hear_again_before_nothing_is_missed(s
 
 async def test_a_new_session_that_is_resumed_before_the_look_back_hides_nothing(stack: Stack):
     async with stack.running_bot() as bot:
-        seen, missed = bot.services.seen, bot.get_cog("Missed")
+        seen, missed = bot.services.seen, bot.get_cog("GapListener")
         await stack.until(lambda: seen._lost_at is None)
         await missed.on_shard_disconnect(0)
         await missed.on_shard_connect(0)
@@ -206,7 +206,7 @@ async def test_what_the_bot_says_itself_is_not_looked_up(stack: Stack):
         await stack.answered(1)
         await stack.idle()
         before = looks(stack)
-        missed = bot.get_cog("Missed")
+        missed = bot.get_cog("GapListener")
         await missed.on_shard_disconnect(0)
         await missed.on_shard_ready(0)
         assert looks(stack) == before
@@ -217,7 +217,7 @@ async def test_a_channel_that_fails_for_a_while_is_looked_into_again(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, fault
 ):
     monkeypatch.setattr("bot.delivery.http.OTHERS_SECONDS", 0.2)
-    monkeypatch.setattr("cogs.missed.Backoff", lambda: Backoff(base=0.02))
+    monkeypatch.setattr("bot.recovery.backfill.Backoff", lambda: Backoff(base=0.02))
     stack.ask("Is anybody there?")
     stack.ask("And here?", channel=CODE_ID)
     stack.discord.inject(method="GET", route=f"*/channels/{CODE_ID}/messages", times=2, **fault)

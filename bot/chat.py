@@ -1,0 +1,172 @@
+"""Answers the messages that speak to the bot, or says why not."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import discord
+
+from bot.conversation.records import PromptRecord
+from bot.delivery.permissions import may_look_back, may_react, may_refer, may_write, permissions_in
+from bot.delivery.reply import DiscordReply
+from bot.delivery.sinks import ChannelSink
+from bot.errors import (
+    BurbleError,
+    DeliveryError,
+    DeliveryForbidden,
+    DeliveryRateLimited,
+    DeliveryRetry,
+    PromptRefused,
+)
+from bot.generation.ending import broken
+from bot.intake.hints import hint, is_answerable
+from bot.intake.message_text import is_addressed, is_prompt
+from bot.intake.reader import MessageReader
+from bot.streaming.backoff import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bot.bot import OllamaBot
+    from bot.conversation.journal import ReplyJournal
+    from bot.delivery.dm_fallback import DmFallback
+    from bot.generation.admission import Admission
+
+log = logging.getLogger(__name__)
+
+_TRIES = 4
+
+
+class Chat:
+    """The way of a message: heard, read, answered."""
+
+    def __init__(self, bot: OllamaBot) -> None:
+        self.bot = bot
+        self.reader = MessageReader(
+            bot.store,
+            lambda channel_id: may_look_back(bot.permissions_at(channel_id)),
+            sees_content=bot.sees_all_messages,
+        )
+        self._seen = bot.services.seen
+
+    async def take(self, message: discord.Message, admission: Admission | None = None) -> None:
+        """Answer *message* if it speaks to the bot, or say why not; *admission* is that of the present or another."""
+        if not self._is_for_us(message):
+            return
+        try:
+            await self._answer(message, admission)
+        except PromptRefused as refusal:
+            self._seen.note_refused(message.id)
+            if not refusal.is_repeated:
+                await self._say(message, f"⚠️ {refusal.sentence()}")
+        except BurbleError as error:
+            sentence = error.sentence()  # has a reference, which the log is to hold
+            log.warning("Prompt %s was not answered: %s", message.id, error)
+            await self._say(message, f"⚠️ {sentence}")
+        except Exception:
+            reference = secrets.token_hex(4)
+            log.exception("Prompt %s failed, reference %s", message.id, reference)
+            await self._say(message, broken(reference).line)
+
+    async def tell_late(self, message: discord.Message) -> None:
+        """Tell somebody whose question was found too late to be answered."""
+        if self._is_for_us(message):
+            await self._say(message, "⏹️ I was away when you asked this. Please ask again.")
+
+    def _is_for_us(self, message: discord.Message) -> bool:
+        me = self.bot.user
+        if me is None:
+            return False
+        speaks_to_us = is_prompt(message) and is_addressed(message, me)
+        is_direct = message.guild is None
+        # also what the bot says itself: else every channel that it answered in would look as if something was missed
+        self._seen.note(message.channel.id, message.id, is_addressed=speaks_to_us, is_direct=is_direct)
+        return speaks_to_us and not self.bot.pauses.is_paused(message.channel.id)
+
+    async def _answer(self, message: discord.Message, admission: Admission | None) -> None:
+        if not may_write(message.channel, message.guild.me if message.guild else None):
+            self.bot.pauses.pause(message.channel.id, "no permission to send messages")
+            way_out = self._way_out(message)
+            if way_out is not None:
+                await way_out.explain()
+            return
+        if self.bot.changes.was_deleted(message.id):
+            return
+        assert self.bot.user is not None, "messages come after READY"
+        prompt = _record(message)
+        self.bot.responder.admit(prompt, admission)
+        asked = await self.reader.read(message, self.bot.user)
+        if is_answerable(asked.parts):
+            prompt = replace(prompt, parts=asked.parts, copy_id=asked.question_id)
+            await self.bot.responder.respond(prompt, self._opener(message))
+        else:
+            await self._say(message, hint(message, asked.parts))
+
+    def _way_out(self, message: discord.Message) -> DmFallback | None:
+        guild_id = message.guild.id if message.guild else None
+        return self.bot.way_out(guild_id, message.channel.id, message.author.id, message.id)
+
+    def _opener(self, message: discord.Message) -> Callable[[ReplyJournal], DiscordReply]:
+        permissions = permissions_in(message.channel, message.guild.me if message.guild else None)
+
+        def open_reply(journal: ReplyJournal) -> DiscordReply:
+            if self.bot.changes.was_deleted(message.id):  # while it was written down: there is nothing to stop yet
+                asyncio.get_running_loop().call_soon(self.bot.changes.note_deleted, message.id)
+            return DiscordReply(
+                self.bot.courier,
+                message.channel.id,
+                lambda on_posted: ChannelSink(
+                    self.bot.courier,
+                    journal,
+                    on_posted,
+                    channel_id=message.channel.id,
+                    reply_to=message.id if may_refer(permissions) else None,
+                    nonce_seed=str(message.id),
+                ),
+                on_forbidden=lambda why: self.bot.pauses.pause(message.channel.id, why),
+                on_deleted=self.bot.changes.note_deleted,
+                was_deleted=self.bot.changes.was_deleted,
+                with_control=may_react(permissions),
+                way_out=self._way_out(message),
+            )
+
+        return open_reply
+
+    async def _say(self, message: discord.Message, sentence: str) -> None:
+        permissions = permissions_in(message.channel, message.guild.me if message.guild else None)
+        backoff = Backoff()
+        while True:
+            try:
+                await self.bot.courier.post_notice(
+                    message.channel.id, sentence, about=message.id, refer=may_refer(permissions)
+                )
+            except DeliveryRetry as error:
+                if backoff.failures >= _TRIES:
+                    log.warning("Could not answer message %s: %s", message.id, error)
+                    return
+                wait = error.retry_after if isinstance(error, DeliveryRateLimited) else 0.0
+                await asyncio.sleep(wait + backoff.delay())
+            except DeliveryForbidden as error:
+                self.bot.pauses.pause(message.channel.id, str(error))
+                return
+            except DeliveryError as error:
+                log.warning("Could not answer message %s: %s", message.id, error)
+                return
+            else:
+                return
+
+
+def _record(message: discord.Message) -> PromptRecord:
+    return PromptRecord(
+        message_id=message.id,
+        channel_id=message.channel.id,
+        guild_id=message.guild.id if message.guild else None,
+        author_id=message.author.id,
+        author_name=message.author.display_name,
+        parts=(),
+        created_at=message.created_at.timestamp(),
+    )
