@@ -35,7 +35,7 @@ _PARAMETERS = {
 }
 _SESSION = """
 SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5; SET tcp_keepalives_count = 3;
-SET lock_timeout = '1s'; SELECT pg_advisory_lock({claim}); SET lock_timeout = '{patience}ms'
+SET lock_timeout = '500ms'; SELECT pg_advisory_lock({claim}); SET lock_timeout = '{patience}ms'
 """
 # An earlier connection of this process may have been lost on our side alone.
 _END_GHOSTS = """
