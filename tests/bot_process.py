@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 from bot.playground.loopback.discord import LoopbackDiscord
+from tests.conversation.builders import rows
 from tests.scripted_ollama import ScriptedOllama
 
 
@@ -47,11 +47,6 @@ class BotProcess:
             "DATA_DIR": str(self.data),
             "BURBLE_ENV_FILE": "",
         } | settings
-
-    @property
-    def database(self) -> Path:
-        """The file with the conversations."""
-        return self.data / "burble.db"
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[asyncio.subprocess.Process]:
@@ -105,5 +100,6 @@ class BotProcess:
 
     def query(self, query: str) -> list[tuple[Any, ...]]:
         """Ask its database."""
-        with contextlib.closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as connection:
-            return connection.execute(query).fetchall()
+        return rows(
+            self._environment.get("DATABASE_URL") or f"sqlite:///file:{self.data}/burble.db?mode=ro&uri=true", query
+        )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-import sqlite3
 from collections import Counter, defaultdict
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
 from bot.playground.loopback.seed import BOT_ID
 from bot.playground.loopback.world import World
+
+Query = Callable[[str], list[tuple[Any, ...]]]
+"""Asks the database."""
 
 CURSOR = "▌"
 INTERRUPTED = "⏹️ interrupted by a restart"
@@ -32,7 +33,7 @@ class Witness:
                 self.seen[int(number)].add(int(index))
 
 
-def check(world: World, witness: Witness, database: Path, asked: dict[str, int]) -> list[str]:
+def check(world: World, witness: Witness, query: Query, asked: dict[str, int]) -> list[str]:
     """Return a sentence for everything that is not as it must be."""
     messages = [
         message
@@ -41,7 +42,7 @@ def check(world: World, witness: Witness, database: Path, asked: dict[str, int])
         if message["author"]["id"] == BOT_ID and not message["flags"] & 64
     ]
     problems = [problem for message in messages for problem in frozen(message)]
-    replies, shown = stored(database)
+    replies, shown = stored(query)
     problems += [
         f"prompt {prompt} has {count} replies" for prompt, count in Counter(r[1] for r in replies).items() if count > 1
     ]
@@ -120,12 +121,9 @@ def _matches(pages: list[Any], text: str, state: str, number: int, witness: Witn
     return problems
 
 
-def stored(database: Path) -> tuple[list[tuple[Any, ...]], dict[int, list[str]]]:
+def stored(query: Query) -> tuple[list[tuple[Any, ...]], dict[int, list[str]]]:
     """Return the rows of all replies, and the ids of each one's messages in order."""
-    with contextlib.closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
-        replies = connection.execute("SELECT id, prompt_id, state, text, is_open FROM reply").fetchall()
-        shown: dict[int, list[str]] = defaultdict(list)
-        query = "SELECT reply_id, message_id FROM reply_message ORDER BY reply_id, ordinal"
-        for reply_id, message_id in connection.execute(query):
-            shown[reply_id].append(str(message_id))
-    return replies, shown
+    shown: dict[int, list[str]] = defaultdict(list)
+    for reply_id, message_id in query("SELECT reply_id, message_id FROM reply_message ORDER BY reply_id, ordinal"):
+        shown[reply_id].append(str(message_id))
+    return query("SELECT id, prompt_id, state, text, is_open FROM reply"), shown

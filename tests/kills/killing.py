@@ -35,6 +35,7 @@ class KillRun:
 
     directory: Path
     seed: int
+    settings: dict[str, str] = field(default_factory=dict)
     progress: Callable[[str], None] = lambda _: None
     asked: dict[str, int] = field(default_factory=dict)  # prompt id → number of the question
     before_ready: int = 0
@@ -50,7 +51,7 @@ class KillRun:
             self.channels = [GENERAL_ID, *(world.create_channel(f"room-{n}")["id"] for n in range(7))]
             self.channels.append(world.open_dm(ADA_ID)["id"])
             witness = Witness(world)
-            self.bot = BotProcess(self.directory, discord, ollama)
+            self.bot = BotProcess(self.directory, discord, ollama, **self.settings)
             for number in range(kills):
                 await self._round(world)
                 if number % 20 == 19:
@@ -59,7 +60,7 @@ class KillRun:
                 await self._quiet()
                 process.send_signal(signal.SIGTERM)
                 code = await asyncio.wait_for(process.wait(), 30)
-            problems = check(world, witness, self.bot.database, self.asked)
+            problems = check(world, witness, self.bot.query, self.asked)
             problems += [f"the last process ended with {code}"] if code else []
             self.refused = sum(record.status == 429 for record in discord.log)
             # what the killed process had used up of a limit, the next one cannot know
@@ -101,7 +102,7 @@ class KillRun:
         """Wait until nothing is left to be done."""
         began = time.time()
         await self.bot.ready()
-        alive = "SELECT CAST(value AS REAL) FROM setting WHERE key = 'alive_at'"
+        alive = "SELECT CAST(value AS DOUBLE PRECISION) FROM setting WHERE key = 'alive_at'"
         await self.bot.until(lambda: self.bot.query(alive)[0][0] > began, seconds=60)
         for _ in range(2):  # what was found at last is on its way into the store
             await self.bot.until(lambda: not self.bot.unfinished(), seconds=600)

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from bot.playground.loopback.seed import BOT_ID
 from bot.playground.loopback.world import World
-from tests.kills.checking import WORD, frozen, prompt_of, stored
+from tests.kills.checking import WORD, Query, frozen, prompt_of, stored
 from tests.soak.model import FlakyOllama
 from tests.soak.people import People, Question, Screen
 
@@ -31,7 +30,7 @@ class _Reply:
 class Check:
     """Looks at everything; what is not as it must be stands in `problems`."""
 
-    def __init__(self, world: World, screen: Screen, people: People, model: FlakyOllama, database: Path) -> None:
+    def __init__(self, world: World, screen: Screen, people: People, model: FlakyOllama, query: Query) -> None:
         self._world = world
         self._screen = screen
         self._people = people
@@ -44,7 +43,7 @@ class Check:
             for message in world.messages(channel_id)
             if message["author"]["id"] == BOT_ID and not message["flags"] & _EPHEMERAL
         }
-        self._read(database)
+        self._read(query)
 
     def run(self) -> list[str]:
         """Return a sentence for each problem."""
@@ -59,8 +58,8 @@ class Check:
             self.problems += self._explain(message)
         return self.problems
 
-    def _read(self, database: Path) -> None:
-        rows, shown = stored(database)
+    def _read(self, query: Query) -> None:
+        rows, shown = stored(query)
         self._replies: dict[str, _Reply] = {}
         for reply_id, prompt_id, state, text, is_open in rows:
             ids = shown.get(reply_id, [])

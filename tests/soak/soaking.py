@@ -234,7 +234,7 @@ class Soak:
         self._process.send_signal(signal.SIGUSR2)  # the log tells where they wait
 
     def _judge(self, world: World, idle: Holding, resting: Holding, code: int) -> None:
-        checked = Check(world, self.screen, self.people, self.model, self.bot.database)
+        checked = Check(world, self.screen, self.people, self.model, self.bot.query)
         self.problems += checked.run()
         self.problems += resting.more_than(idle)
         self.problems += [f"the process ended with {code}"] if code else []
