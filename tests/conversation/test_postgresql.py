@@ -269,9 +269,10 @@ def load(url: str, revision: str, directory: Path) -> None:
         for table in tables.sorted_tables:
             if table.name == "alembic_version":
                 continue
+            new.execute(table.delete())  # a migration may have put something there
             columns = {column.name for column in table.columns}
             found: list[dict[str, Any]] = [
-                {key: bool(value) if key == "is_open" else value for key, value in row._mapping.items()}
+                {key: bool(value) if key.startswith("is_") else value for key, value in row._mapping.items()}
                 for row in old.execute(text(f"SELECT {', '.join(sorted(columns))} FROM {table.name}"))
             ]
             if found:
