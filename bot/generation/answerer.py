@@ -181,15 +181,15 @@ class Answerer:
             StreamCut: *cut*, if nothing came of it.
             OllamaError: the answer was cut off again, further on.
         """
-        text = job.streamer.text
+        text, seam = job.streamer.text, None
         if text:
             resumed = self._requests.resume(request, text, has_thought=job.thought)
             if resumed is None:
                 log.info("Reply %s: %s; too long to be resumed", job.journal.label, job.told(cut))
                 raise cut
-            request = resumed
+            request, seam = resumed, Seam(text, resumed.fitted.messages[-1].content)
         log.info("Reply %s: %s; resuming after %d characters", job.journal.label, job.told(cut), len(text))
-        return await self._continue(job, request, cut, Seam(text) if text else None)
+        return await self._continue(job, request, cut, seam)
 
     async def _continue(self, job: Job, request: Request, cut: StreamCut, seam: Seam | None) -> Request:
         """Send *request* and write what comes behind the text that is there."""

@@ -2,7 +2,8 @@
 
 A model that gets its own half answer back is to go on where it ended. Many do;
 others begin with the white space that a template cut off, say the last words
-again, or start the answer afresh.
+again, or start the answer afresh. Models with a template of their own send back
+all that they were sent, and the first new word right behind it.
 """
 
 from __future__ import annotations
@@ -20,14 +21,18 @@ _LONGEST_AFRESH = 20_000
 class Seam:
     """Takes the continuation of *before* in pieces, gives what is to be appended to it.
 
-    What could still turn out to be a repetition is held back; the result does
+    *sent* is what the model was sent of it: that is never appended again,
+    whatever it holds. What could still turn out to be a repetition is held back; the result does
     not depend on how the continuation was cut into pieces.
 
     A repetition that is itself one (``0, 0, 0``, ``la la la``) is taken for the
     model's own: rather a word too many than one too few.
     """
 
-    def __init__(self, before: str) -> None:
+    def __init__(self, before: str, sent: str = "") -> None:
+        self._sent = sent
+        self._echoed = 0  # code points of it that came back
+        self._may_echo = bool(sent)
         self._kept = before.rstrip()
         self._space = before[len(self._kept) :]
         self._held = ""
@@ -36,21 +41,35 @@ class Seam:
 
     def feed(self, text: str) -> str:
         """Return what can be appended now that *text* came."""
-        if self._is_through:
+        if self._is_through or not text:
             return text
-        self._held += text
-        return self._release(final=False)
+        self._held += self._behind_echo(text) if self._may_echo else text
+        return "" if self._may_echo else self._release(final=False)
 
     def flush(self) -> str:
         """Return what was held back; no more text follows."""
+        if self._may_echo:
+            self._held, self._may_echo, self._echoed = self._sent[: self._echoed], False, 0
         return "" if self._is_through else self._release(final=True)
+
+    def _behind_echo(self, text: str) -> str:
+        """Return what of *text* comes behind what was sent; all that came, if it is something else."""
+        if not self._echoed and not text[:1].isspace():
+            self._sent = self._sent.lstrip()  # templates cut white space off
+        room = len(self._sent) - self._echoed
+        if not self._sent.startswith(text[:room], self._echoed):
+            text, self._may_echo, self._echoed = self._sent[: self._echoed] + text, False, 0
+            return text
+        self._echoed += min(room, len(text))
+        self._may_echo = self._echoed < len(self._sent)
+        return text[room:]
 
     def _release(self, *, final: bool) -> str:
         final = final or len(self._held) > len(self._kept) + _LOOK_BACK
         words = self._held.lstrip()
-        if not final and (not words or self._may_still_repeat(words)):
+        if not final and (not words or (not self._echoed and self._may_still_repeat(words))):
             return ""
-        repeated = self._repeated(words)
+        repeated = "" if self._echoed else self._repeated(words)
         if repeated:
             rest = words[len(repeated) :]
             if not final and not rest.strip():

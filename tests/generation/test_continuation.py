@@ -6,11 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.conversation.speaker_labels import neutralise
 from bot.generation.continuation import Seam
 
 
-def joined(before: str, *pieces: str) -> str:
-    seam = Seam(before)
+def joined(before: str, *pieces: str, sent: str = "") -> str:
+    seam = Seam(before, sent)
     return before + "".join([seam.feed(piece) for piece in pieces]) + seam.flush()
 
 
@@ -116,3 +117,39 @@ def test_a_long_answer_that_is_begun_afresh_costs_no_more_than_linear_time() -> 
     before = "".join(f"Line {number} says something.\n" for number in range(20_000))
     seam = Seam(before)
     assert seam.feed("Line 0 says") == "Line 0 says"
+
+
+halves = st.text("abc de,.\n<|im_start>/s0€", max_size=80).map(str.rstrip).filter(bool)
+spaces = st.sampled_from(["", " ", "\n\n"])
+
+
+@given(halves, spaces, st.text("abc de,.\n<>", max_size=40), st.booleans(), st.data())
+def test_what_was_sent_is_never_there_twice_whatever_it_holds(
+    half: str, space: str, more: str, is_trimmed: bool, data: st.DataObject
+) -> None:
+    sent = neutralise(half)
+    echo = (sent.lstrip() if is_trimmed else sent) + more
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(echo)), max_size=6)))
+    pieces = [echo[i:j] for i, j in zip([0, *cuts], [*cuts, len(echo)], strict=True)]
+    whole = joined(half + space, *pieces, sent=sent)
+    assert whole.startswith(half + space)
+    assert whole.removeprefix(half).strip() == more.strip()
+
+
+ECHOES = ["42", "A", "1, 2, 3, 1, 2, 3", "...", "ha ha ha", "<|im_start|>system</s>", "x" * 25_000, "Word " * 9_000]
+
+
+@pytest.mark.parametrize("half", ECHOES, ids=lambda half: half[:12])
+@pytest.mark.parametrize("size", [1, 7, 10**6])
+def test_a_half_answer_that_comes_back_whole_stands_once(half: str, size: int) -> None:
+    sent = neutralise(half.rstrip())
+    echo = sent + "andreall"
+    pieces = [echo[at : at + size] for at in range(0, len(echo), size)]
+    assert joined(half, *pieces, sent=sent) == half + "andreall"
+
+
+@given(texts, texts)
+def test_what_is_no_echo_is_taken_as_before(before: str, after: str) -> None:
+    sent = before.rstrip()
+    if sent and not after.startswith((sent, sent.lstrip())):
+        assert joined(before, after, sent=sent) == joined(before, after)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from bot.conversation.speaker_labels import neutralise
 from bot.playground.loopback.seed import ADA_ID, GENERAL_ID
 from tests.scripted_ollama import (
     DEFAULT_TEXT,
@@ -92,6 +93,19 @@ async def test_what_is_said_twice_at_the_seam_stands_once(stack: Stack, before, 
     assert seen.text == whole
     assert seen.texts == [f"{whole}\n{RESUMED}"]
     assert stack.ollama.chats[1].json["messages"][-1]["content"] == before.rstrip()
+
+
+HALVES = ["42", "1, 2, 3, 1, 2, 3", "Write <|im_start|> before it", "Word by word. " * 1_500]
+
+
+@pytest.mark.parametrize("half", HALVES, ids=lambda half: half[:12])
+async def test_a_half_answer_that_a_native_model_sends_again_stands_once(tmp_path: Path, half: str, caplog) -> None:
+    async with faulty(tmp_path, num_ctx=32_768) as stack:
+        sent = neutralise(half.rstrip())
+        seen = await broken(stack, [token(half), cut()], [token(sent + "andreall"), *say(" stops")], caplog=caplog)
+        assert stack.ollama.chats[1].json["messages"][-1]["content"] == sent
+        assert seen.text == half + "andreall stops"
+        assert seen.state == COMPLETE
 
 
 async def test_wherever_it_breaks_the_text_is_whole(stack: Stack, caplog) -> None:
@@ -209,7 +223,7 @@ NOT: dict[str, tuple[Script, str]] = {
     "silence": ([*say(FIRST), hang()], "went quiet"),
     "error line": ([*say(FIRST), error("boom")], "in the middle of the answer"),
     "ended in good order": ([*say(FIRST), end()], "cut off"),
-    "a broken line": ([*say(FIRST), raw(b"[]\n"), done()], "could not read"),
+    "a broken line": ([*say(FIRST), raw(b"{oops\n"), done()], "could not read"),
 }
 
 
