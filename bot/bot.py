@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import logging
 import secrets
 import sys
-import threading
-from collections.abc import Callable
 from typing import Any
 
 import discord
 from discord import app_commands
 from discord.ext import commands
-from discord.gateway import KeepAliveHandler
 
 from bot.chat import Chat
 from bot.command_tree import CommandTree
-from bot.delivery import endpoint
 from bot.delivery.dm_fallback import DmFallback, Question, question_link
 from bot.delivery.followups import Followups
 from bot.delivery.http import install, trace_config
 from bot.delivery.http_errors import LONGEST_WAIT_SECONDS
 from bot.delivery.permissions import PERMISSIONS, Pauses, permissions_in
 from bot.delivery.reply_api import REQUEST_SECONDS, ReplyApi
+from bot.gateway import GatewayBot
 from bot.services import Services
 from bot.silent_shards import SilentShards
 
@@ -42,10 +37,8 @@ COGS = (
     "cogs.help",
 )
 
-_CLOSE_SECONDS = 1.0  # for a connection that was never of use
 
-
-class OllamaBot(commands.AutoShardedBot):
+class OllamaBot(GatewayBot):
     """A Discord client that answers with local models.
 
     *message_content* says whether that intent may be asked for; without it the
@@ -92,7 +85,6 @@ class OllamaBot(commands.AutoShardedBot):
         self.silent_shards = SilentShards(self)
         self.chat = Chat(self)
         install(self.http)
-        self._survive_poison()
 
     @property
     def sees_all_messages(self) -> bool:
@@ -135,31 +127,12 @@ class OllamaBot(commands.AutoShardedBot):
         for cog in COGS:
             await self.load_extension(cog)
 
-    async def connect(self, *, reconnect: bool = True) -> None:
-        """Connect to the gateway that the API names, and stay with it (see `endpoint.use_gateway`)."""
-        self.shard_count, url, _ = await self.http.get_bot_gateway()
-        endpoint.use_gateway(url)
-        await super().connect(reconnect=reconnect)
-
     async def close(self) -> None:
-        """Close everything, connections that were just being made, too."""
+        """Close everything."""
         for extension in tuple(self.extensions):
             await self.unload_extension(extension)
         await self.silent_shards.close()
-        await self._close_unfinished()
         await super().close()
-
-    async def _close_unfinished(self) -> None:
-        """Close connections whose making was cut after their first heartbeat: discord.py forgets them (from_client)."""
-        for thread in threading.enumerate():
-            if not isinstance(thread, KeepAliveHandler) or thread.ws._connection is not self._connection:  # noqa: SLF001
-                continue
-            shard = self.get_shard(thread.ws.shard_id or 0)
-            if shard is None or shard._parent.ws is not thread.ws:  # noqa: SLF001 - closed with the rest
-                thread.stop()
-                with contextlib.suppress(Exception):  # it was of no use any more
-                    async with asyncio.timeout(_CLOSE_SECONDS):
-                        await thread.ws.close(1000)
 
     async def on_message(self, message: discord.Message, /) -> None:
         """Do nothing: there are no text commands, and the chat cog listens itself."""
@@ -178,24 +151,3 @@ class OllamaBot(commands.AutoShardedBot):
         count = len(self.guilds)
         log.info("Ready as %s in %d server%s", self.user, count, "" if count == 1 else "s")
         log.info("Invite: %s", self.invite_link)
-
-    def _survive_poison(self) -> None:
-        """Keep an event that discord.py cannot parse from ending the client.
-
-        A KeyError in a parser passes through ``DiscordWebSocket.received_message``
-        and closes the client (discord/gateway.py); the parsers are the only seam.
-        """
-        parsers = self._connection.parsers
-        for name, parser in list(parsers.items()):
-            parsers[name] = _guarded(name, parser)
-
-
-def _guarded(name: str, parser: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    def parse(data: Any) -> Any:
-        try:
-            return parser(data)
-        except Exception:
-            log.exception("An event of type %s could not be read; skipped", name)
-            return None
-
-    return parse

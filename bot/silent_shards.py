@@ -80,7 +80,7 @@ class SilentShards:
             if shard is None:
                 return
             losses = 0 if shard.is_closed() else self._losses[shard_id]
-            if losses and losses == before:
+            if losses and losses == before and not self._bot.session_starts.wait():
                 # Discord resets the token of who identifies 1000 times a day
                 patience = min(2 * patience, _MOST_SILENT_SECONDS)
                 async with self._identifying:

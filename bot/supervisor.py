@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
 import time
 from collections.abc import Coroutine
@@ -17,6 +16,7 @@ from bot.bot import OllamaBot
 from bot.delivery import endpoint
 from bot.delivery.endpoint import DiscordUnreachable
 from bot.errands import run_errands
+from bot.gateway import SessionStartsUsedUp
 from bot.services import Services
 from bot.shutdown import CLOSE_SECONDS, close, wind_down
 from bot.signals import EXIT_OK, EXIT_SETTINGS, Stop
@@ -64,13 +64,13 @@ class Supervisor:
             except discord.PrivilegedIntentsRequired:
                 log.warning("Discord refused the message-content intent; going on without it")
                 self._content_refused = True
+            except SessionStartsUsedUp as error:
+                await self._wait_for(error.seconds, error)
             except discord.ConnectionClosed as error:
                 if error.code == 4004:
                     log.error("Discord refused the token. Check DISCORD_TOKEN")
                     return EXIT_SETTINGS
                 await self._wait(self._disconnected, error)
-            except json.JSONDecodeError as error:  # its text says where, and quotes nothing
-                await self._wait(self._disconnected, f"what it sent cannot be read ({error})")
             except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError) as error:
                 await self._wait(self._disconnected, error)
             except Exception as error:
@@ -112,7 +112,9 @@ class Supervisor:
             stop.cancel()
 
     async def _wait(self, backoff: Backoff, error: Exception | str) -> None:
-        seconds = 1 + backoff.delay()
+        await self._wait_for(1 + backoff.delay(), error)
+
+    async def _wait_for(self, seconds: float, error: Exception | str) -> None:
         log.warning("Discord is out of reach: %s. Trying again in %.0f s", error, seconds)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):

@@ -22,6 +22,7 @@ from bot import app
 from bot.bot import OllamaBot
 from bot.delivery import endpoint
 from bot.errands import run_errands
+from bot.gateway_pace import RedialTiming
 from bot.generation.retry import RetryPolicy
 from bot.generation.status import StatusTiming
 from bot.playground.loopback.discord import LimitSettings, LoopbackDiscord
@@ -37,6 +38,7 @@ from tests.scripted_ollama import ScriptedOllama, model_entry
 
 SCALE = 0.02  # 5 edits per 0.1 s
 TIMING = StatusTiming(status_after=0.05, control_after=0.05)
+REDIAL = RedialTiming(first=1.0 * SCALE, longest=60.0 * SCALE, steady=60.0 * SCALE)
 RETRY = RetryPolicy(base=0.02, cap=0.04, within=1.0)
 SETTINGS: dict[str, Any] = {}
 """Further settings of every bot of a test; `conftest` puts another database there."""
@@ -128,7 +130,7 @@ class Stack:
         async with app.open_services(self.settings, budget=budget, timing=self.timing, retry=RETRY) as services:
             services.line.reactions.gap *= SCALE
             content = self.world.state.message_content
-            bot = OllamaBot(services, message_content=content, guild_ready_timeout=0.02)
+            bot = OllamaBot(services, message_content=content, guild_ready_timeout=0.02, redial=REDIAL)
             token = self.settings.discord_token
             assert token is not None
             running = asyncio.create_task(bot.start(token.get_secret_value()))

@@ -257,17 +257,9 @@ async def test_a_gateway_that_always_fails_is_tried_less_and_less_often(tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("frame", "cause"),
-    [
-        ('{"op": zorillafern', "cannot be read"),
-        ('["zorillafern"]', "nobody expected"),
-        ('{"op": 10}', "nobody expected"),
-    ],
-)
-async def test_a_frame_that_cannot_be_read_costs_the_connection_and_not_the_bot(
-    tmp_path: Path, caplog, frame: str, cause: str
-):
+@pytest.mark.parametrize("frame", ['{"op": zorillafern', '["zorillafern"]', '{"op": 10}'])
+async def test_a_frame_that_cannot_be_read_costs_the_connection_and_not_the_bot(tmp_path: Path, caplog, frame: str):
+    caplog.set_level("INFO")
     async with servers(tmp_path) as stack:
         endpoint.use_api(stack.discord.api_url)
         stopping = Stop(0.2)
@@ -276,7 +268,7 @@ async def test_a_frame_that_cannot_be_read_costs_the_connection_and_not_the_bot(
             await stack.until(lambda: stack.world.bot_online)
             [session] = stack.discord.gateway.connected
             session.connection.send(frame)
-            await stack.until(lambda: cause in caplog.text)
+            await stack.until(lambda: "cannot be read" in caplog.text)
             await stack.until(lambda: len(stack.discord.gateway.connected) == 1 and stack.world.bot_online)
             stack.ask("Still there?")
             await stack.shows("Hello from the scripted model.")

@@ -128,7 +128,7 @@ class Gateway:
         connection.hold(self._silent)
         self._connections.add(connection)
         try:
-            connection.send_op(_HELLO, {"heartbeat_interval": int(self._heartbeat_seconds * 1000), "_trace": []})
+            self.hello(connection)
             async for message in socket:
                 if message.type is WSMsgType.TEXT:
                     self._on_frame(connection, message.data)
@@ -139,6 +139,10 @@ class Gateway:
             self._detach(connection, ended=not connection.closing and socket.close_code in {1000, 1001})
             await connection.finish()
         return socket
+
+    def hello(self, connection: Connection) -> None:
+        """Greet who has connected."""
+        connection.send_op(_HELLO, {"heartbeat_interval": int(self._heartbeat_seconds * 1000), "_trace": []})
 
     async def shut_down(self) -> None:
         """Close every websocket (1001) and hear no more events."""
