@@ -25,6 +25,7 @@ from bot.errors import (
 from bot.generation.ending import broken
 from bot.intake.hints import hint, is_answerable
 from bot.intake.message_text import is_addressed, is_prompt
+from bot.intake.quotes import without_deleted
 from bot.intake.reader import MessageReader
 from bot.streaming.backoff import Backoff
 
@@ -94,17 +95,21 @@ class Chat:
             if way_out is not None:
                 await way_out.explain()
             return
-        if self.bot.changes.was_deleted(message.id):
+        was_deleted = self.bot.changes.was_deleted
+        if was_deleted(message.id):
             return
         assert self.bot.user is not None, "messages come after READY"
         prompt = _record(message)
         self.bot.responder.admit(prompt, admission)
         asked = await self.reader.read(message, self.bot.user)
-        if is_answerable(asked.parts):
-            prompt = replace(prompt, parts=asked.parts, copy_id=asked.question_id)
+        parts = without_deleted(asked.parts, was_deleted)
+        if asked.question_id is not None and was_deleted(asked.question_id):
+            parts = ()
+        if is_answerable(parts):
+            prompt = replace(prompt, parts=parts, copy_id=asked.question_id)
             await self.bot.responder.respond(prompt, self._opener(message))
         else:
-            await self._say(message, hint(message, asked.parts))
+            await self._say(message, hint(message, parts))
 
     def _way_out(self, message: discord.Message) -> DmFallback | None:
         guild_id = message.guild.id if message.guild else None

@@ -68,16 +68,10 @@ def turns(connection: Connection, latest: Select[*tuple[Any, ...]], limit_charac
 
 
 def has_begun(channel_id: int) -> Select[*tuple[Any, ...]]:
-    """Select whether a channel's conversation has a turn, one that is being answered included, or was reset."""
-    is_sent = or_(reply.c.id.is_(None), reply.c.is_open, reply.c.is_deleted, reply.c.text != "")
-    turns = exists().where(
-        prompt.c.channel_id == channel_id,
-        prompt.c.kind == PromptKind.CHAT,
-        prompt.c.state.in_([PromptState.WAITING, PromptState.TAKEN]),
-        is_sent,
-    )
+    """Select whether a channel's conversation has turns or was reset."""
+    turns = history(channel_id, None, 1).exists()
     resets = exists().where(channel.c.id == channel_id, channel.c.reset_at.is_not(None))
-    return select(or_(turns.select_from(prompt.outerjoin(reply)), resets).label("has_begun"))
+    return select(or_(turns, resets).label("has_begun"))
 
 
 def unanswered() -> Select[*tuple[Any, ...]]:

@@ -276,7 +276,7 @@ class Store:
         return await self._database.run(read, is_read=True)
 
     async def has_begun(self, channel_id: int) -> bool:
-        """Tell whether a channel's conversation has begun: a turn is there or being answered, or it was reset."""
+        """Tell whether a channel's conversation has begun: it has turns, or was reset."""
         rows = await self._read(queries.has_begun(channel_id))
         return bool(rows[0].has_begun)
 

@@ -8,14 +8,14 @@ own messages only the model's words do, without the marks that we put around the
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import discord
 
 from bot.conversation.speaker_labels import clean_name
 from bot.conversation.turn_text import QUOTE_LENGTH
 from bot.intake.message_text import file_names, option_text, words_of
-from bot.parts import Quote, QuoteKind
+from bot.parts import Part, Quote, QuoteKind
 
 DELETED = "it was deleted"
 FORBIDDEN = "older messages may not be read there"
@@ -53,6 +53,16 @@ def forwarded(message: discord.Message, me: discord.abc.User, *, sees_content: b
 def missing_quote(kind: QuoteKind, why: str, source_id: int | None) -> Quote:
     """Return the quote of a message that cannot be read; *why* is one of the clauses above."""
     return Quote(kind, "", "", source_id, missing=why)
+
+
+def without_deleted(parts: tuple[Part, ...], was_deleted: Callable[[int], bool]) -> tuple[Part, ...]:
+    """Return *parts* without the words of messages that were deleted while they were read."""
+    return tuple(
+        missing_quote(part.kind, DELETED, part.source_id)
+        if isinstance(part, Quote) and part.source_id is not None and was_deleted(part.source_id)
+        else part
+        for part in parts
+    )
 
 
 def without_marks(text: str, *, is_command: bool) -> str:

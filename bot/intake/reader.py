@@ -61,7 +61,7 @@ class MessageReader:
         self.sees_content = sees_content
         self.patience = PATIENCE_SECONDS
         self._looks: set[asyncio.Task[Any]] = set()
-        self._lines: WeakValueDictionary[int, asyncio.Lock] = WeakValueDictionary()
+        self._latest: WeakValueDictionary[int, asyncio.Event] = WeakValueDictionary()  # by channel; set when read
 
     def close(self) -> None:
         """End the look-ups that nobody waits for any more."""
@@ -69,12 +69,16 @@ class MessageReader:
             look.cancel()
 
     async def read(self, message: discord.Message, me: discord.abc.User) -> Asked:
-        """Return what *message* asks.
-
-        The messages of a channel are read one after the other, so that they are answered in their order.
-        """
-        async with self._lines.setdefault(message.channel.id, asyncio.Lock()):
-            return await _Reading(self, message, me).asked()
+        """Return what *message* asks; the messages of a channel are done in the order in which they came."""
+        before = self._latest.get(message.channel.id)
+        mine = self._latest[message.channel.id] = asyncio.Event()
+        try:
+            asked = await _Reading(self, message, me).asked()
+            if before is not None:
+                await before.wait()
+            return asked
+        finally:
+            mine.set()
 
     async def look_up(self, look: Coroutine[Any, Any, T], seconds: float) -> T | str:
         """Return what *look* finds in so many *seconds*, or the clause that says why it cannot be read.

@@ -229,6 +229,61 @@ async def test_a_deleted_message_is_said_to_be_deleted(stack: Stack):
     assert await sent(stack, chats=1) == quoted(stack, missing, Text("Is that so?"))
 
 
+async def test_a_message_that_is_deleted_while_another_is_looked_up_is_not_sent(stack: Stack):
+    source = stack.say("The tide is at five.", user=LINUS_ID)
+    thread = stack.world.create_thread(GRACE_ID, GENERAL_ID, "tides", message_id=source["id"])["id"]
+    stack.discord.inject(method="GET", route=f"/channels/{thread}/messages", delay=0.1, after=True)
+    first = stack.say("I think so", channel=thread, user=LINUS_ID)
+    stack.ask("Is that so?", channel=thread, reply_to=first["id"])
+    await asyncio.sleep(0.03)
+    stack.world.delete(LINUS_ID, thread, first["id"])
+    content = await sent(stack, chats=1, channel=thread)
+    assert "I think so" not in content
+    assert DELETED in content
+
+
+@pytest.mark.parametrize("is_forum", [True, False], ids=["post", "thread"])
+async def test_what_a_thread_began_with_and_may_not_be_read_is_said(stack: Stack, is_forum: bool):
+    parent = stack.world.create_channel("help", is_forum=is_forum)["id"]
+    if is_forum:
+        thread = stack.world.create_post(LINUS_ID, parent, "It does not start", "What can I do?")["id"]
+    else:
+        source = stack.say("What can I do?", user=LINUS_ID, channel=parent)
+        thread = stack.world.create_thread(LINUS_ID, parent, "It does not start", message_id=source["id"])["id"]
+    stack.world.deny(parent, BOT_ROLE_ID, Permission.READ_MESSAGE_HISTORY)
+    stack.ask("Is that so?", channel=thread)
+    starter = Quote(STARTER, "", "", int(thread), missing=FORBIDDEN)
+    assert await sent(stack, chats=1, channel=thread) == quoted(stack, starter, Text("Is that so?"))
+
+
+async def test_what_a_thread_began_with_and_does_not_come_in_time_costs_no_answer(stack: Stack):
+    assert stack.bot is not None
+    stack.bot.chat.reader.patience = 0.1
+    source = stack.say("The tide is at five.", user=LINUS_ID)
+    thread = stack.world.create_thread(GRACE_ID, GENERAL_ID, "tides", message_id=source["id"])["id"]
+    stack.discord.inject(method="GET", hang=True)
+    stack.ask("Is that so?", channel=thread)
+    starter = Quote(STARTER, "", "", int(thread), missing=UNREACHABLE)
+    assert await sent(stack, chats=1, channel=thread) == quoted(stack, starter, Text("Is that so?"))
+
+
+async def test_many_look_ups_that_hang_in_a_channel_hold_it_up_as_long_as_one(stack: Stack):
+    assert stack.bot is not None
+    stack.bot.chat.reader.patience = 0.5
+    source = stack.say("The tide is at five.", user=LINUS_ID)
+    stack.world.state.sends_referenced = False
+    stack.discord.inject(method="GET", hang=True, times=-1)
+    began = asyncio.get_running_loop().time()
+    for number in range(6):
+        stack.ask(f"Question {number}", reply_to=source["id"])
+    await stack.until(lambda: len(stack.services.queue.in_channel(int(GENERAL_ID))) >= 1)
+    await stack.until(lambda: len(stack.ollama.chats) == 6)
+    assert asyncio.get_running_loop().time() - began < 2.5
+    await stack.idle()
+    asked = [chat.json["messages"][-1]["content"].rpartition("⟧ ")[2] for chat in stack.ollama.chats]
+    assert asked == [f"Question {number}" for number in range(6)]
+
+
 async def test_a_message_that_was_deleted_while_no_bot_was_there_is_said_to_be_deleted(tmp_path: Path):
     async with servers(tmp_path) as stack:
         async with stack.running_bot() as bot:
@@ -465,10 +520,18 @@ async def test_a_mention_after_ones_own_question_asks_it(stack: Stack):
     assert stack.replies()[0]["message_reference"]["message_id"] == prompt["id"]
 
 
-async def test_the_question_before_counts_as_the_prompt_when_it_is_deleted(stack: Stack):
+async def test_who_deletes_the_question_before_has_deleted_the_prompt(stack: Stack):
     question = stack.say("When is the tide?")
     prompt = stack.ask("")
     await sent(stack, chats=1)
+    await stored(stack, prompt, question)
+    stack.world.delete(ADA_ID, GENERAL_ID, question["id"])
+    stack.ask("And who are you?")
+    assert await sent(stack, chats=2) == "⟦Ada⟧ And who are you?"
+    assert len(talk(stack, 1)) == 1
+
+
+async def stored(stack: Stack, prompt: dict[str, Any], question: dict[str, Any]) -> None:
     rows = await stack.services.store._database.run(lambda c: c.execute(select(table.prompt)).all())
     assert [(row.message_id, row.copy_id) for row in rows] == [(int(prompt["id"]), int(question["id"]))]
 
