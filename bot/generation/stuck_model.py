@@ -95,6 +95,11 @@ class StuckModelWatch:
         begun = [began for began in waiting if now - began >= self.after] + silence.given_up
         return len(begun) >= self._least and now - min(begun) >= 2 * self.after
 
+    def is_asked(self, model: str) -> bool:
+        """Tell whether a question of ours is open there, answered just now or not yet."""
+        silence = self._models.get(canonical_name(model))
+        return silence is not None and bool(silence.waits)
+
     def tell_once(self, model: str) -> bool:
         """Return True the first time, until the model answers again."""
         silence = self._models[canonical_name(model)]

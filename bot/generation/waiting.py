@@ -1,11 +1,11 @@
-"""What a model does while nothing comes from it: is loaded, is busy, or answers nobody."""
+"""What a model does while nothing comes from it: is loaded, waits for room, is busy, or answers nobody."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Self
 
 from bot.errors import OllamaError
@@ -14,19 +14,23 @@ from bot.generation.models import ModelCatalog
 from bot.generation.stuck_model import StuckModelWatch
 from bot.ollama.client import OllamaClient
 from bot.ollama.names import same_model
+from bot.ollama.types import RunningModel
 
 log = logging.getLogger(__name__)
 
 # Servers round a window up to whole blocks.
 _WINDOW_SLACK = 256
+_LOOK_AGAIN = 10.0
 
 
 class WaitWatch:
     """Runs beside one request until its first byte, and says what it waits for; never delays it.
 
-    Use as an async context manager around the request. `/api/ps` is asked once,
-    *look_after* seconds on; whatever becomes of that question, the wait goes on.
-    A model that is still loading is not listed there (``server/sched.go``).
+    Use as an async context manager around the request. `/api/ps` is asked
+    *look_after* seconds on, and now and then until the model is there; whatever
+    becomes of that question, the wait goes on. A model that is still loading is
+    not listed there (``server/sched.go``), nor is one that waits until another
+    has done its work and makes room.
     """
 
     def __init__(
@@ -64,20 +68,32 @@ class WaitWatch:
 
     async def _watch(self) -> None:
         await asyncio.sleep(self._look_after)
-        if not self._catalog.is_remote(self._model):
-            is_loaded = await self._is_loaded()
-            if is_loaded is False:
-                self._say(f"⏳ loading {code(self._model)}")
-            elif is_loaded:
-                await asyncio.sleep(self._long_after)
-                self._say(f"⏳ waiting for {code(self._model)} (busy with someone else?)")
-            await self._watch_place()
+        if self._catalog.is_remote(self._model):
+            return
+        while (loaded := await self._loaded()) is not None and not self._is_among(loaded):
+            self._say(self._why_absent(loaded))
+            await asyncio.sleep(_LOOK_AGAIN)
+        if loaded:
+            self._say(f"⏳ waiting for {code(self._model)}")
+            await asyncio.sleep(self._long_after)
+            self._say(f"⏳ waiting for {code(self._model)} (busy with someone else?)")
+        await self._watch_place()
+
+    def _why_absent(self, loaded: Sequence[RunningModel]) -> str:
+        """Tell what our model may wait for while only others are loaded."""
+        others = [model.name for model in loaded if not same_model(model.name, self._model)]
+        busy = next(filter(self._slots.is_asked, others), None)
+        if busy:
+            return f"⏳ {code(self._model)} waits for room: {code(busy)} is still answering"
+        if others and len(others) == len(loaded):
+            return f"⏳ waiting for {code(self._model)}: it is being loaded, or {code(others[0])} must make room first"
+        return f"⏳ loading {code(self._model)}"
 
     async def _watch_place(self) -> None:
         """Look now and then whether the model answers anybody."""
         while True:
             await asyncio.sleep(self._slots.after / 4)
-            if self._slots.is_stuck(self._model) and await self._is_loaded():
+            if self._slots.is_stuck(self._model) and self._is_among(await self._loaded() or ()):
                 self._tell_stuck()
 
     def _tell_stuck(self) -> None:
@@ -92,12 +108,13 @@ class WaitWatch:
                 self._model,
             )
 
-    async def _is_loaded(self) -> bool | None:
-        """Return whether the model is loaded with our window, None if the server does not tell."""
+    async def _loaded(self) -> Sequence[RunningModel] | None:
+        """Return the models that are loaded, None if the server does not tell."""
         with contextlib.suppress(OllamaError):
-            for loaded in await self._client.ps():
-                if same_model(loaded.name, self._model):
-                    window = loaded.context_length
-                    return window is None or 0 <= window - self._num_ctx < _WINDOW_SLACK
-            return False
+            return await self._client.ps()
         return None
+
+    def _is_among(self, loaded: Sequence[RunningModel]) -> bool:
+        """Tell whether our model is loaded, with our window."""
+        windows = [model.context_length for model in loaded if same_model(model.name, self._model)]
+        return any(window is None or 0 <= window - self._num_ctx < _WINDOW_SLACK for window in windows)

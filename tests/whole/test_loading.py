@@ -68,6 +68,34 @@ async def test_a_model_that_is_loaded_with_another_window_is_loaded_anew(stack: 
     await stack.answered()
 
 
+async def test_a_model_that_waits_for_anothers_room_says_so(stack: Stack, monkeypatch) -> None:
+    monkeypatch.setattr("bot.generation.waiting._LOOK_AGAIN", 0.05)
+    done, ready = asyncio.Event(), asyncio.Event()
+    await stack.services.store.set_channel_model(int(CODE_ID), "qwen3:8b")
+    stack.ollama.enqueue(say("Still"), hold(done), say(" talking"))
+    stack.ask("Hello")
+    await stack.shows("Still")
+    stack.ollama.enqueue(hold(ready), say(KEPT))
+    stack.ask("Hello", channel=CODE_ID)
+    await stack.shows("`qwen3:8b` waits for room: `llama3.2:latest` is still answering", CODE_ID)
+    done.set()
+    stack.ollama.running = []
+    await stack.shows("loading `qwen3:8b`", CODE_ID)
+    stack.ollama.running = [loaded("qwen3:8b")]
+    await stack.shows("waiting for `qwen3:8b`", CODE_ID)
+    ready.set()
+    assert await stack.answered(1, CODE_ID) == [KEPT]
+
+
+async def test_another_model_of_somebody_else_may_have_to_make_room(stack: Stack) -> None:
+    stack.ollama.running = [loaded("mistral:latest")]
+    stack.ollama.enqueue(pause(0.2), say(KEPT))
+    stack.ask("Hello")
+    line = await stack.shows("`mistral:latest` must make room first")
+    assert "loading" not in line
+    await stack.answered()
+
+
 async def test_a_window_that_the_server_rounded_up_is_the_same(stack: Stack) -> None:
     stack.ollama.running = [loaded("llama3.2:latest", 8192 + 128)]
     stack.ollama.enqueue(pause(0.2), say(KEPT))
