@@ -57,7 +57,7 @@ class Erasure:
     background, and before anything is read.
 
     Attributes:
-        count: how often something was withdrawn; a request built before the last time may hold it.
+        count: how often something that may be sent was withdrawn.
         grace: for how long a withdrawn question can be restored, in seconds.
         withdrawn: the questions that can be, by id.
     """
@@ -89,7 +89,6 @@ class Erasure:
         """
         deletion = Deletion(tuple(message_ids), tuple(asked), tuple(answered), time.time())
         self._note(lambda connection: statements.withdraw(connection, self._insert, deletion))
-        self.count += 1
 
     async def restore(self, prompt_id: int, copy_id: int) -> bool:
         """Take a question that was just withdrawn back: it also stands in *copy_id*. False if it is gone."""
@@ -107,7 +106,6 @@ class Erasure:
     def note_channel_deleted(self, channel_id: int) -> None:
         """Remove everything of a channel that Discord said was deleted."""
         self._note(lambda connection: statements.erase_channel(connection, channel_id))
-        self.count += 1
 
     def note_left(self, guild_id: int, *, at: float) -> None:
         """Note that the bot left a server (*at*, Unix seconds); only the first time counts."""
@@ -162,6 +160,7 @@ class Erasure:
     def note_done(self, done: Done) -> None:
         """Take in what was changed: its traces stand in the files, and questions can be restored for a while."""
         if done.rows:
+            self.count += 1
             self._is_to_scrub = True
             self._has_work.set()
         for record in done.withdrawn:

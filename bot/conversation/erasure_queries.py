@@ -9,7 +9,8 @@ from sqlalchemy import and_, delete, exists, literal_column, or_, select, update
 
 from bot.conversation.queries import GONE, prompt_record
 from bot.conversation.records import PromptKind, PromptState
-from bot.conversation.schema import channel, context_window, forgotten, prompt, reply, reply_message, setting
+from bot.conversation.schema import channel, context_window, forgotten, prompt, quoted, reply, reply_message, setting
+from bot.parts import without_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -61,7 +62,7 @@ def withdraw(connection: Connection, insert: Callable[[Table], Any], deletion: D
         some = ids[start : start + _MOST_IDS]
         shown = connection.execute(_shown_in(some)).all()
         commands = {row.prompt_id for row in shown if row.kind == PromptKind.ASK and row.ordinal == 0}
-        rows += _unsay(connection, {row.prompt_id for row in shown} - commands)
+        rows += _unsay(connection, {row.prompt_id for row in shown} - commands) + _unquote(connection, some)
         is_meant = or_(prompt.c.message_id.in_({*some, *commands}), prompt.c.copy_id.in_(some))
         questions = connection.execute(select(prompt).where(is_meant, prompt.c.state.not_in(GONE))).all()
         found += map(prompt_record, questions)
@@ -173,6 +174,19 @@ def _left(connection: Connection) -> dict[int, float]:
     """Return which servers the bot left, and when (Unix seconds)."""
     rows = connection.execute(select(setting.c.key, setting.c.value).where(setting.c.key.startswith(_LEFT))).all()
     return {int(row.key.removeprefix(_LEFT)): float(row.value) for row in rows}
+
+
+def _unquote(connection: Connection, message_ids: list[int]) -> int:
+    """Erase the words of messages from the questions that quote them; return how many do."""
+    of_them = quoted.c.source_id.in_(message_ids)
+    quoting = select(prompt.c.message_id, prompt.c.parts).join(quoted).where(of_them).distinct()
+    rows = connection.execute(quoting).all()
+    for row in rows:
+        blanked = update(prompt).where(prompt.c.message_id == row.message_id)
+        connection.execute(blanked.values(parts=without_sources(row.parts, message_ids)))
+    if rows:
+        connection.execute(delete(quoted).where(of_them))
+    return len(rows)
 
 
 def _erase_server(connection: Connection, guild_id: int) -> int:

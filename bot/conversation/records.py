@@ -54,7 +54,7 @@ class PromptRecord:
         created_at: Unix seconds.
         kind: chat, or ask (which has and leaves no history).
         token: the interaction's while its answer is not on screen, a secret for 15 minutes; else empty.
-        copy_id: a second message that holds it, which a proxy bot wrote in its place.
+        copy_id: a second message that holds it: one before a bare mention, or the one that a proxy bot wrote instead.
         label: the name that the model was told; None until it was first sent, and *parts* may still be cut then.
     """
 

@@ -39,13 +39,14 @@ __all__ = [
     "forgotten",
     "metadata",
     "prompt",
+    "quoted",
     "reply",
     "reply_message",
     "reply_piece",
     "setting",
 ]
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision of the schema, oldest first (the names of the migrations)."""
 
 HEAD = REVISIONS[-1]
@@ -85,7 +86,7 @@ prompt = Table(
     # Of a command's interaction, until its reply is on screen: whoever has it can write in its
     # place, for the quarter of an hour that Discord lets it live.
     Column("token", Text, nullable=False, server_default=text("''")),
-    # A second message that holds it, which a proxy bot wrote in its place.
+    # A second message that holds it: one that a bare mention followed, or that a proxy bot wrote in its place.
     Column("copy_id", BigInteger, index=True),
     # The name that the model was told, from the first request on; null before it.
     Column("label", Text),
@@ -111,6 +112,14 @@ forgotten = Table(
     metadata,
     Column("message_id", BigInteger, primary_key=True, autoincrement=False),
     Column("at", Double, nullable=False),
+)
+
+# Which messages the prompts quote: the words go when such a message is deleted.
+quoted = Table(
+    "quoted",
+    metadata,
+    Column("prompt_id", ForeignKey("prompt.message_id", ondelete="CASCADE"), primary_key=True),
+    Column("source_id", BigInteger, primary_key=True, autoincrement=False, index=True),
 )
 
 reply = Table(

@@ -12,7 +12,7 @@ from functools import partial
 from math import inf
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from sqlalchemy import and_, case, func, select, union, update
+from sqlalchemy import and_, case, func, insert, select, union, update
 
 from bot.conversation import queries
 from bot.conversation.database import open_database
@@ -31,7 +31,8 @@ from bot.conversation.records import (
     UnfinishedReply,
 )
 from bot.conversation.rows import end_values, inserter, message_row, prompt_row
-from bot.conversation.schema import channel, forgotten, prompt, reply, setting
+from bot.conversation.schema import channel, forgotten, prompt, quoted, reply, setting
+from bot.parts import sources_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -124,7 +125,12 @@ class Store:
             return False
         # not by counting rows: a driver need not know how many it inserted
         adding = self._insert(prompt).values(**prompt_row(record)).on_conflict_do_nothing()
-        return connection.execute(adding.returning(prompt.c.message_id)).first() is not None
+        if connection.execute(adding.returning(prompt.c.message_id)).first() is None:
+            return False
+        sources = [{"prompt_id": record.message_id, "source_id": source} for source in sources_of(record.parts)]
+        if sources:
+            connection.execute(insert(quoted), sources)
+        return True
 
     async def fix_prompt(self, message_id: int, *, label: str, parts: tuple[Part, ...]) -> None:
         """Keep how a prompt is first sent, so that it is sent so ever after; one that was forgotten stays so."""

@@ -79,8 +79,7 @@ class Answerer:
             if not job.model:
                 job.model = await choose_model()
             job.status.say(f"⏳ waiting for {code(job.model)}")
-            request = await self._requests.build(job.reply.prompt, job.model)
-            job.is_forgetful = request.is_forgetful
+            request = await self._build(job)
             return request
 
         try:
@@ -92,6 +91,15 @@ class Answerer:
             request = await self._go_on(job, request, cut)
         if request is not None and job.last.counts is not None:
             self._requests.learn(request, job.last.counts)
+
+    async def _build(self, job: Job) -> Request:
+        """Return the request for *job*, without anything that was deleted meanwhile."""
+        while True:
+            prompt = job.reply.prompt
+            request = await self._requests.build(prompt, job.model)
+            job.is_forgetful = request.is_forgetful
+            if prompt is job.reply.prompt and await self._requests.is_current(request):
+                return request
 
     @asynccontextmanager
     async def _open(
@@ -182,6 +190,8 @@ class Answerer:
             OllamaError: the answer was cut off again, further on.
         """
         text, seam = job.streamer.text, None
+        if not await self._requests.is_current(request):
+            request = await self._build(job)
         if text:
             resumed = self._requests.resume(request, text, has_thought=job.thought)
             if resumed is None:
@@ -195,6 +205,8 @@ class Answerer:
         """Send *request* and write what comes behind the text that is there."""
 
         async def ready() -> Request:
+            if not await self._requests.is_current(request):
+                raise cut  # something in it was deleted meanwhile
             return request
 
         before = job.streamer.characters

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
+from itertools import groupby
 
 from bot.conversation.journal import StoreHealth
 from bot.conversation.records import PromptKind, PromptRecord
@@ -43,6 +44,7 @@ class Request:
         fitted: what is sent, and how much of the history it holds.
         num_ctx: the window, in tokens.
         is_forgetful: the history could not be read.
+        erasures: how much had been erased before it was put together.
         think: whether the model is to think; None where it cannot, or nobody knows.
         is_chat: it goes to ``/api/chat``; else, a question on its own, to ``/api/generate``.
         is_resumed: the last message is the model's own half answer, which it is to go on with.
@@ -52,6 +54,7 @@ class Request:
     fitted: Fitted
     num_ctx: int
     is_forgetful: bool = False
+    erasures: int = 0
     think: bool | None = None
     is_chat: bool = True
     is_resumed: bool = False
@@ -111,6 +114,7 @@ class Requests:
             PromptTooLong: it alone does not fit.
             OllamaError: the model's window could not be asked.
         """
+        erasures = self._store.erasure.count
         num_ctx = await self._catalog.window(model)
         estimate = self._estimator.bind(model)
         is_chat = prompt.kind is PromptKind.CHAT
@@ -138,10 +142,18 @@ class Requests:
             fitted,
             num_ctx,
             is_forgetful=history is None,
+            erasures=erasures,
             think=thinks or None,
             # /api/generate gives the thoughts of a model with a template of its own as the answer
             is_chat=is_chat or thinks or abilities is None,
         )
+
+    async def is_current(self, request: Request) -> bool:
+        """Tell whether nothing that may stand in *request* was erased since it was put together."""
+        with suppress(StoreError):
+            await self._health.read(self._store.erasure.settle())
+            return request.erasures == self._store.erasure.count
+        return request.is_forgetful  # what is to be erased is not known to be in it
 
     async def _news(self, prompt: PromptRecord, turns: Sequence[Turn]) -> tuple[Part, ...]:
         """Return the parts of *prompt* without quotes of what stands right before it in *turns*."""
@@ -189,7 +201,11 @@ class Requests:
         """Return the stream of the answer; entering it sends the request."""
         messages = request.fitted.messages
         if request.is_chat:
-            conversation = [Message(message.role, message.content) for message in messages]
+            conversation = [
+                # a question without its answer and the next one: many templates refuse two in a row
+                Message(role, "\n\n".join(message.content for message in some))
+                for role, some in groupby(messages, key=lambda message: message.role)
+            ]
             return self._client.chat(
                 request.model,
                 conversation,

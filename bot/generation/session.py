@@ -138,7 +138,7 @@ class Session:
 
     def shows(self, message_id: int) -> bool:
         """Tell whether a message is the prompt or one of the reply's."""
-        return message_id == self.prompt.message_id or self.is_message(message_id)
+        return message_id in {self.prompt.message_id, self.prompt.copy_id} or self.is_message(message_id)
 
     def is_message(self, message_id: int) -> bool:
         """Tell whether a message is one of the reply's."""

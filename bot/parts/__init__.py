@@ -6,11 +6,24 @@ window counts them, `bot.generation.request` turns them into what a model is sen
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, TypeAlias
 
-__all__ = ["Attachment", "Part", "Quote", "QuoteKind", "Text", "Thinking", "from_json", "text_of", "to_json"]
+__all__ = [
+    "Attachment",
+    "Part",
+    "Quote",
+    "QuoteKind",
+    "Text",
+    "Thinking",
+    "from_json",
+    "sources_of",
+    "text_of",
+    "to_json",
+    "without_sources",
+]
 
 
 class QuoteKind(StrEnum):
@@ -74,6 +87,21 @@ _NAMES = {cls: name for name, cls in _KINDS.items()}
 def text_of(parts: tuple[Part, ...]) -> str:
     """Return the words in *parts* that their author wrote, without quotes and thoughts."""
     return "\n".join(part.text for part in parts if isinstance(part, Text))
+
+
+def sources_of(parts: tuple[Part, ...]) -> set[int]:
+    """Return the ids of the messages that *parts* quote."""
+    return {part.source_id for part in parts if isinstance(part, Quote) and part.source_id is not None}
+
+
+def without_sources(parts: tuple[Part, ...], deleted: Collection[int]) -> tuple[Part, ...]:
+    """Return *parts* without the words of messages that were *deleted*."""
+    return tuple(
+        replace(part, author="", text="", missing="it was deleted", is_cut=False)
+        if isinstance(part, Quote) and part.source_id in deleted
+        else part
+        for part in parts
+    )
 
 
 def to_json(parts: tuple[Part, ...]) -> list[dict[str, Any]]:

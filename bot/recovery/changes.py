@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from bot.conversation.erasure import Erasure
 from bot.conversation.records import PromptKind
 from bot.delivery.reply_api import HttpLine
 from bot.generation.responder import Responder
 from bot.generation.session import Session, StopCause
+from bot.parts import sources_of, without_sources
 
 _DELETED_KEPT = 200  # an event about a message comes within seconds of the others
 
@@ -45,6 +47,9 @@ class Changes:
             else:
                 answered.add(session.prompt.message_id)
                 _stop(session, "a message of the answer was deleted")
+        for session in self._responder.queue:
+            if not sources_of(session.prompt.parts).isdisjoint(foreign):
+                session.prompt = replace(session.prompt, parts=without_sources(session.prompt.parts, foreign))
         self._erasure.note_deleted({*foreign, *asked}, asked=asked, answered=answered)
 
     def was_deleted(self, message_id: int) -> bool:

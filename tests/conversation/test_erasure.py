@@ -13,6 +13,7 @@ from bot.conversation import database, erasure
 from bot.conversation.records import Piece, PromptKind, ReplyMessage, ReplyState
 from bot.conversation.store import Store
 from bot.errors import StoreError
+from bot.parts import Quote, QuoteKind, Text
 from tests.conversation.builders import CHANNEL, NOW, a_prompt, locked, record_message
 from tests.conversation.test_database import load
 
@@ -30,8 +31,7 @@ async def store(store: Store) -> Store:
 
 async def turn(store: Store, message_id: int, *, pages: tuple[int, ...] = (), **changes: Any) -> int:
     """Store a whole turn whose answer is shown in *pages*; return the reply's id."""
-    text = changes.pop("text", f"question {message_id} {SECRET}")
-    await store.add_prompt(a_prompt(message_id, text=text, **changes))
+    await store.add_prompt(a_prompt(message_id, **{"text": f"question {message_id} {SECRET}"} | changes))
     reply_id = await store.begin_reply(message_id, model="m", at=NOW)
     for ordinal, page in enumerate(pages):
         await record_message(
@@ -181,6 +181,39 @@ async def test_the_first_message_of_a_command_is_its_question(store: Store) -> N
     assert await count(store, "prompt") == 1
     await gone(store, 200)
     assert await count(store, "prompt") == 0
+
+
+# Quotes
+
+
+def a_quote(source_id: int | None, text: str = SECRET, **changes: Any) -> Quote:
+    return Quote(QuoteKind.REPLY, "Ada", text, source_id, **changes)
+
+
+async def test_deleting_a_message_erases_it_where_it_is_quoted_and_nothing_else(store: Store) -> None:
+    words = Text("And this?")
+    quoting = {
+        10: (a_quote(900, is_cut=True), words),
+        11: (words, a_quote(901), a_quote(900)),
+        12: (a_quote(None),),
+        13: (a_quote(901),),
+    }
+    for message_id, parts in quoting.items():
+        await turn(store, message_id, parts=parts, channel_id=CHANNEL)
+    await gone(store, 900)
+    blank = Quote(QuoteKind.REPLY, "", "", 900, missing="it was deleted")
+    stored = {turn.message_id: turn.parts for turn in await store.history(CHANNEL)}
+    assert stored == quoting | {10: (blank, words), 11: (words, a_quote(901), blank)}
+
+
+async def test_a_quote_goes_with_the_question_that_it_is_of(store: Store) -> None:
+    await turn(store, 10, pages=(100,))
+    await turn(store, 11, parts=(a_quote(10),))
+    await turn(store, 12, parts=(a_quote(100),))
+    await gone(store, 10)
+    assert [[part.text for part in turn.parts] for turn in await store.history(CHANNEL)] == [[""], [SECRET]]
+    await gone(store, 12)
+    assert await count(store, "quoted") == 0
 
 
 # Channels and servers

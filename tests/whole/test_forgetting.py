@@ -12,8 +12,10 @@ import pytest
 
 from bot.conversation import erasure
 from bot.playground.loopback.seed import ADA_ID, CODE_ID, GENERAL_ID, GRACE_ID, GUILD_ID, LINUS_ID
-from tests.scripted_ollama import hang, hold, say
+from tests.scripted_ollama import cut, hang, hold, say, status
 from tests.whole.stack import Stack, running, servers, talk
+
+BUSY = status(503, {"error": "server busy, please try again.  maximum pending requests exceeded"})
 
 
 @pytest.fixture(autouse=True)
@@ -159,6 +161,85 @@ async def test_a_deleted_question_that_is_delivered_again_after_a_restart_is_not
             await asked(stack, "Another one", "Yes.")
             assert len(stack.ollama.chats) == 2
             assert count(stack, "prompt") == 1
+
+
+async def test_what_is_deleted_while_an_answer_runs_is_not_sent_again_to_resume_it(stack: Stack):
+    prompt, _ = await asked(stack, "My secret", "A secret, well.")
+    go = asyncio.Event()
+    stack.ollama.enqueue(say("It begins and"), hold(go), cut())
+    stack.ollama.enqueue(say(" goes on."))
+    stack.ask("Tell me a lot")
+    await stack.shows("It begins and")
+    assert "secret" in str(stack.ollama.chats[-1].json)
+    stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+    await asyncio.sleep(0.02)
+    go.set()
+    await stack.shows("goes on.")
+    assert "ecret" not in str(stack.ollama.chats[-1].json)
+    assert stack.ollama.chats[-1].json["messages"][-1]["content"] == "It begins and"
+
+
+async def test_what_is_deleted_while_ollama_is_busy_is_not_sent_with_the_next_try(stack: Stack):
+    prompt, _ = await asked(stack, "My secret", "A secret, well.")
+    go = asyncio.Event()
+    stack.ollama.enqueue(hold(go), BUSY)
+    stack.ollama.enqueue(say("Here I am."))
+    stack.ask("Are you there?")
+    await stack.until(lambda: len(stack.ollama.chats) == 2)
+    stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+    await asyncio.sleep(0.02)
+    go.set()
+    await stack.shows("Here I am.")
+    assert "ecret" not in str(stack.ollama.chats[-1].json)
+
+
+async def test_a_deleted_message_is_not_sent_as_a_quote_either(stack: Stack):
+    source = stack.say("A secret that is to be quoted", user=GRACE_ID)
+    await asked(stack, "What of this?", "It is a secret.", reply_to=source["id"])
+    assert "to be quoted" in str(stack.ollama.chats[-1].json)
+    stack.world.delete(GRACE_ID, GENERAL_ID, source["id"])
+    request = await sent(stack)
+    assert "to be quoted" not in request
+    assert "What of this?" in request
+    await erased(stack, "to be quoted")
+
+
+async def test_a_quote_that_is_deleted_while_its_question_waits_is_never_sent(stack: Stack):
+    go = asyncio.Event()
+    stack.ollama.enqueue(say("one"), hold(go))
+    stack.ask("first")
+    await stack.until(lambda: stack.ollama.chats)
+    source = stack.say("A secret that is to be quoted", user=GRACE_ID)
+    stack.ask("What of this?", user=LINUS_ID, reply_to=source["id"])
+    await stack.shows("next in line")
+    stack.world.delete(GRACE_ID, GENERAL_ID, source["id"])
+    go.set()
+    await stack.until(lambda: len(stack.ollama.chats) == 2)
+    await stack.idle()
+    request = str(stack.ollama.chats[-1].json)
+    assert "to be quoted" not in request
+    assert "it was deleted" in request
+    await erased(stack, "to be quoted")
+
+
+@pytest.mark.parametrize("which", [0, 1])
+async def test_a_question_in_two_messages_goes_with_either(stack: Stack, which: int):
+    words = stack.say("A secret question")
+    stack.ollama.enqueue(say("A secret answer"))
+    mention = stack.ask("")
+    await stack.answered()
+    assert "A secret question" in str(stack.ollama.chats[-1].json)
+    stack.world.delete(ADA_ID, GENERAL_ID, (words, mention)[which]["id"])
+    assert "secret" not in await sent(stack)
+    await erased(stack, "secret")
+
+
+async def test_a_question_without_its_answer_does_not_make_two_messages_in_a_row(stack: Stack):
+    _, replies = await asked(stack, "First", "One.")
+    stack.world.delete(GRACE_ID, GENERAL_ID, replies[0]["id"])
+    await asked(stack, "Second", "Two.")
+    assert [message["role"] for message in talk(stack, -1)] == ["user"]
+    assert talk(stack, -1)[0]["content"] == "⟦Ada⟧ First\n\n⟦Ada⟧ Second"
 
 
 # Over a restart
