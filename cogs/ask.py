@@ -19,7 +19,6 @@ from bot.delivery.reply import DiscordReply
 from bot.generation import model_text as describe
 from bot.generation.responder import PAGE_LIMIT
 from bot.intake.message_text import option_text
-from bot.ollama.names import same_model
 from bot.parts import Text
 
 if TYPE_CHECKING:
@@ -60,7 +59,9 @@ class Ask(commands.Cog):
         text = option_text(prompt, interaction.guild, self.bot.user)
         record = _record(interaction, text)
         self.bot.responder.admit(record)
-        refusal = await self._refusal(model) if text else "There is no question in that. Please write one."
+        chosen, refusal = await self._choice(model)
+        if not text:
+            refusal = "There is no question in that. Please write one."
         if refusal:
             await say(interaction, refusal, ephemeral=True)
             return
@@ -69,7 +70,7 @@ class Ask(commands.Cog):
         await self.bot.responder.respond(
             record,
             self._opener(interaction, header, loading_id),
-            model=model,
+            model=chosen,
             page_limit=PAGE_LIMIT - len(header),
         )
 
@@ -87,22 +88,22 @@ class Ask(commands.Cog):
         current = current or self.bot.catalog.default_among(models)
         able = [model for model in models if model.can_complete]
         return [
-            app_commands.Choice(name=describe.choice_label(model, current), value=model.name)
+            app_commands.Choice(name=describe.choice_label(model, current), value=describe.choice_value(model))
             for model in describe.suggestions(able, typed, current)
         ]
 
-    async def _refusal(self, name: str | None) -> str | None:
-        """Return why *name* cannot answer, as far as that is known in time."""
+    async def _choice(self, name: str | None) -> tuple[str | None, str]:
+        """Return who is to answer, and why that one cannot (or nothing), as far as that is known in time."""
         if name is None:
-            return None
+            return None, ""
         for fresh in (False, True):
             models = await self.bot.catalog.known(within=_KNOWN_WITHIN, fresh=fresh)
-            model = next((model for model in models if same_model(model.name, name)), None)
+            model = describe.picked(models, name)
             if model is not None:
-                return None if model.can_complete else describe.cannot_answer(model)
+                return model.name, "" if model.can_complete else describe.cannot_answer(model)
         # with Ollama out of reach nothing is known: the answer will say so
         is_possible = not models and _MODEL_NAME.fullmatch(name.strip())
-        return None if is_possible else describe.not_installed(name, models)
+        return name, "" if is_possible else describe.not_installed(name, models)
 
     def _opener(
         self, interaction: discord.Interaction, header: str, original_id: int | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import discord
@@ -50,9 +51,10 @@ class ModelCommands(commands.GroupCog, group_name="model", group_description="Th
 
         async def choose() -> tuple[str, bool]:
             models = await self.bot.catalog.installed(fresh=True)
-            model = next((model for model in models if same_model(model.name, name)), None)
+            model = describe.picked(models, name)
             if model is None:
                 return describe.not_installed(name, models), False
+            model = replace(model, capabilities=await self.bot.catalog.capabilities(model.name))
             if not model.can_complete:
                 return describe.cannot_answer(model), False
             await self.bot.store.set_channel_model(_channel(interaction), model.name)
@@ -73,7 +75,7 @@ class ModelCommands(commands.GroupCog, group_name="model", group_description="Th
             models = await self.bot.catalog.installed(fresh=True)
             current = await self._current(interaction, models)
             wanted = name or current or await self.bot.catalog.default()
-            model = next((model for model in models if same_model(model.name, wanted)), None)
+            model = describe.picked(models, wanted)
             if model is None:
                 return describe.not_installed(wanted, models)
             details, num_ctx, running = await asyncio.gather(
@@ -101,7 +103,7 @@ class ModelCommands(commands.GroupCog, group_name="model", group_description="Th
         current = await self._current(interaction, models)
         offered = [model for model in models if model.can_complete or not able_only]
         return [
-            app_commands.Choice(name=describe.choice_label(model, current), value=model.name)
+            app_commands.Choice(name=describe.choice_label(model, current), value=describe.choice_value(model))
             for model in describe.suggestions(offered, typed, current)
         ]
 

@@ -7,10 +7,11 @@ as inline code that it cannot leave, on one line and cut to a length.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from bot.ollama.names import same_model
+from bot.ollama.names import canonical_name, same_model
 from bot.ollama.types import Model, ModelDetails, RunningModel
 
 MAX_CHOICES = 25
@@ -20,6 +21,7 @@ MAX_CHOICE_LENGTH = 100
 
 _MESSAGE_LENGTH = 2000
 _NAME_LENGTH = 80
+_WHOLE_NAME_LENGTH = 800
 _WORD_LENGTH = 40
 # A line is added only if the one that counts the rest still fits after it.
 _REST_ROOM = 80
@@ -78,7 +80,7 @@ def model_card(
     details: ModelDetails, *, num_ctx: int, model: Model | None, running: RunningModel | None, is_current: bool
 ) -> str:
     """Return a message that tells all about one model; *num_ctx* is the window that it is asked with."""
-    lines = [f"**{code(details.model)}**" + (" · answers in this channel" if is_current else "")]
+    lines = [f"**{code(details.model, _WHOLE_NAME_LENGTH)}**" + (" · answers in this channel" if is_current else "")]
     kind = [details.family, f"{details.parameter_size} parameters" if details.parameter_size else ""]
     facts = [
         ("Kind", _joined([*kind, details.quantization, details.format])),
@@ -98,7 +100,7 @@ def model_card(
 def suggestions(models: Iterable[Model], typed: str, current: str | None) -> list[Model]:
     """Return the models to suggest for what was *typed*: the current one first, then names that begin with it."""
     wanted = typed.strip().casefold()
-    found = [m for m in models if wanted in m.name.casefold() and len(m.name) <= MAX_CHOICE_LENGTH]
+    found = [model for model in models if wanted in model.name.casefold()]
 
     def rank(model: Model) -> tuple[bool, bool]:
         is_current = current is not None and same_model(model.name, current)
@@ -107,12 +109,31 @@ def suggestions(models: Iterable[Model], typed: str, current: str | None) -> lis
     return sorted(found, key=rank)[:MAX_CHOICES]
 
 
+def choice_value(model: Model) -> str:
+    """Return what a suggestion stands for: the name, or where Discord does not take one so long, a mark for it."""
+    if len(model.name) <= MAX_CHOICE_LENGTH:
+        return model.name
+    return f"#{hashlib.sha256(canonical_name(model.name).encode()).hexdigest()[:24]}"
+
+
+def picked(models: Iterable[Model], value: str) -> Model | None:
+    """Return who of *models* is meant by a name that somebody wrote, or by a suggestion's value."""
+    wanted = value.strip()
+    return next((m for m in models if same_model(m.name, wanted) or choice_value(m) == wanted), None)
+
+
 def choice_label(model: Model, current: str | None) -> str:
-    """Return how a suggestion is shown, at most `MAX_CHOICE_LENGTH` code points."""
+    """Return how a suggestion is shown, at most `MAX_CHOICE_LENGTH` code points.
+
+    Of a long name both ends stay: names that differ often do so in their tag.
+    """
     facts = [model.parameter_size, model.quantization, _disk(model)]
     if current is not None and same_model(model.name, current):
         facts.append("current")
-    return plain(_joined([model.name, *facts]), MAX_CHOICE_LENGTH) or "?"
+    name = plain(model.name, _WHOLE_NAME_LENGTH)
+    if len(name) > _NAME_LENGTH:
+        name = f"{name[:30]}…{name[31 - _NAME_LENGTH :]}"
+    return plain(_joined([name, *facts]), MAX_CHOICE_LENGTH) or "?"
 
 
 def similar(name: str, models: Iterable[Model]) -> list[str]:

@@ -7,7 +7,7 @@ import pytest
 
 from bot.settings.settings import Settings
 from tests.cogs.conftest import Scene
-from tests.scripted_ollama import model_entry, status
+from tests.scripted_ollama import model_entry, say, status
 
 
 async def use(scene: Scene, name: str, **options):
@@ -207,7 +207,37 @@ async def test_suggestions_stay_within_discords_limits(scene: Scene):
     [long] = await scene.ada.autocomplete(scene.channel, "model use", "name", "yyy")
     assert len(long["value"]) == 100
     assert 1 <= len(long["name"]) <= 100
-    assert await suggestions(scene, "xxx") == []
+
+
+LONG = [
+    "hf.co/some-organisation/" + "a-model-with-a-long-name-" * 5 + f"GGUF:{quantization}"
+    for quantization in ("Q4_K_M", "Q8_0")
+]
+
+
+@pytest.mark.parametrize("name", [*LONG, "hf.co/" + "z" * 400 + ":latest"], ids=len)
+async def test_a_name_longer_than_discord_takes_can_be_chosen_and_is_shown_whole(scene: Scene, name: str):
+    scene.ollama.models = [model_entry(each) for each in [*LONG, name]]
+    choices = await scene.ada.autocomplete(scene.channel, "model use", "name", name[:40])
+    picked = next(choice for choice in choices if name[-10:] in choice["name"])
+    assert len(picked["value"]) <= 100
+    await use(scene, picked["value"])
+    assert await chosen(scene) == name
+    assert name in (await scene.ada.slash(scene.channel, "model show")).response.content
+    assert name in (await scene.ada.slash(scene.channel, "model show", name=picked["value"])).response.content
+    scene.ollama.enqueue(say("Here."))
+    await scene.ada.slash(scene.channel, "ask", prompt="Who?", model=picked["value"])
+    assert scene.ollama.chats[-1].json["model"] == name
+
+
+async def test_an_embedder_that_no_list_tells_is_refused_in_words(scene: Scene):
+    entry = model_entry("embeddinggemma:latest")
+    del entry["capabilities"]
+    scene.ollama.models.append(entry)
+    scene.ollama.details["embeddinggemma:latest"] = {"capabilities": ["embedding"], "details": {}}
+    result = await use(scene, "embeddinggemma")
+    assert "cannot answer questions (it does: embedding)" in result.response.content
+    assert await chosen(scene) is None
 
 
 async def test_suggestions_come_from_memory_with_ollama_down(scene: Scene):
