@@ -348,7 +348,7 @@ async def test_a_question_that_is_deleted_while_it_is_begun_again_is_not_answere
 
     async def slowly(store: Store, reply_id: int) -> None:
         stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
-        await stack.until(lambda: stack.bot is not None and stack.bot.was_deleted(int(prompt["id"])))
+        await stack.until(lambda: stack.bot is not None and stack.bot.changes.was_deleted(int(prompt["id"])))
         await begin_again(store, reply_id)
 
     monkeypatch.setattr(Store, "begin_again", slowly)

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from bot.bot import OllamaBot
 from bot.conversation.database import open_database
 from bot.errors import StoreError
 from bot.log import setup_logging
 from bot.playground.loopback.seed import ADA_ID, CODE_ID, GENERAL_ID
+from bot.recovery.changes import Changes
 from bot.settings.settings import Settings, load_settings
 from tests.scripted_ollama import cut, error, say, status
 from tests.whole.faults import API_KEY, KEPT, MARKED, QUESTION
@@ -85,7 +85,7 @@ async def test_a_crash_in_a_listener_logs_no_secret_and_no_words(tmp_path: Path,
         def crash(*_: object) -> None:
             raise RuntimeError(f"headers: {{'Authorization': 'Bot {stack.discord.token}'}}")
 
-        monkeypatch.setattr(OllamaBot, "note_deleted", crash)
+        monkeypatch.setattr(Changes, "note_deleted", crash)
         async with stack.running_bot() as bot:
             prompt = stack.ask(QUESTION)
             await stack.answered()
