@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import time
+from datetime import UTC, datetime
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -209,3 +211,52 @@ def test_a_long_answer_is_as_long_as_asked():
 
 def test_go_escapes_what_go_escapes():
     assert go_json({"a": "<b> & \u2028 \u0085 🎉"}) == '{"a":"\\u003cb\\u003e \\u0026 \\u2028 \u0085 🎉"}'.encode()
+
+
+@pytest.mark.parametrize("question", ["What can you do?", "what all can you do here", "Who are you?", "help"])
+def test_who_asks_what_it_can_do_is_told(question):
+    script = compose([{"role": "user", "content": f"⟦Ada⟧ {question}"}])
+    assert "with one of these words" in script.content
+
+
+SAMPLES = Path(__file__).parents[1] / "ollama/samples"
+
+
+def sample(name: str) -> list[dict]:
+    return [json.loads(line) for line in (SAMPLES / name).read_text("utf-8").splitlines()]
+
+
+def shape(value):
+    """The keys of an object in their order, and the kinds of its values."""
+    if isinstance(value, dict):
+        return [(key, shape(each)) for key, each in value.items() if key not in {"model_info", "tensors"}]
+    return type(value).__name__ if not isinstance(value, int | float) else "number"
+
+
+async def test_its_lists_have_the_shape_of_a_real_servers(server, http):
+    await chat(http, server, "hi", options={"num_ctx": 2048})
+    for path, name in (("tags", "tags.ndjson"), ("ps", "ps.ndjson")):
+        async with http.get(f"{server.url}/api/{path}") as response:
+            answer = await response.json()
+        assert shape(answer["models"][0]) == shape(sample(name)[0]["models"][0]), path
+    [loaded] = answer["models"]
+    assert loaded["context_length"] == 2048
+    assert datetime.fromisoformat(loaded["expires_at"]) > datetime.now(UTC)
+
+
+async def test_its_lines_have_the_shape_of_a_real_servers(server, http):
+    _, _, lines = await chat(http, server, "think")
+    thought, *_, last = (json.loads(line) for line in lines[:-1])
+    real = sample("chat-thinking.ndjson")
+    assert shape(thought) == shape(real[0])
+    assert shape(last) == shape(real[-1])
+    async with http.post(f"{server.url}/api/generate", json={"model": "stand-in", "prompt": "hi"}) as response:
+        lines = [json.loads(line) for line in (await response.read()).splitlines()]
+    real = sample("real-gen-think-leak.ndjson")
+    assert (shape(lines[0]), shape(lines[-1])) == (shape(real[0]), shape(real[-1]))
+    async with http.post(f"{server.url}/api/chat", json={"model": "stand-in", "messages": []}) as response:
+        assert shape(await response.json()) == shape(sample("chat-load.ndjson")[0])
+    async with http.post(f"{server.url}/api/show", json={"model": "stand-in"}) as response:
+        keys = list(await response.json())
+    real_keys = list(sample("show.ndjson")[0])
+    assert [key for key in real_keys if key in keys] == keys

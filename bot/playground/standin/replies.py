@@ -24,6 +24,7 @@ _SPEAKER = re.compile(r"⟦([^⟦⟧\n]{1,64})⟧ ?")
 _RECALL = re.compile(
     r"\b(what|which)\b.*\b(did|have|had|was)\b.*\b(i|we|my)\b|\bdo you remember\b|\brecall\b", re.IGNORECASE | re.DOTALL
 )
+_ABOUT = re.compile(r"\bwhat\b.{0,20}\b(can|could|do|are)\b.{0,10}\byou\b|\bwho are you\b", re.IGNORECASE)
 
 _HELP = f"""\
 {CONFESSION}: I have no weights, I only show how answers arrive. Mention me with one of these words:
@@ -234,6 +235,8 @@ def _script_for(last: _Said, earlier: Sequence[_Said]) -> Script:
             return build(last.text)
     if _RECALL.search(last.text):
         return Script(_recollection(last.name, earlier))
+    if _ABOUT.search(last.text):
+        return Script(_HELP)
     return Script(_echo(last, len(earlier)))
 
 

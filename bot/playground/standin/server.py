@@ -12,7 +12,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import web
@@ -40,6 +40,15 @@ __all__ = ["StandIn"]
 
 VERSION = "0.32.9"
 MIN_SPEED, MAX_SPEED = 0.5, 5000.0
+_KEPT = timedelta(minutes=5)
+
+
+@dataclass(frozen=True, slots=True)
+class _Loaded:
+    """A model in memory: until when, and with which window."""
+
+    expires_at: datetime
+    num_ctx: int
 
 
 class _Refused(Exception):
@@ -56,6 +65,7 @@ class _Job:
     model: str
     script: Script
     prompt_tokens: int
+    num_ctx: int
     limit: int
     chat: bool
     stream: bool
@@ -75,7 +85,7 @@ class StandIn:
         self.active = 0
         self.requests = 0
         self._port = port
-        self._loaded: dict[str, datetime] = {}
+        self._loaded: dict[str, _Loaded] = {}
         self._runner: web.AppRunner | None = None
         self.app = web.Application(client_max_size=64 * 1024 * 1024, middlewares=[guard(lambda: self._port)])
         self.app.add_routes(
@@ -128,9 +138,10 @@ class StandIn:
 
     async def _ps(self, _: web.Request) -> web.Response:
         models = [
-            tag(card, running=True) | {"expires_at": go_time(at), "size_vram": size_of(card), "context_length": 8192}
+            tag(card, running=True)
+            | {"expires_at": go_time(now.expires_at), "size_vram": size_of(card), "context_length": now.num_ctx}
             for card in MODELS
-            if (at := self._loaded.get(card.name))
+            if (now := self._loaded.get(card.name))
         ]
         return json_response({"models": models})
 
@@ -169,7 +180,7 @@ class StandIn:
         if unload:
             self._loaded.pop(card.name, None)
         else:
-            self._loaded[card.name] = datetime.now(UTC)
+            self._loaded[card.name] = _Loaded(datetime.now(UTC) + _KEPT, _num_ctx(body))
         extra = {"done": True, "done_reason": "unload" if unload else "load"}
         return json_response(chunk(body["model"], chat=chat) | extra)
 
@@ -199,7 +210,7 @@ class StandIn:
         started = time.monotonic_ns()
         loading = 0.0 if job.card.name in self._loaded else job.card.load_seconds
         await asyncio.sleep(job.script.delay + loading)
-        self._loaded[job.card.name] = datetime.now(UTC)
+        self._loaded[job.card.name] = _Loaded(datetime.now(UTC) + _KEPT, job.num_ctx)
         pieces = [(token, True) for token in tokens_of(job.script.thinking)]
         pieces += [(token, False) for token in tokens_of(job.script.content)]
         begun, due = time.monotonic_ns(), time.monotonic()
@@ -255,10 +266,16 @@ def _job(card: ModelCard, body: dict[str, Any], *, chat: bool) -> _Job:
         model=str(body["model"]),
         script=script,
         prompt_tokens=sum(4 + len(tokens_of(str(message.get("content") or ""))) for message in messages),
+        num_ctx=_num_ctx(body),
         limit=predict if isinstance(predict, int) and predict >= 0 else 10 * CONTEXT_LENGTH,
         chat=chat,
         stream=body.get("stream") is not False,
     )
+
+
+def _num_ctx(body: dict[str, Any]) -> int:
+    wanted = (body.get("options") or {}).get("num_ctx")
+    return min(wanted, CONTEXT_LENGTH) if isinstance(wanted, int) and wanted > 0 else 4096
 
 
 def _final(job: _Job, pieces: int, loading: float, started: int, begun: int) -> dict[str, Any]:
@@ -273,4 +290,5 @@ def _final(job: _Job, pieces: int, loading: float, started: int, begun: int) -> 
     }
     reason = "length" if pieces > job.limit else "stop"
     present = {key: value for key, value in metrics.items() if value}  # omitempty
-    return chunk(job.model, chat=job.chat) | {"done": True, "done_reason": reason} | present
+    context = {} if job.chat else {"context": list(range(job.prompt_tokens + min(pieces, job.limit)))}
+    return chunk(job.model, chat=job.chat) | {"done": True, "done_reason": reason} | context | present

@@ -98,7 +98,7 @@ def tag(card: ModelCard, *, running: bool = False) -> dict[str, Any]:
     if running:
         return entry | {"size": size_of(card), "digest": digest, "details": details}
     entry |= {"modified_at": "2026-08-20T17:37:44.706015396Z", "size": size_of(card), "digest": digest}
-    details |= {"context_length": CONTEXT_LENGTH}
+    details |= {"context_length": CONTEXT_LENGTH, "embedding_length": 64}
     return entry | {"details": details, "capabilities": list(card.capabilities)}
 
 
