@@ -105,7 +105,7 @@ class Chat:
         parts = without_deleted(asked.parts, was_deleted)
         if asked.question_id is not None and was_deleted(asked.question_id):
             parts = ()
-        if is_answerable(parts):
+        if is_answerable(message, parts):
             prompt = replace(prompt, parts=parts, copy_id=asked.question_id)
             await self.bot.responder.respond(prompt, self._opener(message))
         else:

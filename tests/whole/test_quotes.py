@@ -371,6 +371,23 @@ async def test_where_only_the_quote_asks_and_cannot_be_read_the_asker_is_told(tm
         assert stack.ollama.chats == []
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"attachments": [{"filename": "cat.png", "data": b"x"}]}, "I cannot look into attachments."),
+        ({"sticker_items": [{"id": "1191000000000000998", "name": "wave", "format_type": 1}]}, "Nice sticker!"),
+    ],
+    ids=["file", "sticker"],
+)
+async def test_a_file_or_sticker_in_reply_is_no_question_about_what_it_replies_to(
+    stack: Stack, options: dict[str, Any], words: str
+):
+    source = stack.say("The tide is at five.", user=LINUS_ID)
+    stack.ask("", reply_to=source["id"], **options)
+    [text] = await stack.answered()
+    assert text.startswith(words)
+
+
 # Forwards
 
 
