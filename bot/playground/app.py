@@ -18,6 +18,7 @@ import aiohttp
 from bot.playground.claim import claimed
 from bot.playground.loopback.discord import LoopbackDiscord
 from bot.playground.loopback.limits import LimitSettings
+from bot.playground.loopback.state import FORUM
 from bot.playground.loopback.world import World
 from bot.playground.page.control_panel import PlaygroundBackstage
 from bot.playground.page.lag import LagMeter
@@ -146,6 +147,8 @@ async def open_playground(options: PlaygroundOptions) -> AsyncIterator[Playgroun
     async with contextlib.AsyncExitStack() as stack:
         claim = stack.enter_context(claimed(data_dir))
         world = World(data_path=data_dir / "world.json")
+        if not any(channel["type"] == FORUM for channel in world.channels.values()):
+            world.create_channel("help", is_forum=True)
         model = await _open_model(options, stack)
         limits = LimitSettings(kind=options.limiter)
         discord = LoopbackDiscord(world, limits=limits, port=choose_port(options.port))

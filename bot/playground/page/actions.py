@@ -132,6 +132,10 @@ async def _thread(ask: _Ask) -> Any:
     return ask.world.create_thread(ask.viewer, ask.channel, name, message_id=on)
 
 
+async def _post(ask: _Ask) -> Any:
+    return ask.world.create_post(ask.viewer, ask.channel, str(ask.args["name"]), str(ask.args["content"]))
+
+
 async def _command(ask: _Ask) -> Any:
     path, options = [str(name) for name in ask.args["path"]], dict(ask.args.get("options") or {})
     return {"id": ask.world.run_command(ask.viewer, ask.channel, path, options).id}
@@ -183,6 +187,7 @@ _ACTIONS: dict[str, Callable[[_Ask], Awaitable[Any]]] = {
     "unreact": _unreact,
     "typing": _typing,
     "thread": _thread,
+    "post": _post,
     "command": _command,
     "autocomplete": _autocomplete,
     "menu": _menu,

@@ -52,6 +52,17 @@ async def test_a_message_is_forwarded_to_another_channel(view):
     await expect(view.messages.last.locator(".forwarded")).to_contain_text("the news")
 
 
+async def test_a_post_is_begun_in_the_forum(view):
+    await view.page.get_by_role("button", name="New post in help").click()
+    await view.page.get_by_label("Title").fill("It does not start")
+    await view.page.get_by_role("button", name="Create").click()
+    await view.page.get_by_label("Message", exact=True).fill("What can I do?")
+    await view.page.get_by_role("button", name="Create").click()
+    await expect(view.page.get_by_role("heading", level=1)).to_have_text("It does not start")
+    await expect(view.messages).to_have_count(1)
+    await expect(view.messages.first).to_contain_text("What can I do?")
+
+
 async def test_reactions_can_be_picked_and_clicked(view):
     sent = view.say("react to me", LINUS_ID)
     view.playground.world.react(GRACE_ID, view.channel["id"], sent["id"], "👍")

@@ -21,7 +21,7 @@ const messages = new MessageList(store, ask, composer);
 composer.onEditLast = () => messages.editLast();
 composer.onFocusMessages = () => messages.focusLast();
 new RunningLine(store, ask);
-new Sidebar(store, speakAs);
+new Sidebar(store, speakAs, ask);
 new Panel(store, ask);
 
 async function speakAs(userId) {

@@ -2,15 +2,20 @@
 
 import { avatar, colourOf } from "./avatar.js";
 import { h, icon } from "./dom.js";
+import { failed, prompted } from "./toast.js";
+
+const FORUM = 15;
 
 export class Sidebar {
   #store;
   #speakAs;
+  #ask;
   #channels = document.getElementById("channels");
   #speaker = document.getElementById("speaker");
   #header = document.getElementById("channel-title");
 
-  constructor(store, speakAs) {
+  constructor(store, speakAs, ask) {
+    this.#ask = ask;
     this.#store = store;
     this.#speakAs = speakAs;
     for (const type of ["loaded", "entered", "channels", "status"]) store.addEventListener(type, () => this.#render());
@@ -23,10 +28,14 @@ export class Sidebar {
     const text = all.filter((channel) => channel.type === 0)
       .sort((a, b) => (a.position ?? 0) - (b.position ?? 0));
     const threads = all.filter((channel) => this.#store.isThread(channel) && !channel.thread_metadata?.archived);
+    const under = (channel) => threads.filter((thread) => thread.parent_id === channel.id)
+      .map((thread) => this.#entry(thread, "thread"));
+    const forums = all.filter((channel) => channel.type === FORUM);
     this.#channels.replaceChildren(
       h("h2", { text: "Text channels" }),
-      h("ul", {}, text.flatMap((channel) => [this.#entry(channel, "hash"),
-        ...threads.filter((thread) => thread.parent_id === channel.id).map((thread) => this.#entry(thread, "thread"))])),
+      h("ul", {}, text.flatMap((channel) => [this.#entry(channel, "hash"), ...under(channel)])),
+      forums.length ? h("h2", { text: "Forums" }) : "",
+      h("ul", {}, forums.flatMap((forum) => [this.#forum(forum), ...under(forum)])),
       h("h2", { text: "Direct messages" }),
       h("ul", {}, all.filter((channel) => channel.type === 1).map((channel) => this.#entry(channel, "at"))));
     if (focused) this.#channels.querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus();
@@ -53,6 +62,23 @@ export class Sidebar {
       direct ? avatar(this.#store.bot, "small") : icon(kind), h("span", { class: "channel-name", text: name }),
       direct ? h("i", { class: `presence ${this.#store.status.bot?.state ?? "offline"}`, "aria-hidden": "true" }) : null,
       unread ? h("span", { class: "badge", text: String(Math.min(unread, 99)) }) : null));
+  }
+
+  #forum(forum) {
+    return h("li", {}, h("button", { type: "button", class: "channel", "aria-label": `New post in ${forum.name}`,
+      on: { click: () => this.#post(forum) } }, icon("thread"), h("span", { class: "channel-name", text: forum.name })));
+  }
+
+  async #post(forum) {
+    const name = await prompted(`New post in ${forum.name}`, "Title");
+    const content = name && await prompted(name, "Message");
+    if (!content) return;
+    try {
+      const post = await this.#ask("post", { channel_id: forum.id, name, content });
+      this.#store.enter(post.id);
+    } catch (error) {
+      failed(error);
+    }
   }
 
   #renderSpeaker() {
