@@ -35,7 +35,7 @@ def restore(url: str, source: Path) -> Path | None:
     Raises:
         StoreError: *source* is no sound backup, a bot is running on the database, or it cannot be replaced.
     """
-    target = _sqlite_file(url, "pg_restore or psql")
+    target = _sqlite_file(url, "psql")
     with claim(target), _reading(source) as database:
         _check(database, source)
         draft = target.with_name(target.name + ".restoring")

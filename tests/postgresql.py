@@ -89,6 +89,11 @@ class PostgresServer:
         self._process.send_signal(3)  # SIGQUIT, "immediate shutdown"
         self._process.wait(30)
 
+    def program(self, name: str, *arguments: str) -> str:
+        """Run one of the server's programs; return what it printed."""
+        command = [str(self._programs / name), *arguments]
+        return subprocess.run(command, capture_output=True, check=True, text=True).stdout
+
     def sql(self, *statements: str, database: str = "postgres") -> None:
         """Run statements as the administrator."""
         import psycopg  # noqa: PLC0415 - see above

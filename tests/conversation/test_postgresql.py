@@ -253,6 +253,20 @@ async def test_a_database_that_cannot_hold_every_character_is_refused(url: str, 
     postgresql.sql("DROP DATABASE burble_latin")
 
 
+async def test_a_copy_of_pg_dump_is_taken_of_a_running_bot_and_put_back_with_psql(
+    url: str, postgresql: PostgresServer, tmp_path: Path
+) -> None:
+    async with Store.open(url) as store:
+        await answer(store, 10, "x", text="🎉")
+        copy = tmp_path / "copy.sql"
+        postgresql.program("pg_dump", f"--file={copy}", url)
+    with postgresql.database() as other:
+        postgresql.program("psql", "--set=ON_ERROR_STOP=1", f"--file={copy}", other)
+        async with Store.open(other) as store:
+            assert [(turn.text, turn.reply) for turn in await store.history(CHANNEL)] == [("🎉", "x")]
+            await answer(store, 11, "y")  # ids go on where they were
+
+
 # Older schemas
 
 

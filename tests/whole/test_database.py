@@ -325,7 +325,7 @@ def test_what_is_no_backup_is_not_restored(
     assert sorted(each.name for each in tmp_path.iterdir() if "restor" in each.name) == []
 
 
-@pytest.mark.parametrize(("copy", "tool"), [(backup, "pg_dump"), (restore, "pg_restore")])
+@pytest.mark.parametrize(("copy", "tool"), [(backup, "pg_dump"), (restore, "psql")])
 def test_postgresql_has_tools_of_its_own(tmp_path: Path, copy: Callable[[str, Path], object], tool: str):
     with pytest.raises(StoreError, match=f"For PostgreSQL, use {tool}") as caught:
         copy("postgresql://ada:hunter2@localhost/burble", tmp_path / "copy.db")
