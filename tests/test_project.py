@@ -117,7 +117,8 @@ def test_every_dependency_is_bounded() -> None:
 
 
 def test_the_map_names_what_exists_and_all_of_it() -> None:
-    told = set(re.findall(r"^\| `((?:bot|cogs|docs|tests)/[\w./]*)`", read("CONTRIBUTING.md"), re.MULTILINE))
+    cells = re.findall(r"^\| (`(?:bot|cogs|docs|tests)/[^|]*)\|", read("CONTRIBUTING.md"), re.MULTILINE)
+    told = set(re.findall(r"`([\w./]*)`", " ".join(cells)))
     rooms = {f"bot/{room.parent.name}/" for room in (ROOT / "bot").glob("*/__init__.py")}
     files = {f"bot/{file.name}" for file in (ROOT / "bot").glob("*.py") if file.name != "__init__.py"}
     assert told == rooms | files | {"cogs/", "docs/", "tests/"}
