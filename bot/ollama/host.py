@@ -11,17 +11,19 @@ _MAX_PORT = 65535
 # What no URL can hold, or what would silently be read as something else.
 _FORBIDDEN = re.compile(r"[\s\\?#<>\"^`{|}\x00-\x1f\x7f]")
 
+_NAME = re.compile(r"\w[\w.-]*")
+
 
 def parse_host(text: str | None) -> str:
     """Return the base URL to connect to for the value of `OLLAMA_HOST`, without a trailing slash.
 
     A bare host means plain HTTP on port 11434; with ``http://`` the port is 80,
     with ``https://`` 443. An address to listen on (``0.0.0.0``, ``::``) becomes
-    loopback, a port that is none becomes the default. A path is kept, and so
-    are credentials for a proxy (``user:password@``).
+    loopback. A path is kept, and so are credentials for a proxy
+    (``user:password@``).
 
     Raises:
-        ValueError: if no server can be meant; the text says why.
+        ValueError: if no server can be meant; the text says why, and quotes nothing.
 
     >>> parse_host(None)
     'http://127.0.0.1:11434'
@@ -40,12 +42,14 @@ def parse_host(text: str | None) -> str:
         scheme, rest = "http", value
     scheme = scheme.lower()
     if scheme not in _SCHEME_PORTS:
-        raise ValueError(f"the scheme {scheme!r} is neither http nor https")
+        raise ValueError("its scheme is neither http nor https")
     if _FORBIDDEN.search(rest):
-        raise ValueError("a host with a space, a query or another character that no address has")
+        raise ValueError("it has a space, a query or another character that no address has")
     default_port = _SCHEME_PORTS[scheme] if separator else _DEFAULT_PORT
     authority, slash, path = rest.partition("/")
     credentials, at, hostport = authority.rpartition("@")
+    if re.search(r"[\[\]@]", credentials):
+        raise ValueError("its user or password has a character that must be written as % and two digits")
     host, port = _split_port(hostport, default_port)
     return f"{scheme}://{credentials}{at}{_connectable(host)}:{port}{slash}{path}".rstrip("/")
 
@@ -53,7 +57,9 @@ def parse_host(text: str | None) -> str:
 def _split_port(hostport: str, default: int) -> tuple[str, int]:
     """Split ``host:port``; an IPv6 address may stand bare or in brackets."""
     if hostport.startswith("["):
-        host, _, port = hostport[1:].partition("]")
+        host, bracket, port = hostport[1:].partition("]")
+        if not bracket or (port and not port.startswith(":")) or ":" not in host:
+            raise ValueError("its brackets hold no IPv6 address")
         return host, _port(port.removeprefix(":"), default)
     if hostport.count(":") > 1:
         return hostport, default
@@ -62,10 +68,11 @@ def _split_port(hostport: str, default: int) -> tuple[str, int]:
 
 
 def _port(text: str, default: int) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 5):
+    if not text:
         return default
-    # Nothing listens on port 0: there, too, the default is what was meant.
-    return int(text) if 0 < int(text) <= _MAX_PORT else default
+    if not (text.isascii() and text.isdigit() and len(text) <= 5 and 0 < int(text) <= _MAX_PORT):
+        raise ValueError(f"its port is not a number from 1 to {_MAX_PORT}")
+    return int(text)
 
 
 def _connectable(host: str) -> str:
@@ -75,8 +82,10 @@ def _connectable(host: str) -> str:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
-        if ":" in host or "[" in host or "]" in host:
-            raise ValueError(f"{host!r} is no IPv6 address") from None
+        if ":" in host:
+            raise ValueError("its host is no IPv6 address") from None
+        if not _NAME.fullmatch(host):
+            raise ValueError("its host is no name") from None
         return host
     if address.is_unspecified:
         return "127.0.0.1" if address.version == 4 else "[::1]"

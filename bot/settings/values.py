@@ -70,8 +70,8 @@ def parse_ollama_host(text: object) -> object:
         return text
     try:
         return parse_host(text)
-    except ValueError:
-        raise ValueError("is not an address") from None  # parse_host may quote a password
+    except ValueError as error:
+        raise ValueError(f"is not an address: {error}") from None
 
 
 def parse_api_url(text: str) -> str:

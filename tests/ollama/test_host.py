@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from yarl import URL
 
 from bot.ollama.host import parse_host
@@ -17,11 +19,10 @@ HOSTS = {
     "example.com": "http://example.com:11434",
     "example.com:1234": "http://example.com:1234",
     "example.com/": "http://example.com:11434",
-    "1.2.3.4:66000": "http://1.2.3.4:11434",
-    "1.2.3.4:-1": "http://1.2.3.4:11434",
-    "1.2.3.4:abc": "http://1.2.3.4:11434",
-    "https://1.2.3.4:x": "https://1.2.3.4:443",
-    "1.2.3.4:0": "http://1.2.3.4:11434",
+    "1.2.3.4:": "http://1.2.3.4:11434",
+    "http://[::1]:": "http://[::1]:80",
+    "my_box.lan:65535": "http://my_box.lan:65535",
+    "bücher.example": "http://bücher.example:11434",
     "[::1]": "http://[::1]:11434",
     "::1": "http://[::1]:11434",
     "[::1]:1337": "http://[::1]:1337",
@@ -49,6 +50,10 @@ HOSTS = {
 }
 
 
+BRACKETS = ("[bad", "[", "[]", "[::1", "[nonsense]:80", "[1.2.3.4]", "[::1]x", "[::1]]", "[[::1]]")
+PORTS = ("0", "65536", "66000", "100000", "-1", "abc", "8o", "٣", "1.5")
+
+
 @pytest.mark.parametrize(("text", "url"), HOSTS.items())
 def test_a_host_is_read_as_ollamas_client_reads_it(text: str | None, url: str) -> None:
     assert parse_host(text) == url
@@ -70,15 +75,37 @@ def test_reading_twice_changes_nothing(url: str) -> None:
         ("http://host#x", "character"),
         ("http://a\nb", "character"),
         ("1:2:3:4:5:6:7:8:9", "IPv6"),
-        ("[nonsense]:80", None),
+        *((f"{scheme}{host}", "brackets") for scheme in ("", "http://") for host in BRACKETS),
+        *(
+            (f"{scheme}{host}:{port}", "port")
+            for scheme in ("", "https://")
+            for host in ("h", "[::1]")
+            for port in PORTS
+        ),
+        ("[12:34]", "IPv6"),
+        ("::1]", "IPv6"),
+        ("host]", "host is no name"),
+        ("ho[st", "host is no name"),
+        ("http://*", "host is no name"),
+        ("http://a,b", "host is no name"),
+        ("-", "host is no name"),
     ],
 )
-def test_what_cannot_be_a_server_is_refused_in_words(text: str, reason: str | None) -> None:
-    if reason is None:
-        assert URL(parse_host(text)).host
-        return
+def test_what_cannot_be_a_server_is_refused_in_words(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         parse_host(text)
+
+
+@given(st.text(st.sampled_from("ab1:[]./@%-_*0"), max_size=15), st.sampled_from(["", "http://", "https://"]))
+def test_whatever_is_written_names_a_server_or_a_mistake(text: str, scheme: str) -> None:
+    try:
+        url = parse_host(scheme + text)
+    except ValueError as error:
+        told = str(error)
+        assert told.startswith("it")
+    else:
+        assert URL(url).host
+        assert URL(url).port
 
 
 @pytest.mark.parametrize(

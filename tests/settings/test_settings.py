@@ -164,7 +164,7 @@ def test_ollama_host_takes_what_ollama_takes(written: str) -> None:
 
 def test_a_password_in_a_bad_ollama_host_is_not_told() -> None:
     message = complaint(OLLAMA_HOST="ftp://me:hunter2@gpu-box")
-    assert message.startswith("OLLAMA_HOST is not an address")
+    assert message.startswith("OLLAMA_HOST is not an address: its scheme is neither http nor https. ")
     assert "hunter2" not in message
 
 
@@ -280,6 +280,43 @@ def test_the_environment_wins_over_the_file_but_not_with_an_empty_value(tmp_path
     file.write_text("\ufeffNUM_CTX=1024\nMAX_MESSAGES=3\nFOREIGN=1\n", encoding="utf-8")
     settings = load(file, NUM_CTX="2048", MAX_MESSAGES="  ", LOG_LEVEL="")
     assert (settings.num_ctx, settings.max_messages, settings.log_level) == (2048, 3, "INFO")
+
+
+LINES = "NUM_CTX=1024\nSYSTEM_PROMPT=Sag é und 你好\n"
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [b"", b"\xff\xfe"], ids=["bare", "marked"])
+@pytest.mark.parametrize(
+    "before", [b"", b"\xef\xbb\xbf", LINES.encode(), b"\xef\xbb\xbf" + LINES.encode(), LINES.encode()[:-1], b"\n"]
+)
+@pytest.mark.parametrize("after", ["", "KEEP_ALIVE=5m\n"])
+def test_what_powershell_appends_is_read(tmp_path: Path, before: bytes, mark: bytes, after: str, end: str) -> None:
+    file = tmp_path / ".env"
+    appended = "OLLAMA_HOST=ollama\nMAX_MESSAGES=3\nOLLAMA_MODEL=né你好\n".replace("\n", end)
+    file.write_bytes(before + mark + appended.encode("utf-16-le") + after.encode())
+    settings = load(file)
+    assert (settings.ollama_host, settings.max_messages) == ("http://ollama:11434", 3)
+    assert settings.ollama_model == "né你好"
+    assert settings.num_ctx == (1024 if b"NUM" in before else 8192)
+    assert settings.system_prompt == ("Sag é und 你好" if b"NUM" in before else None)
+    assert settings.keep_alive == ("5m" if after else None)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
+def test_a_file_in_utf_16_is_read(tmp_path: Path, encoding: str) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes((b"\xfe\xff" if encoding.endswith("be") else b"") + LINES.encode(encoding))
+    assert (load(file).num_ctx, load(file).system_prompt) == (1024, "Sag é und 你好")
+
+
+@pytest.mark.parametrize(
+    "content", [b"NUM_CTX=1024\n\xe9=1\n", b"NUM_CTX=10\0", b"A=b\0\0\0", b"NUM_CTX=1024\nB\0=\0\x00\xd8\n\0", b"\0"]
+)
+def test_a_file_that_is_no_text_is_named(tmp_path: Path, content: bytes) -> None:
+    file = tmp_path / ".env"
+    file.write_bytes(content)
+    assert complaint(file) == "The file .env is not UTF-8 text; save it again with that encoding."
 
 
 def test_a_file_is_read_as_it_stands(tmp_path: Path) -> None:
