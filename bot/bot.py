@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 COGS = (
     "cogs.errors",
     "cogs.chat",
+    "cogs.permissions",
     "cogs.backfill",
     "cogs.changes",
     "cogs.stop",

@@ -11,15 +11,13 @@ from typing import TYPE_CHECKING
 import discord
 
 from bot.conversation.records import PromptRecord
+from bot.delivery.notice import post_notice
 from bot.delivery.permissions import may_look_back, may_react, may_refer, may_write, permissions_in
 from bot.delivery.reply import DiscordReply
 from bot.delivery.sinks import ChannelSink
 from bot.errors import (
     BurbleError,
-    DeliveryError,
     DeliveryForbidden,
-    DeliveryRateLimited,
-    DeliveryRetry,
     PromptRefused,
 )
 from bot.generation.ending import broken
@@ -27,7 +25,6 @@ from bot.intake.hints import hint, is_answerable
 from bot.intake.message_text import is_addressed, is_prompt
 from bot.intake.quotes import without_deleted
 from bot.intake.reader import MessageReader
-from bot.streaming.backoff import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,8 +35,6 @@ if TYPE_CHECKING:
     from bot.generation.admission import Admission
 
 log = logging.getLogger(__name__)
-
-_TRIES = 4
 
 
 class Chat:
@@ -75,7 +70,7 @@ class Chat:
 
     async def tell_late(self, message: discord.Message) -> None:
         """Tell somebody whose question was found too late to be answered."""
-        if self._is_for_us(message):
+        if self._is_for_us(message) and self._can_write(message):
             await self._say(message, "⏹️ I was away when you asked this. Please ask again.")
 
     def _is_for_us(self, message: discord.Message) -> bool:
@@ -86,13 +81,21 @@ class Chat:
         is_direct = message.guild is None
         # also what the bot says itself: else every channel that it answered in would look as if something was missed
         self._seen.note(message.channel.id, message.id, is_addressed=speaks_to_us, is_direct=is_direct)
-        return speaks_to_us and not self.bot.pauses.is_paused(message.channel.id)
+        if message.author.id == me.id:
+            self.bot.pauses.lift(message.channel.id)
+        return speaks_to_us
+
+    def _can_write(self, message: discord.Message) -> bool:
+        pauses, channel = self.bot.pauses, message.channel
+        # once a minute Discord is asked, whatever we believe: an event may have been missed
+        if not pauses.knows(channel.id) and not may_write(channel, message.guild.me if message.guild else None):
+            pauses.pause(channel.id, "no permission to send messages")
+        return pauses.admits(channel.id)
 
     async def _answer(self, message: discord.Message, admission: Admission | None) -> None:
-        if not may_write(message.channel, message.guild.me if message.guild else None):
-            self.bot.pauses.pause(message.channel.id, "no permission to send messages")
+        if not self._can_write(message):
             way_out = self._way_out(message)
-            if way_out is not None:
+            if way_out is not None and self.bot.pauses.may_tell(message.author.id, message.channel.id):
                 await way_out.explain()
             return
         was_deleted = self.bot.changes.was_deleted
@@ -142,27 +145,11 @@ class Chat:
         return open_reply
 
     async def _say(self, message: discord.Message, sentence: str) -> None:
-        permissions = permissions_in(message.channel, message.guild.me if message.guild else None)
-        backoff = Backoff()
-        while True:
-            try:
-                await self.bot.courier.post_notice(
-                    message.channel.id, sentence, about=message.id, refer=may_refer(permissions)
-                )
-            except DeliveryRetry as error:
-                if backoff.failures >= _TRIES:
-                    log.warning("Could not answer message %s: %s", message.id, error)
-                    return
-                wait = error.retry_after if isinstance(error, DeliveryRateLimited) else 0.0
-                await asyncio.sleep(wait + backoff.delay())
-            except DeliveryForbidden as error:
-                self.bot.pauses.pause(message.channel.id, str(error))
-                return
-            except DeliveryError as error:
-                log.warning("Could not answer message %s: %s", message.id, error)
-                return
-            else:
-                return
+        refer = may_refer(permissions_in(message.channel, message.guild.me if message.guild else None))
+        try:
+            await post_notice(self.bot.courier, message.channel.id, sentence, about=message.id, refer=refer)
+        except DeliveryForbidden as error:
+            self.bot.pauses.pause(message.channel.id, str(error))
 
 
 def _record(message: discord.Message) -> PromptRecord:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class ChatListener(commands.Cog):
-    """Hears messages, and where it may write again."""
+    """Hears messages."""
 
     def __init__(self, bot: OllamaBot) -> None:
         self.bot = bot
@@ -25,16 +25,6 @@ class ChatListener(commands.Cog):
     async def on_message(self, message: discord.Message) -> None:
         """Answer a message that mentions the bot, replies to it, or is a DM."""
         await self.bot.chat.take(message)
-
-    @commands.Cog.listener()
-    async def on_guild_channel_update(self, _: discord.abc.GuildChannel, channel: discord.abc.GuildChannel) -> None:
-        """Try again where permissions may have come back."""
-        self.bot.pauses.lift(channel.id)
-
-    @commands.Cog.listener()
-    async def on_thread_update(self, _: discord.Thread, thread: discord.Thread) -> None:
-        """Try again where a thread may be open again."""
-        self.bot.pauses.lift(thread.id)
 
 
 async def setup(bot: OllamaBot) -> None:

@@ -7,7 +7,7 @@ from bot.playground.loopback.payloads import without_content
 from bot.playground.loopback.permissions import Payload, Permission
 from bot.playground.loopback.state import DM, State
 
-_MESSAGES, _REACTIONS, _TYPING, _GUILDS = (9, 12), (10, 13), (11, 14), (0, None)
+_MESSAGES, _REACTIONS, _TYPING, _GUILDS, _MEMBERS = (9, 12), (10, 13), (11, 14), (0, None), (1, None)
 _INTENTS: dict[str, tuple[int, int | None]] = {
     "MESSAGE_CREATE": _MESSAGES,
     "MESSAGE_UPDATE": _MESSAGES,
@@ -26,6 +26,10 @@ _INTENTS: dict[str, tuple[int, int | None]] = {
     "THREAD_CREATE": _GUILDS,
     "THREAD_UPDATE": _GUILDS,
     "THREAD_DELETE": _GUILDS,
+    "GUILD_ROLE_CREATE": _GUILDS,
+    "GUILD_ROLE_UPDATE": _GUILDS,
+    "GUILD_ROLE_DELETE": _GUILDS,
+    "GUILD_MEMBER_UPDATE": _MEMBERS,
 }
 """Event → (intent bit in a guild, intent bit elsewhere; None: not sent there)."""
 _CARRY_CONTENT = frozenset({"MESSAGE_CREATE", "MESSAGE_UPDATE"})
@@ -44,11 +48,11 @@ def filtered(
         shard: (shard id, number of shards); what has no guild goes to shard 0.
         content: whether the session may read everybody's messages.
     """
-    guild_id = payload["id"] if event.startswith("GUILD_") else payload.get("guild_id")
+    guild_id = payload.get("guild_id") or (payload["id"] if event.startswith("GUILD_") else None)
     home = (int(guild_id) >> 22) % shard[1] if guild_id else 0
     if home != shard[0]:
         return None
-    if event == "INTERACTION_CREATE":  # needs no intent
+    if event == "INTERACTION_CREATE" or _is_own_member(event, payload):  # needs no intent
         return payload
     bits = _INTENTS.get(event)
     if bits is None:
@@ -57,6 +61,10 @@ def filtered(
     if bit is None or not intents >> bit & 1 or not _is_visible(state, event, payload):
         return None
     return payload if content or event not in _CARRY_CONTENT else without_content(payload)
+
+
+def _is_own_member(event: str, payload: Payload) -> bool:
+    return event == "GUILD_MEMBER_UPDATE" and payload["user"]["id"] == seed.BOT_ID
 
 
 def _is_visible(state: State, event: str, payload: Payload) -> bool:

@@ -23,6 +23,7 @@ from bot.playground.loopback.options import command_data, resolve
 from bot.playground.loopback.payloads import EPHEMERAL, guild_create, render
 from bot.playground.loopback.permissions import Payload, Permission
 from bot.playground.loopback.reactions import Reactions
+from bot.playground.loopback.roles import Roles
 from bot.playground.loopback.state import FORUM, TEXT, Listener, State
 from bot.playground.loopback.storage import Storage
 
@@ -71,6 +72,7 @@ class World:
         self.reaction_rules = Reactions(self.state, self.message_rules)
         self.channel_rules = Channels(self.state, self.message_rules)
         self.command_rules = Commands(self.state)
+        self.roles = Roles(self.state)
         self.interactions = Interactions(
             self.state, self.message_rules, deadline=response_seconds, lifetime=token_seconds
         )
