@@ -93,14 +93,14 @@ class ModelCatalog:
         """
         filled = [self._filled(model, self._remembered_details(model)) for model in models]
         try:
-            async with asyncio.timeout(_SHOW_PATIENCE):
+            async with asyncio.timeout(2 * _SHOW_PATIENCE):
                 for index, model in enumerate(filled):
                     if model.capabilities is None:
-                        filled[index] = self._filled(model, await self._ask_details(model.name, model.state))
+                        filled[index] = self._filled(model, await self._tried_details(model.name, model.state))
                     if _may_be_default(filled[index]) and filled[index].capabilities is not None:
                         break
-        except (TimeoutError, OllamaError) as error:
-            log.warning("What the models can do could not be asked: %s", type(error).__name__)
+        except TimeoutError:
+            log.warning("What the models can do could not be asked in time")
         return filled
 
     @staticmethod
@@ -171,16 +171,7 @@ class ModelCatalog:
 
     async def details(self, name: str) -> ModelDetails | None:
         """Return what the model is, as of the list seen last; None if it cannot be known now."""
-        key = canonical_name(name)
-        if self._clock() < self._silent_until.get(key, float("-inf")):
-            return None
-        try:
-            async with asyncio.timeout(_SHOW_PATIENCE):
-                return await self._ask_details(name, self._state(name))
-        except (TimeoutError, OllamaError) as error:
-            log.warning("What %s is could not be asked: %s", name, type(error).__name__)
-            self._silent_until[key] = self._clock() + _FRESH_SECONDS
-            return None
+        return await self._tried_details(name, self._state(name))
 
     async def capabilities(self, name: str) -> frozenset[str] | None:
         """Return what the model can do; None if nobody tells.
@@ -196,6 +187,19 @@ class ModelCatalog:
         """Return the system prompt of the model's own Modelfile (often empty); None if it cannot be known now."""
         details = await self.details(name)
         return None if details is None else details.system.strip()
+
+    async def _tried_details(self, name: str, state: str) -> ModelDetails | None:
+        """Return what the server says of a model, None if it does not in time; then it is left in peace for a while."""
+        key = canonical_name(name)
+        if self._clock() < self._silent_until.get(key, float("-inf")):
+            return None
+        try:
+            async with asyncio.timeout(_SHOW_PATIENCE):
+                return await self._ask_details(name, state)
+        except (TimeoutError, OllamaError) as error:
+            log.warning("What %s is could not be asked: %s", name, type(error).__name__)
+            self._silent_until[key] = self._clock() + _FRESH_SECONDS
+            return None
 
     async def _ask_details(self, name: str, state: str) -> ModelDetails:
         """Return what the server says of a model, asked once for each *state* of it."""

@@ -32,10 +32,11 @@ from bot.ollama.ndjson import NDJSONError, decode_json
 from bot.ollama.quota import is_used_up
 
 # Besides Ollama's own 429, 502 and 503: gateways whose upstream is down or slow.
-_BUSY = frozenset({429, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+_BUSY = frozenset({408, 429, 502, 503, 504, 520, 521, 522, 523, 524, 529, 530})
 _TLS_HINTS = ("https server", "https port")
 _OVERFLOW_TYPE = "exceed_context_size_error"
 _OVERFLOW_TEXTS = ("prompt is longer than the context length", "exceeds the available context size")
+_FOREIGN_TEXT = "unexpected endpoint"  # LM Studio, which answers 200 to whatever it does not know
 _REPEATED_TEXT = "token repeat limit"
 _MAX_RETRY_AFTER = 3600.0
 _MAX_UNWRAP = 4
@@ -154,6 +155,8 @@ def _told(url: str, status: int, answer: object, text: str) -> OllamaError | Non
     """Return the error that the words alone tell, whatever they came with."""
     if text and _is_overflow(answer, text):
         return ContextOverflow(url, status, text)
+    if _FOREIGN_TEXT in text.lower():
+        return NotOllama(url, text)
     return StreamCut(url, text, is_repetition=True) if _REPEATED_TEXT in text else None
 
 
@@ -180,8 +183,10 @@ def _plain(body: bytes, status: int) -> str:
     """Return a body that is not Ollama's in words: never HTML, never long; empty if there is none."""
     if _is_page(body):
         return f"HTTP {status} with a web page{_title(body)}"
-    if _json_or_none(body) is not None:  # an answer without an error's text: its status says more
-        return ""
+    answer = _json_or_none(body)
+    if answer is not None:  # without an error's text; Python's gateways call it detail
+        detail = answer.get("detail") if isinstance(answer, dict) else None
+        return detail[:300] if isinstance(detail, str) else ""
     return " ".join(body[:300].decode("utf-8", "replace").split())
 
 

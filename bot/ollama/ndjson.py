@@ -116,7 +116,7 @@ class NDJSONDecoder:
                 self._printed[:], self._depth = words, 1
                 return
             try:
-                values.append(decode_json(line))
+                _decode_all(line, values)
             except NDJSONError as error:
                 self._fail(error, values)
 
@@ -155,11 +155,29 @@ def decode_json(data: bytes) -> Any:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
         pass
-    text = data.removeprefix(_BOM).decode("utf-8", "replace")
-    try:
-        return _without_surrogates(_lenient.decode(text.strip()))
-    except (ValueError, RecursionError) as error:
-        raise NDJSONError(f"not JSON: {error}", data) from None
+    values: list[Any] = []
+    _decode_all(data, values)
+    if len(values) != 1:
+        raise NDJSONError(f"not JSON: {len(values)} texts in place of one", data)
+    return values[0]
+
+
+def _decode_all(data: bytes, values: list[Any]) -> None:
+    """Append to *values* the JSON texts of a line: proxies that lose line ends put several behind each other.
+
+    Raises:
+        NDJSONError: at the first that is none.
+    """
+    text = data.removeprefix(_BOM).decode("utf-8", "replace").strip()
+    at = 0
+    while at < len(text):
+        try:
+            value, at = _lenient.raw_decode(text, at)
+            values.append(_without_surrogates(value))
+        except (ValueError, RecursionError) as error:
+            raise NDJSONError(f"not JSON: {error}", data) from None
+        while at < len(text) and text[at].isspace():
+            at += 1
 
 
 def clean_text(text: str) -> str:

@@ -236,7 +236,7 @@ def parse_generate_chunk(line: dict[str, Any]) -> ChatChunk:
 
 def _chunk(line: dict[str, Any], message: dict[str, Any], content: object) -> ChatChunk:
     """Build a chunk; this runs once per token, so the common line takes the short way."""
-    text = content if type(content) is str else ""
+    text = content if type(content) is str else _of_parts(content)
     if "\0" in text:
         # PostgreSQL cannot store it and no client shows it.
         text = text.replace("\0", "")
@@ -253,6 +253,11 @@ def _chunk(line: dict[str, Any], message: dict[str, Any], content: object) -> Ch
         counts=parse_counts(line) if finished else None,
         tool_calls=_tool_calls(message.get("tool_calls")),
     )
+
+
+def _of_parts(content: object) -> str:
+    """Return the text of a content that gateways give in parts, as OpenAI's API has it."""
+    return "".join(_text(_dict(part).get("text")) for part in _list(content))
 
 
 def parse_counts(line: dict[str, Any]) -> Counts | None:
@@ -355,9 +360,7 @@ def _training_length(info: dict[str, Any]) -> int | None:
 
 
 def _capabilities(value: object) -> frozenset[str] | None:
-    if not isinstance(value, list):
-        return None
-    return frozenset(name for name in value if isinstance(name, str))
+    return frozenset(name for name in _list(value) if isinstance(name, str)) or None
 
 
 def _guessed(info: dict[str, Any]) -> frozenset[str] | None:

@@ -62,6 +62,11 @@ async def ask(code: int, body: str | bytes | dict[str, Any] = b"", kind: str = "
     return caught.value
 
 
+async def test_the_words_of_pythons_gateways_go_to_the_log() -> None:
+    failure = await ask(400, {"detail": "Model not found"})
+    assert "Model not found" in str(failure)
+
+
 @pytest.mark.parametrize("record", RECORDS, ids=lambda record: f"{record['status']}-{record['why'][:40]}")
 async def test_every_error_of_the_table_becomes_ours_with_its_words(record: dict[str, Any]) -> None:
     failure = await ask(record["status"], record["body"], record["content_type"])
@@ -120,6 +125,9 @@ PAGE = "<!DOCTYPE html><html><head><title>Just a moment</title></head></html>"
         (500, PAGE, NotOllama),
         (502, PAGE, OllamaBusy),
         (504, PAGE, OllamaBusy),
+        (408, "", OllamaBusy),
+        (530, "<html><title>Error 1033</title></html>", OllamaBusy),
+        (422, '{"detail":[{"msg":"field required","input":"the question"}]}', OllamaStatusError),
         (524, PAGE, OllamaBusy),
         (401, PAGE, OllamaUnauthorized),
         (403, PAGE, OllamaUnauthorized),

@@ -102,6 +102,7 @@ FAILURES = {
     "broken object over lines": ([token("one"), raw(b'{\n "a" 5\n}\n'), done()], "one", ProtocolError),
     "an error that is empty, alone": ([token("one"), raw(b'{"error":""}\n')], "one", StreamError),
     "SSE": ([raw(b'data: {"choices":[]}\n\n')], "", NotOllama),
+    "LM Studio": ([status(200, {"error": "Unexpected endpoint or method. (POST /api/chat)."})], "", NotOllama),
     "SSE comment": ([raw(b": ping\n\n")], "", NotOllama),
     "OpenAI-style lines": ([raw(b'{"choices":[{"delta":{"content":"x"}}]}\n')], "", NotOllama),
     "web page": ([raw(b"<!doctype html>\n<title>Sign in</title>\n")], "", NotOllama),

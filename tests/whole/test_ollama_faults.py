@@ -254,6 +254,11 @@ EARLY = {
     "nested without end": Fault([*say(KEPT), raw(b"[" * 100_000 + b"\n"), done()], "could not read", KEPT),
     "a line without end": Fault([raw(b'{"x":"' + b"y" * (17 << 20))], "could not read", log="more than"),
     "SSE": Fault([raw(b'data: {"choices":[]}\n\n')], "not Ollama", log="OpenAI-style"),
+    "LM Studio": Fault(
+        [status(200, {"error": "Unexpected endpoint or method. (POST /api/chat). Returning 200 anyway"})],
+        "not Ollama",
+        log="Unexpected endpoint",
+    ),
     "SSE comment": Fault([raw(b": ping\n\n")], "not Ollama", log="OpenAI-style"),
     "OpenAI's lines": Fault([raw(b'{"choices":[{"delta":{"content":"x"}}]}\n')], "not Ollama", log="OpenAI-style"),
     "the native runner's prose": Fault([raw(b"panic: runtime error\n")], "not Ollama", log="panic"),
@@ -331,6 +336,8 @@ WHOLE = {
     "ten thousand accents": whole(
         raw(line("e" + "\u0301" * 10_000) + LAST), text="e" + "\u0301" * 8, stored="e" + "\u0301" * 10_000
     ),
+    "content in parts": whole(odd({"content": [{"type": "text", "text": "old "}]}), text="Yes the old zorillafern was"),
+    "all on one line": whole(raw((line("Yes the ") + line("zorillafern was") + LAST).replace(b"\n", b""))),
     "message null": whole(odd(None)),
     "message a number": whole(odd(7)),
     "content null": whole(odd({"content": None})),
