@@ -32,6 +32,7 @@ from bot.recovery.gap_tracker import (
     GapTracker,
     snowflake,
 )
+from bot.recovery.memory_check import MemoryCheck
 from bot.recovery.recovery import Recovery
 from bot.services import Services
 from bot.settings.settings import Settings
@@ -98,7 +99,8 @@ async def open_services(
             catalog = ModelCatalog(ollama, default=settings.ollama_model, num_ctx=settings.num_ctx)
             queue = ReplyQueue(settings.max_concurrent_replies)
             options = _reply_options(settings, timing, retry)
-            responder = Responder(ollama, store, budget, catalog, queue, options)
+            memory = MemoryCheck(store)
+            responder = Responder(ollama, store, budget, catalog, queue, options, memory)
             leftovers = await store.leftovers(at=time.time())
             queue.holds.hold(reply.prompt.channel_id for reply in leftovers)
             recovery = Recovery(
@@ -128,6 +130,7 @@ async def open_services(
                     recovery,
                     preloader,
                     Changes(responder, store.erasure, line),
+                    memory,
                     seen=seen,
                 )
 

@@ -125,6 +125,7 @@ class OllamaBot(GatewayBot):
     async def setup_hook(self) -> None:
         """Take over the replies that run, load the cogs."""
         self.services.line.connect(self.http)
+        self.services.memory.connect(self, self.permissions_at)
         for cog in COGS:
             await self.load_extension(cog)
 

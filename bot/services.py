@@ -14,6 +14,7 @@ from bot.generation.responder import Responder
 from bot.ollama.client import OllamaClient
 from bot.recovery.changes import Changes
 from bot.recovery.gap_tracker import GapTracker
+from bot.recovery.memory_check import MemoryCheck
 from bot.recovery.recovery import Recovery
 from bot.settings.settings import Settings
 from bot.streaming.budget import EditBudget
@@ -34,5 +35,6 @@ class Services:
     recovery: Recovery
     preloader: Preloader
     changes: Changes
+    memory: MemoryCheck
     invalid: InvalidRequestGuard = field(default_factory=InvalidRequestGuard)
     seen: GapTracker = field(default_factory=GapTracker)

@@ -55,6 +55,11 @@ class Changes(commands.Cog):
         self._changes.note_back(guild.id)
 
     @commands.Cog.listener()
+    async def on_shard_ready(self, _: int) -> None:
+        """Note that a session is new: no event tells what was changed before it."""
+        self.bot.services.memory.begin_session()
+
+    @commands.Cog.listener()
     async def on_ready(self) -> None:
         """Compare the list of our servers, complete now, with those that are stored."""
         self._changes.note_servers((guild.id for guild in self.bot.guilds), time.time())

@@ -26,13 +26,14 @@ from bot.conversation.schema import REWRITE_KEY, setting
 from bot.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection
+    from collections.abc import AsyncIterator, Callable, Collection, Sequence
 
     from sqlalchemy import Connection, Table
 
     from bot.conversation.database import Database
     from bot.conversation.erasure_queries import Done
     from bot.conversation.records import PromptRecord
+    from bot.parts import Part
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,18 @@ class Erasure:
         """
         deletion = Deletion(tuple(message_ids), tuple(asked), tuple(answered), time.time())
         self._note(lambda connection: statements.withdraw(connection, self._insert, deletion))
+
+    def note_own_deleted(self, message_ids: Collection[int]) -> None:
+        """Note that we deleted messages of answers ourselves: they are no part of these any more."""
+        self._note(partial(statements.forget_messages, message_ids=tuple(message_ids)))
+
+    def note_edited(self, message_id: int, parts: tuple[Part, ...]) -> None:
+        """Remember a question with other words from now on."""
+        self._note(lambda connection: statements.reword(connection, message_id, parts))
+
+    async def messages_of(self, prompt_ids: Sequence[int]) -> set[int]:
+        """Return the messages in which questions and their answers stand."""
+        return await self._database.run(partial(statements.messages_of, prompt_ids=prompt_ids), is_read=True)
 
     async def restore(self, prompt_id: int, copy_id: int) -> bool:
         """Take a question that was just withdrawn back: it also stands in *copy_id*. False if it is gone."""

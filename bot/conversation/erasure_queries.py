@@ -13,11 +13,12 @@ from bot.conversation.schema import channel, context_window, forgotten, prompt, 
 from bot.parts import without_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Delete, Table
 
     from bot.conversation.records import PromptRecord
+    from bot.parts import Part
 
 _LEFT = "left:"
 _MOST_IDS = 500  # in one statement
@@ -73,6 +74,30 @@ def withdraw(connection: Connection, insert: Callable[[Table], Any], deletion: D
         buried = [{"message_id": message_id, "at": deletion.at} for message_id in gone | set(deletion.asked)]
         connection.execute(insert(forgotten).on_conflict_do_nothing(), buried)
     return Done(tuple(found), rows + len(found) + _unsay(connection, set(deletion.answered)))
+
+
+def reword(connection: Connection, prompt_id: int, parts: tuple[Part, ...]) -> Done:
+    """Give a question other words."""
+    is_kept = and_(prompt.c.message_id == prompt_id, prompt.c.state.not_in(GONE))
+    return Done(rows=connection.execute(update(prompt).where(is_kept).values(parts=parts)).rowcount)
+
+
+def messages_of(connection: Connection, prompt_ids: Sequence[int]) -> set[int]:
+    """Return the messages in which questions stand, and those of their answers that are sent."""
+    asked = select(prompt.c.message_id, prompt.c.copy_id).where(prompt.c.message_id.in_(prompt_ids))
+    shown = (
+        select(reply_message.c.message_id)
+        .join(reply)
+        .where(reply.c.prompt_id.in_(prompt_ids), reply.c.text != "", ~reply.c.is_deleted)
+    )
+    found = {message_id for row in connection.execute(asked) for message_id in row}
+    return (found | set(connection.execute(shown).scalars())) - {None}
+
+
+def forget_messages(connection: Connection, message_ids: Collection[int]) -> Done:
+    """Take messages that we deleted ourselves out of their answers."""
+    connection.execute(delete(reply_message).where(reply_message.c.message_id.in_(message_ids)))
+    return Done()
 
 
 def restore(connection: Connection, prompt_id: int, copy_id: int) -> bool:

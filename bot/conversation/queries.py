@@ -38,6 +38,7 @@ def history(channel_id: int, before: int | None, limit: int) -> Select[*tuple[An
             prompt.c.author_name,
             prompt.c.parts,
             prompt.c.label.label("signed"),
+            prompt.c.copy_id,
             case((reply.c.is_deleted, ""), else_=reply.c.text).label("reply"),
         )
         .join_from(prompt, reply, reply.c.id == newest)
@@ -63,7 +64,9 @@ def turns(connection: Connection, latest: Select[*tuple[Any, ...]], limit_charac
             )
             if limit_characters < 0:
                 break
-            found.append(Turn(row.author_name, row.parts, row.reply, row.message_id, row.author_id, row.signed))
+            found.append(
+                Turn(row.author_name, row.parts, row.reply, row.message_id, row.author_id, row.signed, row.copy_id)
+            )
     return found[::-1]
 
 

@@ -87,6 +87,7 @@ class Turn:
         message_id: the prompt's message.
         author_id: who asked.
         label: as in `PromptRecord`.
+        copy_id: as in `PromptRecord`.
     """
 
     author_name: str
@@ -95,6 +96,7 @@ class Turn:
     message_id: int = 0
     author_id: int = 0
     label: str | None = None
+    copy_id: int | None = None
 
     @property
     def text(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
+from typing import Protocol
 
 from bot.conversation.journal import StoreHealth
 from bot.conversation.records import PromptKind, PromptRecord
@@ -83,10 +84,18 @@ def extend(fitted: Fitted, last: ContextMessage, *, num_ctx: int, estimate: Call
     )
 
 
+class HistoryCheck(Protocol):
+    """Compares what is remembered with what still stands in Discord."""
+
+    async def check(self, prompt: PromptRecord, turns: Sequence[Turn]) -> None:
+        """Forget what is gone of *turns*, which are about to be sent with *prompt*."""
+
+
 class Requests:
     """Builds requests from prompts and sends them.
 
-    *system_prompt* goes first, if it is not empty; *keep_alive* is Ollama's.
+    *system_prompt* goes first, if it is not empty; *keep_alive* is Ollama's;
+    *check* is asked before turns are sent.
     """
 
     def __init__(
@@ -98,11 +107,13 @@ class Requests:
         *,
         system_prompt: str,
         keep_alive: str | float | None,
+        check: HistoryCheck | None = None,
     ) -> None:
         self._client = client
         self._store = store
         self._health = health
         self._catalog = catalog
+        self._check = check
         self._system_prompt = system_prompt.strip()
         self._keep_alive = keep_alive
         self._estimator = TokenEstimator()
@@ -120,6 +131,8 @@ class Requests:
         is_chat = prompt.kind is PromptKind.CHAT
         history = await self._history(prompt, num_ctx) if is_chat else []
         turns = history or []
+        if self._check is not None:
+            await self._check.check(prompt, turns)
         # who asks once, or in a DM, is alone with the model: no label needed
         labelled = is_chat and prompt.guild_id is not None
         *labels, label = _labels(turns, prompt) if labelled else [""] * (len(turns) + 1)

@@ -22,7 +22,7 @@ from bot.generation.job import Job
 from bot.generation.model_text import code
 from bot.generation.models import ModelCatalog
 from bot.generation.queue import ReplyQueue
-from bot.generation.request import Requests
+from bot.generation.request import HistoryCheck, Requests
 from bot.generation.retry import DEFAULT_RETRY, RetryPolicy
 from bot.generation.session import Phase, ReplySink, ReplyStopped, Session, StopCause
 from bot.generation.status import DISCORD_TIMING, StatusTeller, StatusTiming, in_line
@@ -77,6 +77,7 @@ class Responder:
         catalog: ModelCatalog,
         queue: ReplyQueue,
         options: ReplyOptions,
+        check: HistoryCheck | None = None,
     ) -> None:
         self._store = store
         self._journals = Journals(store)
@@ -95,6 +96,7 @@ class Responder:
                 catalog,
                 system_prompt=options.system_prompt,
                 keep_alive=options.keep_alive,
+                check=check,
             ),
             timing=options.timing,
             retry=options.retry,

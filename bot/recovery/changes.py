@@ -31,7 +31,10 @@ class Changes:
 
     def note_deleted(self, *message_ids: int) -> None:
         """Forget messages that somebody deleted, and stop replies to or in them; our own deletions forget nothing."""
-        foreign = [message_id for message_id in message_ids if not self._line.has_deleted(message_id)]
+        own = {message_id for message_id in message_ids if self._line.has_deleted(message_id)}
+        if own:
+            self._erasure.note_own_deleted(own)
+        foreign = [message_id for message_id in message_ids if message_id not in own]
         if not foreign:
             return
         self._deleted.extend(foreign)

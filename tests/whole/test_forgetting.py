@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from bot.conversation import erasure
-from bot.playground.loopback.seed import ADA_ID, CODE_ID, GENERAL_ID, GRACE_ID, GUILD_ID, LINUS_ID
+from bot.playground.loopback.permissions import Permission
+from bot.playground.loopback.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID, GRACE_ID, GUILD_ID, LINUS_ID
+from bot.recovery import memory_check
 from tests.scripted_ollama import cut, hang, hold, say, status
 from tests.whole.stack import Stack, running, servers, talk
 
@@ -258,6 +260,95 @@ async def test_a_kill_between_deleting_and_erasing_loses_nothing_of_it(tmp_path:
             assert "ecret" not in request
             assert "Something else" in request
             await erased(stack, "ecret")
+
+
+# What was changed while nobody listened
+
+
+def looks(stack: Stack) -> int:
+    """How often messages were looked up."""
+    return sum(record.method == "GET" and record.path.endswith("/messages") for record in stack.discord.log)
+
+
+@pytest.mark.parametrize("gap", ["restart", "lost session"])
+async def test_what_was_deleted_or_edited_in_a_gap_is_found_before_it_is_sent(tmp_path: Path, gap: str):
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot():
+            question, _ = await asked(stack, "Question-secret", "Answer-secret")
+            _, replies = await asked(stack, "Question-kept", "Other-secret")
+            edited, _ = await asked(stack, "Question-before", "Answer-kept")
+            source = stack.say("Quoted-secret")
+            await asked(stack, "Quoting-kept", "Fine.", reply_to=source["id"])
+
+        def change() -> None:
+            stack.world.delete(ADA_ID, GENERAL_ID, question["id"])
+            stack.world.delete(GRACE_ID, GENERAL_ID, replies[0]["id"])
+            stack.world.edit(ADA_ID, GENERAL_ID, edited["id"], "Question-after")
+            stack.world.delete(ADA_ID, GENERAL_ID, source["id"])
+
+        if gap == "restart":
+            change()
+        async with stack.running_bot() as bot:
+            if gap == "lost session":
+                await sent(stack)
+                before = stack.discord.gateway.identified
+                stack.discord.invalidate_session()
+                change()
+                await stack.until(lambda: stack.discord.gateway.identified > before and bot.is_ready())
+                await asyncio.sleep(0.05)
+            request = await sent(stack)
+            assert "secret" not in request
+            assert "before" not in request
+            for words in ("Question-kept", "Question-after", "Answer-kept", "Quoting-kept"):
+                assert words in request
+            await erased(stack, "secret", "before")
+            looked = looks(stack)
+            await sent(stack)
+            assert looks(stack) == looked  # once in a session
+
+
+async def test_far_apart_questions_are_found_with_three_requests_at_most(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        prompts = []
+        async with stack.running_bot():
+            for number in range(5):
+                prompts.append((await asked(stack, f"Question-{number}", "Well."))[0])
+                for _ in range(120):
+                    stack.say("chatter", user=LINUS_ID)
+        for prompt in prompts:
+            stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+        async with stack.running_bot() as bot:
+            await stack.until(lambda: bot.is_ready() and bot.services.seen._lost_at is None)
+            before = looks(stack)
+            request = await sent(stack)
+            assert looks(stack) - before == 3
+            assert [number for number in range(5) if f"Question-{number}" in request] == [0, 1, 2]
+
+
+async def test_where_the_past_may_not_be_read_nothing_is_taken_for_deleted(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot():
+            await asked(stack, "Question", "Answer")
+        stack.world.deny(GENERAL_ID, BOT_ID, int(Permission.READ_MESSAGE_HISTORY))
+        async with stack.running_bot():
+            assert "Answer" in await sent(stack)
+
+
+async def test_a_discord_that_fails_to_tell_is_asked_again_with_the_next_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(memory_check, "PATIENCE_SECONDS", 0.05)
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot():
+            prompt, _ = await asked(stack, "Question-secret", "Answer")
+        stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+        async with stack.running_bot() as bot:
+            await stack.until(lambda: bot.is_ready() and bot.services.seen._lost_at is None)
+            fault = stack.discord.inject(method="GET", route="/channels/*/messages", delay=0.3, times=1)
+            await asked(stack, "What now?", "Nothing.")
+            assert fault.spent
+            await stack.until(lambda: count(stack, "prompt") == 1)
+            assert "secret" not in await sent(stack)
 
 
 # Channels and servers

@@ -1,0 +1,21 @@
+"""What a message says after somebody edited it."""
+
+from __future__ import annotations
+
+import discord
+
+from bot.intake.message_text import file_names, words_of
+from bot.parts import Attachment, Part, Quote, Text
+
+
+def edited_parts(parts: tuple[Part, ...], message: discord.Message, me: discord.abc.User) -> tuple[Part, ...]:
+    """Return *parts* with the words and files as *message* has them now; what it refers to stays.
+
+    Nothing changes unless its author edited it, nor where Discord hides its words from us.
+    """
+    if message.edited_at is None or not message.content:
+        return parts
+    quotes = tuple(part for part in parts if isinstance(part, Quote))
+    words = words_of(message, me)
+    said = (Text(words),) if words else ()
+    return (*quotes, *said, *map(Attachment, file_names(message.attachments)))
