@@ -97,17 +97,17 @@ async def _compare(
 ) -> tuple[dict[int, discord.Message], set[int]]:
     """Return the messages of a channel that were found, and which of those *wanted* are gone.
 
-    *anchor* is a message that is there: where it is not found, nothing can be said.
+    *anchor* is a message that stands there: where nothing at all is found, nothing can be said.
     """
     seen: dict[int, discord.Message] = {}
     gone: set[int] = set()
-    newest = anchor
+    newest = max({anchor, *wanted})
     for _ in range(_REQUESTS):
         before = discord.Object(newest + 1)
         page = {each.id: each async for each in channel.history(limit=_PER_REQUEST, before=before)}
         seen |= page
-        if anchor not in seen:
-            return {}, set()
+        if not seen:
+            break
         lowest = min(page) if len(page) == _PER_REQUEST else 0
         covered = {message_id for message_id in wanted if message_id >= lowest}
         gone |= covered - seen.keys()

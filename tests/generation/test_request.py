@@ -104,7 +104,8 @@ async def test_a_namesake_gets_a_number_and_nobody_is_renumbered(tmp_path: Path,
         await talk.ask(10, "I", name="Ada", user=1)
         await talk.ask(11, "Me too", name="ada", user=2)
         await talk.ask(12, "Ada here", name="Ada", user=1)
-        await talk.store.erasure.withdraw([10, 12])
+        talk.store.erasure.note_deleted([10, 12])
+        await talk.store.erasure.settle()
     async with talking(tmp_path, server) as talk:
         assert contents(await talk.ask(13, "Still me", name="ada", user=2))[0::2] == [
             "⟦ada (2)⟧ Me too",

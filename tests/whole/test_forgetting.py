@@ -325,6 +325,33 @@ async def test_far_apart_questions_are_found_with_three_requests_at_most(tmp_pat
             assert [number for number in range(5) if f"Question-{number}" in request] == [0, 1, 2]
 
 
+async def test_an_answer_that_came_after_the_question_is_not_taken_for_deleted(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot():
+            await asked(stack, "Question", "Well.")
+        async with stack.running_bot():
+            go = asyncio.Event()
+            stack.ollama.enqueue(hold(go), say("Answer-late"))
+            stack.ask("First")
+            await stack.until(lambda: len(stack.ollama.chats) == 2)
+            stack.ask("Second")
+            await stack.shows("next in line")
+            go.set()
+            await stack.answered(3)
+            assert "Answer-late" in str(stack.ollama.chats[-1].json)
+            assert "Answer-late" in await sent(stack)
+
+
+async def test_a_purged_channel_leaves_nothing_to_be_sent(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot():
+            await asked(stack, "Question", "Answer")
+        stack.world.delete_many(GENERAL_ID, [message["id"] for message in stack.world.messages(GENERAL_ID)])
+        async with stack.running_bot():
+            assert "Question" not in await sent(stack)
+            await erased(stack, "Question")
+
+
 async def test_where_the_past_may_not_be_read_nothing_is_taken_for_deleted(tmp_path: Path):
     async with servers(tmp_path) as stack:
         async with stack.running_bot():
