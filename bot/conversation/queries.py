@@ -25,7 +25,7 @@ _IS_WAITING = prompt.c.state == literal_column("'waiting'")
 _IS_OPEN = text("reply.is_open")
 
 
-def history(channel_id: int, before: int | None, limit: int) -> Select[*tuple[Any, ...]]:
+def history(channel_id: int, before: int | None, limit: int, since: int = 0) -> Select[*tuple[Any, ...]]:
     """Select a channel's turns since its reset, newest first."""
     variant = reply.alias("variant")
     is_answer = and_(variant.c.prompt_id == prompt.c.message_id, or_(variant.c.text != "", variant.c.is_deleted))
@@ -45,6 +45,7 @@ def history(channel_id: int, before: int | None, limit: int) -> Select[*tuple[An
         .where(
             prompt.c.channel_id == channel_id,
             prompt.c.message_id > func.coalesce(reset_at, 0),
+            prompt.c.message_id >= since,
             prompt.c.kind == PromptKind.CHAT,
             prompt.c.state.not_in(GONE),
         )

@@ -105,6 +105,21 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
+class ContextWindow:
+    """Where what a model is sent of a channel's conversation begins.
+
+    Attributes:
+        begins_at: the prompt of the oldest turn that is sent; 0 before the first request.
+        scale: how many tokens one estimated token was in the request that was counted last, or None.
+        counted_at: the prompt of that request.
+    """
+
+    begins_at: int = 0
+    scale: float | None = None
+    counted_at: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyMessage:
     """One of the messages that a reply is shown in.
 

@@ -32,6 +32,7 @@ from bot.conversation.records import (
 )
 from bot.conversation.rows import end_values, inserter, message_row, prompt_row
 from bot.conversation.schema import channel, forgotten, prompt, quoted, reply, setting
+from bot.conversation.windows import Windows
 from bot.parts import sources_of
 
 if TYPE_CHECKING:
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.dml import UpdateBase
 
     from bot.conversation.database import Database
-    from bot.parts import Part
 
 __all__ = [
     "Piece",
@@ -75,6 +75,7 @@ class Store:
         self._drop_pieces = queries.drop_pieces()
         self._drop_token = queries.drop_token()
         self.erasure = Erasure(database, self._insert)
+        self.windows = Windows(database, self._insert)
 
     @classmethod
     @asynccontextmanager
@@ -131,12 +132,6 @@ class Store:
         if sources:
             connection.execute(insert(quoted), sources)
         return True
-
-    async def fix_prompt(self, message_id: int, *, label: str, parts: tuple[Part, ...]) -> None:
-        """Keep how a prompt is first sent, so that it is sent so ever after; one that was forgotten stays so."""
-        kept = and_(prompt.c.message_id == message_id, prompt.c.state.not_in(queries.GONE))
-        values = {"label": label, "parts": parts}
-        await self._write(update(prompt).where(kept).values(**values))
 
     async def close_prompt(self, message_id: int) -> None:
         """Note that nobody will answer a prompt any more: stopped while it waited, or refused."""
@@ -261,7 +256,13 @@ class Store:
     # Conversations
 
     async def history(
-        self, channel_id: int, *, before: int | None = None, limit_turns: int = 100, limit_characters: float = inf
+        self,
+        channel_id: int,
+        *,
+        since: int = 0,
+        before: int | None = None,
+        limit_turns: int = 100,
+        limit_characters: float = inf,
     ) -> list[Turn]:
         """Return a channel's latest turns since its reset, oldest first.
 
@@ -272,12 +273,13 @@ class Store:
 
         Args:
             channel_id: the channel, thread or DM.
+            since: the oldest prompt that counts.
             before: the prompt that is being answered; only older ones count.
             limit_turns: at most so many.
             limit_characters: at most so many in all: a hundred of the longest replies would fill the memory.
         """
         await self.erasure.settle()
-        latest = queries.history(channel_id, before, limit_turns)
+        latest = queries.history(channel_id, before, limit_turns, since)
         read = partial(queries.turns, latest=latest, limit_characters=limit_characters)
         return await self._database.run(read, is_read=True)
 

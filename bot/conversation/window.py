@@ -1,29 +1,30 @@
-"""What is sent: as many of the latest turns as the model's window holds, with room left for the answer.
+"""What is sent: turns of the conversation, from the window's beginning on, with room left for the answer.
 
 Pure. Ollama would cut by itself, but drops messages in silence, may split a
 turn, and leaves no room for the answer (``server/prompt.go``); so whatever is
 sent fits already.
+
+The server keeps what it has read of a prompt's beginning for as long as the
+next one begins the same way. So a conversation grows at its end only; when it
+is full its beginning moves once, far enough that it need not move again soon.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from dataclasses import dataclass
-from math import ceil
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from dataclasses import dataclass, replace
+from math import ceil, inf
+from typing import TYPE_CHECKING
 
 from bot.conversation.records import Turn
 from bot.conversation.speaker_labels import neutralise
+from bot.conversation.tokens import MESSAGE_OVERHEAD, Message, units
 from bot.conversation.turn_text import said
 from bot.errors import PromptTooLong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["Fitted", "Message", "TokenEstimator", "Turn", "default_reserve", "fit"]
-
-MESSAGE_OVERHEAD = 8
-"""Tokens that a template puts around each message; the known ones take 3 to 7."""
+__all__ = ["Fitted", "Message", "Scale", "Turn", "default_reserve", "extend", "fit"]
 
 TEMPLATE_OVERHEAD = 80
 """Tokens that a template adds once; gpt-oss with its preamble adds about 70."""
@@ -31,16 +32,29 @@ TEMPLATE_OVERHEAD = 80
 LARGEST_RESERVE = 8192
 """Tokens kept for an answer at most: longer than any reply's messages can show."""
 
+KEPT_SHARE = 0.65
+"""How full the room for turns is after the beginning moved: less is read anew more seldom, more is remembered."""
 
-MOST_CHARACTERS_PER_TOKEN = 6
-"""Longer texts never fit: `TokenEstimator` gives three letters to a token, and twice that at its floor."""
 
+@dataclass(frozen=True, slots=True)
+class Scale:
+    """How many tokens one estimated token is.
 
-class Message(NamedTuple):
-    """A message for ``/api/chat``; *role* is system, user or assistant."""
+    Attributes:
+        known: of what the model has counted.
+        new: of what people wrote and it has not counted; rather too many.
+        answer: of its own words that it has not counted.
+        least: of anything at all.
+        asked: of a prompt alone, when it is to be told whether that fits at all.
+        counted_at: the prompt up to which the model has counted; None: all turns are taken for counted.
+    """
 
-    role: Literal["system", "user", "assistant"]
-    content: str
+    known: float = 1.0
+    new: float = 1.0
+    answer: float = 1.0
+    least: float = 1.0
+    asked: float = 1.0
+    counted_at: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +66,20 @@ class Fitted:
         turns_used: how many turns are among them; always the latest.
         turns_dropped: how many older ones are not.
         estimated_tokens: what the messages are estimated to need.
+        least_tokens: fewer than this no count of the whole can be: its beginning took most of that before.
+        weight: what the messages and all around them need by the estimate that no model's counts have changed.
+        overhead: the tokens among those estimated that are in no message.
+        preface: what stands before the words of the first user's message, or empty.
     """
 
     messages: tuple[Message, ...]
     turns_used: int
     turns_dropped: int
     estimated_tokens: int
+    least_tokens: float = 0.0
+    weight: float = 0.0
+    overhead: float = TEMPLATE_OVERHEAD
+    preface: str = ""
 
 
 def default_reserve(num_ctx: int) -> int:
@@ -72,111 +94,137 @@ def fit(
     *,
     num_ctx: int,
     reserve: int | None = None,
-    estimate: Callable[[str], int],
+    preface: str = "",
+    added: Sequence[Message] = (),
+    scale: Scale | None = None,
+    estimate: Callable[[str], float] = units,
 ) -> Fitted:
-    """Choose the latest whole turns that fit *num_ctx* tokens beside *system*, *prompt* and the answer.
+    """Return all of *turns* with *prompt*; if that is too much for *num_ctx* tokens, drop the oldest to `KEPT_SHARE`.
 
     Args:
         system: the system prompt; none if blank.
-        turns: the history, oldest first; their prompts are sent as `said` puts them.
+        turns: the history from the window's beginning on, oldest first; sent as `said` puts them.
         prompt: what is asked now, as it is to be sent (the caller has put it through `said`).
         num_ctx: the window, in tokens.
         reserve: tokens kept for the answer; None means `default_reserve`.
-        estimate: how many tokens a text needs, for example ``TokenEstimator.bind(model)``.
+        preface: what is to stand before the words of the first user's message.
+        added: what the server puts before all that by itself.
+        scale: what the model's own counts have taught.
+        estimate: how many tokens a text needs before *scale*.
 
     Raises:
         PromptTooLong: system and prompt alone do not fit.
     """
+    scale = scale or Scale()
     room = num_ctx - (default_reserve(num_ctx) if reserve is None else max(reserve, 0))
     first = [Message("system", system)] if system.strip() else []
     last = Message("user", prompt)
-    tokens = TEMPLATE_OVERHEAD + _cost([*first, last], estimate)
-    if tokens > room:
-        raise PromptTooLong(tokens, max(room, 0))
-    kept: list[list[Message]] = []
-    for turn in reversed(turns):
-        exchange = _exchange(turn)
-        cost = _cost(exchange, estimate)
-        if tokens + cost > room:
-            break
-        tokens += cost
-        kept.append(exchange)
-    middle = [message for exchange in reversed(kept) for message in exchange]
-    return Fitted((*first, *middle, last), len(kept), len(turns) - len(kept), tokens)
+    around = TEMPLATE_OVERHEAD + _weight(added, estimate) + (estimate(f"{preface}\n\n") if preface else 0)
+    fixed = (around + _weight(first, estimate)) * scale.known
+    asked = _weight([last], estimate)
+    if fixed + asked * scale.asked > room:
+        raise PromptTooLong(ceil(fixed + asked * scale.asked), max(room, 0))
+    exchanges = [_Exchange.of(turn, scale, estimate) for turn in turns]
+    dropped = _dropped(exchanges, fixed, asked, scale, room)
+    kept = exchanges[dropped:]
+    messages = [*first, *(message for exchange in kept for message in exchange.messages), last]
+    if preface:
+        messages[len(first)] = _prefaced(preface, messages[len(first)])
+    weight = TEMPLATE_OVERHEAD + _weight([*added, *messages], estimate)
+    counted = fixed + sum(exchange.counted for exchange in kept)
+    return Fitted(
+        tuple(messages),
+        len(kept),
+        dropped,
+        ceil(fixed + asked * scale.new + sum(exchange.tokens for exchange in kept)),
+        0.0 if dropped or scale.counted_at is None else counted + (weight - counted / scale.known) * scale.least,
+        weight,
+        around * scale.known,
+        preface,
+    )
 
 
-def _exchange(turn: Turn) -> list[Message]:
-    # What the model wrote goes back as it was, but for control tokens that
-    # somebody had it write. No text, no message: an empty one breaks templates.
-    asked = Message("user", said(turn.label or "", turn.parts))
-    return [asked, Message("assistant", neutralise(turn.reply))] if turn.reply.strip() else [asked]
+def _dropped(exchanges: Sequence[_Exchange], fixed: float, asked: float, scale: Scale, room: float) -> int:
+    """Return how many of the oldest turns are too much; the last one stays if it fits at all.
+
+    Whether all fit is told by the pessimistic estimate, how far the beginning moves by what is likely.
+    """
+    most = fixed + asked * scale.new + sum(exchange.tokens for exchange in exchanges)
+    if most <= room:
+        return 0
+    base = fixed + asked * scale.known
+    likely = base + sum(exchange.weight for exchange in exchanges) * scale.known
+    goal = base + KEPT_SHARE * (room - base)
+    for index, exchange in enumerate(exchanges):
+        is_last = index == len(exchanges) - 1
+        if most <= room and (is_last or likely <= goal):
+            return index
+        most -= exchange.tokens
+        likely -= exchange.weight * scale.known
+    return len(exchanges)
 
 
-def _cost(messages: Iterable[Message], estimate: Callable[[str], int]) -> int:
+@dataclass(frozen=True, slots=True)
+class _Exchange:
+    """A turn as messages, the tokens that it takes at most, how many the model has counted of it, its plain weight."""
+
+    messages: tuple[Message, ...]
+    tokens: float
+    counted: float
+    weight: float
+
+    @classmethod
+    def of(cls, turn: Turn, scale: Scale, estimate: Callable[[str], float]) -> _Exchange:
+        # What the model wrote goes back as it was, but for control tokens that
+        # somebody had it write. No text, no message: an empty one breaks templates.
+        asked = [Message("user", said(turn.label or "", turn.parts))]
+        answered = [Message("assistant", neutralise(turn.reply))] if turn.reply.strip() else []
+        ask, answer = _weight(asked, estimate), _weight(answered, estimate)
+        counted_at = inf if scale.counted_at is None else scale.counted_at
+        known = (ask * (turn.message_id <= counted_at) + answer * (turn.message_id < counted_at)) * scale.known
+        tokens = ask * (scale.known if turn.message_id <= counted_at else scale.new)
+        tokens += answer * (scale.known if turn.message_id < counted_at else scale.answer)
+        return cls((*asked, *answered), tokens, known, ask + answer)
+
+
+def extend(
+    fitted: Fitted, last: Message, *, num_ctx: int, scale: float = 1.0, estimate: Callable[[str], float] = units
+) -> Fitted | None:
+    """Return *fitted* with one more message, and with as few of the oldest turns dropped as that takes.
+
+    A sixteenth of the window stays free to go on in. None if even without any
+    turn the message finds no room.
+    """
+    messages = [*fitted.messages, last]
+    oldest = 1 if messages[0].role == "system" else 0
+    if fitted.preface:
+        messages[oldest] = Message("user", messages[oldest].content.removeprefix(f"{fitted.preface}\n\n"))
+    costs = [(MESSAGE_OVERHEAD + estimate(message.content)) * scale for message in messages]
+    room = num_ctx - num_ctx // 16 - fitted.overhead
+    dropped = 0
+    while sum(costs) > room:
+        if len(messages) - oldest <= 2:
+            return None
+        del messages[oldest], costs[oldest]
+        if messages[oldest].role == "assistant":
+            del messages[oldest], costs[oldest]
+        dropped += 1
+    if fitted.preface:
+        messages[oldest] = _prefaced(fitted.preface, messages[oldest])
+    return replace(
+        fitted,
+        messages=tuple(messages),
+        turns_used=fitted.turns_used - dropped,
+        turns_dropped=fitted.turns_dropped + dropped,
+        estimated_tokens=ceil(fitted.overhead + sum(costs)),
+        least_tokens=0.0,
+        weight=(fitted.overhead + sum(costs)) / scale,
+    )
+
+
+def _prefaced(preface: str, message: Message) -> Message:
+    return Message(message.role, f"{preface}\n\n{message.content}")
+
+
+def _weight(messages: Iterable[Message], estimate: Callable[[str], float]) -> float:
     return sum(MESSAGE_OVERHEAD + max(estimate(message.content), 0) for message in messages)
-
-
-class TokenEstimator:
-    """How many tokens a text needs, learned per model from the counts that Ollama returns.
-
-    It starts pessimistic: about 3 bytes a token for letters, fewer for what
-    tokenizers split finely. `observe` then scales that by what a model really
-    took. A count that is too high costs some history; one that is too low
-    (Ollama counts after its own cut, old servers left out what was cached)
-    would overrun the window. So the highest of the latest counts decides, and
-    the start counts as one of them until enough are known.
-    """
-
-    WINDOW = 6
-    FLOOR = 0.5
-    CEILING = 4.0
-
-    _SMALLEST_SAMPLE = 100
-    _MARGIN = 1.05
-
-    def __init__(self) -> None:
-        self._ratios: dict[str, deque[float]] = {}
-
-    def bind(self, model: str) -> Callable[[str], int]:
-        """Return an estimate for texts to *model*, as it is known now."""
-        scale = self.scale(model)
-        return lambda text: ceil(_units(text) * scale)
-
-    def scale(self, model: str) -> float:
-        """Return the factor for *model*: 1.0 at first, never below `FLOOR` nor above `CEILING`."""
-        highest = max(self._ratios.get(model, (1.0,)))
-        return min(max(highest, self.FLOOR), self.CEILING)
-
-    def observe(self, model: str, messages: Sequence[Message], prompt_tokens: int | None) -> None:
-        """Learn from what *messages* took: Ollama's ``prompt_eval_count``, or None if it told none.
-
-        Short prompts teach nothing (the template outweighs them), nor do
-        counts that no tokenizer could give.
-        """
-        expected = sum(_units(message.content) for message in messages)
-        if prompt_tokens is None or expected < self._SMALLEST_SAMPLE:
-            return
-        ratio = (prompt_tokens - MESSAGE_OVERHEAD * len(messages)) / expected * self._MARGIN
-        if not self.FLOOR / 2 <= ratio <= self.CEILING * 2:
-            return
-        self._ratios.setdefault(model, deque([1.0], maxlen=self.WINDOW)).append(ratio)
-
-
-_NON_ASCII = bytes(range(0x80, 0x100))
-_DIGIT_BYTES = b"0123456789"
-_LETTER_BYTES = b" abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-
-
-def _units(text: str) -> float:
-    """Return a text's length in tokens of a pessimistic tokenizer.
-
-    Letters and spaces 3 to a token; digits one each (Qwen, Gemma); other ASCII
-    1.5 to a token; two bytes of UTF-8 to a token for the rest, so a Chinese
-    character costs 1.5 and an emoji 2.
-    """
-    raw = text.encode("utf-8", "replace")
-    ascii_only = raw.translate(None, _NON_ASCII)
-    letters = len(ascii_only) - len(ascii_only.translate(None, _LETTER_BYTES))
-    digits = len(ascii_only) - len(ascii_only.translate(None, _DIGIT_BYTES))
-    rest = len(ascii_only) - letters - digits
-    return letters / 3 + digits + rest / 1.5 + (len(raw) - len(ascii_only)) / 2

@@ -90,7 +90,7 @@ class Answerer:
                 raise
             request = await self._go_on(job, request, cut)
         if request is not None and job.last.counts is not None:
-            self._requests.learn(request, job.last.counts)
+            await self._requests.learn(request, job.last.counts)
 
     async def _build(self, job: Job) -> Request:
         """Return the request for *job*, without anything that was deleted meanwhile."""

@@ -183,11 +183,6 @@ class ModelCatalog:
         details = await self.details(name)
         return (details and details.capabilities) or (listed and listed.capabilities) or None
 
-    async def own_system(self, name: str) -> str | None:
-        """Return the system prompt of the model's own Modelfile (often empty); None if it cannot be known now."""
-        details = await self.details(name)
-        return None if details is None else details.system.strip()
-
     async def _tried_details(self, name: str, state: str) -> ModelDetails | None:
         """Return what the server says of a model, None if it does not in time; then it is left in peace for a while."""
         key = canonical_name(name)

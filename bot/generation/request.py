@@ -2,38 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass, replace
 from itertools import groupby
+from math import ceil
 from typing import Protocol
 
 from bot.conversation.journal import StoreHealth
-from bot.conversation.records import PromptKind, PromptRecord
+from bot.conversation.records import ContextWindow, PromptKind, PromptRecord
 from bot.conversation.speaker_labels import distinct_names, neutralise
 from bot.conversation.store import Store, Turn
+from bot.conversation.tokens import MOST_CHARACTERS_PER_TOKEN, TokenEstimator, units
+from bot.conversation.tokens import Message as ContextMessage
 from bot.conversation.turn_text import said, trimmed, without
-from bot.conversation.window import (
-    MESSAGE_OVERHEAD,
-    MOST_CHARACTERS_PER_TOKEN,
-    TEMPLATE_OVERHEAD,
-    Fitted,
-    TokenEstimator,
-    default_reserve,
-    fit,
-)
-from bot.conversation.window import Message as ContextMessage
+from bot.conversation.window import Fitted, Scale, default_reserve, extend, fit
 from bot.errors import StoreError
 from bot.generation.models import ModelCatalog
+from bot.generation.opening import Opening
 from bot.ollama.client import OllamaClient
+from bot.ollama.names import canonical_name
 from bot.ollama.stream import ChatStream
 from bot.ollama.types import Counts, Message
 from bot.parts import Part, Quote
 
-LABELS_NOTE = (
-    "Several people talk to you in a chat. Each of their messages begins with the speaker's name in ⟦ ⟧. "
-    "Write only your answer, without such a label."
-)
+# Of the least; a tokenizer may join what stands at a border.
+_LEAST_COUNTED = 0.95
+_ANSWER_MARGIN = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +39,9 @@ class Request:
         model: its name.
         fitted: what is sent, and how much of the history it holds.
         num_ctx: the window, in tokens.
+        prompt: what is asked, as it is sent.
+        opening: what stands before the conversation.
+        scale: how its tokens were estimated.
         is_forgetful: the history could not be read.
         erasures: how much had been erased before it was put together.
         think: whether the model is to think; None where it cannot, or nobody knows.
@@ -54,34 +52,14 @@ class Request:
     model: str
     fitted: Fitted
     num_ctx: int
+    prompt: PromptRecord
+    opening: Opening
+    scale: Scale
     is_forgetful: bool = False
     erasures: int = 0
     think: bool | None = None
     is_chat: bool = True
     is_resumed: bool = False
-
-
-def extend(fitted: Fitted, last: ContextMessage, *, num_ctx: int, estimate: Callable[[str], int]) -> Fitted | None:
-    """Return *fitted* with one more message, and with as few of the oldest turns dropped as that takes.
-
-    A sixteenth of the window stays free to go on in. None if even without any
-    turn the message finds no room.
-    """
-    messages = [*fitted.messages, last]
-    costs = [MESSAGE_OVERHEAD + estimate(message.content) for message in messages]
-    room = num_ctx - num_ctx // 16 - TEMPLATE_OVERHEAD
-    oldest = 1 if messages[0].role == "system" else 0
-    dropped = 0
-    while sum(costs) > room:
-        if len(messages) - oldest <= 2:
-            return None
-        del messages[oldest], costs[oldest]
-        if messages[oldest].role == "assistant":
-            del messages[oldest], costs[oldest]
-        dropped += 1
-    return Fitted(
-        tuple(messages), fitted.turns_used - dropped, fitted.turns_dropped + dropped, TEMPLATE_OVERHEAD + sum(costs)
-    )
 
 
 class HistoryCheck(Protocol):
@@ -127,39 +105,87 @@ class Requests:
         """
         erasures = self._store.erasure.count
         num_ctx = await self._catalog.window(model)
-        estimate = self._estimator.bind(model)
-        is_chat = prompt.kind is PromptKind.CHAT
-        history = await self._history(prompt, num_ctx) if is_chat else []
-        turns = history or []
-        if self._check is not None:
-            await self._check.check(prompt, turns)
-        # who asks once, or in a DM, is alone with the model: no label needed
-        labelled = is_chat and prompt.guild_id is not None
-        *labels, label = _labels(turns, prompt) if labelled else [""] * (len(turns) + 1)
-        parts = prompt.parts
-        if prompt.label is None:
-            parts = trimmed(await self._news(prompt, turns), (num_ctx - default_reserve(num_ctx)) // 4, estimate)
-            if is_chat and history is not None:
-                await self._fix(prompt, label, parts)
-        fitted = fit(
-            await self._system(model, labelled=labelled),
-            [replace(turn, label=name) for turn, name in zip(turns, labels, strict=True)],
-            said(label, parts),
-            num_ctx=num_ctx,
-            estimate=estimate,
-        )
         abilities = await self._catalog.capabilities(model)
         thinks = abilities is not None and "thinking" in abilities
-        return Request(
-            model,
-            fitted,
-            num_ctx,
-            is_forgetful=history is None,
-            erasures=erasures,
-            think=thinks or None,
-            # /api/generate gives the thoughts of a model with a template of its own as the answer
-            is_chat=is_chat or thinks or abilities is None,
+        is_chat = prompt.kind is PromptKind.CHAT
+        # /api/generate gives the thoughts of a model with a template of its own as the answer
+        by_chat = is_chat or thinks or abilities is None
+        key = canonical_name(model).casefold()
+        memory = await self._remember(prompt, key, num_ctx)
+        prompt, window, turns = memory or (prompt, ContextWindow(), [])
+        if self._check is not None:
+            await self._check.check(prompt, turns)
+        scale = self._scale(key, window)
+        sent, turns = await self._signed(prompt, turns, num_ctx, scale)
+        opening = Opening.of(
+            await self._catalog.details(model), self._system_prompt, by_chat=by_chat, labelled=bool(sent.label)
         )
+        asked = said(sent.label or "", sent.parts)
+        fitted = fit(
+            opening.system, turns, asked, num_ctx=num_ctx, preface=opening.preface, added=opening.added, scale=scale
+        )
+        if is_chat and memory is not None:
+            await self._fix(sent, key, window, turns[fitted.turns_dropped :], has_moved=fitted.turns_dropped > 0)
+        is_forgetful = memory is None
+        return Request(model, fitted, num_ctx, sent, opening, scale, is_forgetful, erasures, thinks or None, by_chat)
+
+    async def _fix(
+        self, sent: PromptRecord, key: str, window: ContextWindow, kept: Sequence[Turn], *, has_moved: bool
+    ) -> None:
+        """Keep how a prompt is sent and with which of the turns before it (*kept*) the window begins."""
+        begins_at = window.begins_at
+        if has_moved or not begins_at:
+            begins_at = kept[0].message_id if kept else sent.message_id
+        with suppress(StoreError):  # where the store cannot keep it, it may be sent otherwise next time
+            await self._health.read(self._store.windows.fix(sent, model=key, begins_at=begins_at))
+
+    async def _remember(
+        self, prompt: PromptRecord, key: str, num_ctx: int
+    ) -> tuple[PromptRecord, ContextWindow, list[Turn]] | None:
+        """Return *prompt* as it is kept, its window and the turns in that which may fit; None if the store is away."""
+        try:
+            prompt, window, ratios = await self._health.read(self._store.windows.read(prompt, key))
+            self._estimator.restore(key, ratios)
+            if prompt.kind is PromptKind.ASK:
+                return prompt, ContextWindow(), []
+            if prompt.message_id < window.begins_at:  # asked before what the window begins with, answered after it
+                window = ContextWindow()
+            history = self._store.history(
+                prompt.channel_id,
+                since=window.begins_at,
+                before=prompt.message_id,
+                limit_turns=num_ctx // 4,
+                limit_characters=num_ctx * MOST_CHARACTERS_PER_TOKEN,
+            )
+            return prompt, window, await self._health.read(history)
+        except StoreError:
+            return None
+
+    def _scale(self, key: str, window: ContextWindow) -> Scale:
+        """Return what the counts of this window, or else of the model, have taught."""
+        of_model = self._estimator.scale(key)
+        known = window.scale or of_model
+        # other people's words may be of another kind, the model's own are rather like those before
+        new = max(1.0, known)
+        counted_at = None if window.scale is None else window.counted_at
+        return Scale(
+            known, new, min(new, known * _ANSWER_MARGIN), TokenEstimator.FLOOR, max(of_model, known), counted_at
+        )
+
+    async def _signed(
+        self, prompt: PromptRecord, turns: list[Turn], num_ctx: int, scale: Scale
+    ) -> tuple[PromptRecord, list[Turn]]:
+        """Return *prompt* as it is sent now and ever after, and *turns* with the names of their speakers."""
+        if prompt.kind is PromptKind.ASK or prompt.guild_id is None:  # alone with the model: no label needed
+            *labels, label = [""] * (len(turns) + 1)
+        else:
+            *labels, label = _labels(turns, prompt)
+        parts = prompt.parts
+        if prompt.label is None:
+            room = (num_ctx - default_reserve(num_ctx)) // 4
+            parts = trimmed(await self._news(prompt, turns), room, lambda text: ceil(units(text) * scale.new))
+        signed = [replace(turn, label=name) for turn, name in zip(turns, labels, strict=True)]
+        return replace(prompt, label=label, parts=parts), signed
 
     async def is_current(self, request: Request) -> bool:
         """Tell whether nothing that may stand in *request* was erased since it was put together."""
@@ -180,21 +206,6 @@ class Requests:
                         known.add(part.source_id)
         return without(prompt.parts, known=known, is_first=not turns)
 
-    async def _fix(self, prompt: PromptRecord, label: str, parts: tuple[Part, ...]) -> None:
-        """Keep how *prompt* is sent; where the store cannot, it may be sent otherwise next time."""
-        with suppress(StoreError):
-            await self._health.read(self._store.fix_prompt(prompt.message_id, label=label, parts=parts))
-
-    async def _history(self, prompt: PromptRecord, num_ctx: int) -> list[Turn] | None:
-        """Return the turns before *prompt* that may fit *num_ctx* tokens, or None if the store cannot tell them now."""
-        most = num_ctx * MOST_CHARACTERS_PER_TOKEN
-        try:
-            return await self._health.read(
-                self._store.history(prompt.channel_id, before=prompt.message_id, limit_characters=most)
-            )
-        except StoreError:
-            return None
-
     def resume(self, request: Request, partial: str, *, has_thought: bool) -> Request | None:
         """Return the request that has the model go on with its *partial* answer; None if that does not fit.
 
@@ -203,9 +214,8 @@ class Requests:
         afresh. White space at the end stays here: most templates cut it off, and the
         rest would tear the model's tokens; see `bot.generation.continuation`.
         """
-        estimate = self._estimator.bind(request.model)
-        said = ContextMessage("assistant", neutralise(partial.rstrip()))
-        fitted = extend(request.fitted, said, num_ctx=request.num_ctx, estimate=estimate)
+        half = ContextMessage("assistant", neutralise(partial.rstrip()))
+        fitted = extend(request.fitted, half, num_ctx=request.num_ctx, scale=request.scale.known)
         think = False if request.think or has_thought else None
         # /api/generate takes no half answer
         return replace(request, fitted=fitted, think=think, is_chat=True, is_resumed=True) if fitted else None
@@ -229,27 +239,27 @@ class Requests:
         return self._client.generate(
             request.model,
             messages[-1].content,
-            system=self._system_prompt or None,
+            system=request.opening.system or None,
             num_ctx=request.num_ctx,
             keep_alive=self._keep_alive,
             think=request.think,
         )
 
-    def learn(self, request: Request, counts: Counts) -> None:
-        """Calibrate the estimate of tokens with what Ollama counted."""
-        self._estimator.observe(request.model, request.fitted.messages, counts.prompt_tokens)
-
-    async def _system(self, model: str, *, labelled: bool) -> str:
-        """Return the system prompt, the note on labels at its end.
-
-        A system message replaces the one in the model's own Modelfile
-        (server/routes.go, ChatHandler), so that one is sent along; where it
-        cannot be known, the note is left out rather than the model's own.
-        """
-        if not labelled:
-            return self._system_prompt
-        base = self._system_prompt or await self._catalog.own_system(model)
-        return "" if base is None else f"{base}\n\n{LABELS_NOTE}".strip()
+    async def learn(self, request: Request, counts: Counts) -> None:
+        """Calibrate the estimates of tokens with what Ollama counted, if it counted what we know of."""
+        fitted, tokens = request.fitted, counts.prompt_tokens
+        # fewer than its beginning took before: a server that tells only of what it had not read yet, or that cut
+        if tokens is None or request.opening.is_guess or tokens < fitted.least_tokens * _LEAST_COUNTED:
+            return
+        key = canonical_name(request.model).casefold()
+        self._estimator.observe(key, [*request.opening.added, *fitted.messages], tokens)
+        scale = tokens / fitted.weight
+        is_kept = request.prompt.kind is PromptKind.CHAT and TokenEstimator.FLOOR <= scale <= TokenEstimator.CEILING
+        with suppress(StoreError):
+            learning = self._store.windows.learn(
+                request.prompt, model=key, scale=scale if is_kept else None, ratios=self._estimator.latest(key)
+            )
+            await self._health.read(learning)
 
 
 def _labels(turns: Sequence[Turn], prompt: PromptRecord) -> list[str]:

@@ -13,7 +13,7 @@ import pytest
 
 from bot.conversation.records import Piece, PromptKind, ReplyEnd, ReplyMessage, ReplyOwner, ReplyState, Turn
 from bot.conversation.store import Store
-from bot.conversation.window import MOST_CHARACTERS_PER_TOKEN
+from bot.conversation.tokens import MOST_CHARACTERS_PER_TOKEN
 from bot.errors import StoreError
 from bot.parts import Text
 from tests.conversation.builders import CHANNEL, NOW, a_prompt, answer, locked, record_message, rows

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.conversation.tokens import TokenEstimator
 from bot.conversation.turn_text import QUOTE_LENGTH, said, trimmed, without
-from bot.conversation.window import TokenEstimator
 from bot.parts import Attachment, Part, Quote, QuoteKind, Text
 
 ESTIMATE = TokenEstimator().bind("m")

@@ -8,18 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.conversation.records import Turn
+from bot.conversation.tokens import MESSAGE_OVERHEAD, MOST_CHARACTERS_PER_TOKEN, Message, TokenEstimator
 from bot.conversation.turn_text import said
-from bot.conversation.window import (
-    LARGEST_RESERVE,
-    MESSAGE_OVERHEAD,
-    MOST_CHARACTERS_PER_TOKEN,
-    TEMPLATE_OVERHEAD,
-    Fitted,
-    Message,
-    TokenEstimator,
-    default_reserve,
-    fit,
-)
+from bot.conversation.window import KEPT_SHARE, LARGEST_RESERVE, TEMPLATE_OVERHEAD, Fitted, default_reserve, fit
 from bot.errors import PromptTooLong
 from bot.parts import Text
 
@@ -134,12 +125,23 @@ def test_a_larger_window_never_holds_less(
 
 
 @given(turns, windows)
-def test_one_more_turn_would_not_have_fitted(history: list[Turn], num_ctx: int) -> None:
+def test_when_the_window_is_full_its_beginning_moves_far_and_no_further(history: list[Turn], num_ctx: int) -> None:
     fitted = fit_or_none("", history, "x", num_ctx=num_ctx, reserve=0, estimate=len)
     if fitted is None or not fitted.turns_dropped:
         return
+    alone = fit("", [], "x", num_ctx=10**6, estimate=len).estimated_tokens
+    goal = alone + KEPT_SHARE * (num_ctx - alone)
+    whole = fit("", history, "x", num_ctx=10**6, estimate=len)
+    assert whole.estimated_tokens > num_ctx
+    assert fitted.estimated_tokens <= goal or fitted.turns_used == 1
     wider = fit("", history[fitted.turns_dropped - 1 :], "x", num_ctx=10**6, estimate=len)
-    assert wider.estimated_tokens > num_ctx
+    assert wider.estimated_tokens > goal
+
+
+def test_the_last_turn_stays_if_it_fits_at_all() -> None:
+    history = [a_turn("", "a", "b" * 200), a_turn("", "c", "d" * 800)]
+    fitted = fit("", history, "x", num_ctx=1000, reserve=0, estimate=len)
+    assert (fitted.turns_used, fitted.turns_dropped) == (1, 1)
 
 
 # Estimates

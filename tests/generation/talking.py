@@ -15,10 +15,25 @@ from bot.generation.models import ModelCatalog
 from bot.generation.request import Requests
 from bot.ollama.client import OllamaClient
 from bot.parts import Part, Text
-from tests.scripted_ollama import ScriptedOllama, done, token
+from tests.scripted_ollama import Reply, ScriptedOllama, Step, done, token
 
 CHANNEL, GUILD = 1_100, 7
 MODEL = "llama3.2:latest"
+
+
+Count = Callable[[dict[str, Any]], int | None]
+
+
+def counted(count: Count) -> Step:
+    """The last line, with what *count* makes of the request's body."""
+
+    async def play(reply: Reply) -> None:
+        tokens = count(reply.request.json)
+        counts = {} if tokens is None else {"prompt_eval_count": tokens}
+        await reply.line(reply.value("", done=True, done_reason="stop", **counts))
+        await reply.wire(b"0\r\n\r\n")
+
+    return Step(play, ends=True)
 
 
 class Talk:
@@ -28,6 +43,19 @@ class Talk:
         self.requests = requests
         self.store = store
         self.server = server
+
+    @staticmethod
+    def prompt(
+        message_id: int,
+        *parts: Part | str,
+        name: str = "Ada",
+        user: int = 5,
+        guild: int | None = GUILD,
+        channel: int = CHANNEL,
+        kind: PromptKind = PromptKind.CHAT,
+    ) -> PromptRecord:
+        made = tuple(Text(part) if isinstance(part, str) else part for part in parts)
+        return PromptRecord(message_id, channel, guild, user, name, made, time.time(), kind)
 
     async def ask(
         self,
@@ -40,12 +68,11 @@ class Talk:
         channel: int = CHANNEL,
         model: str = MODEL,
         kind: PromptKind = PromptKind.CHAT,
-        count: Callable[[dict[str, Any]], int | None] | None = None,
+        count: Count | None = None,
         shown_in: int | None = None,
     ) -> list[dict[str, Any]]:
         """Ask and answer; return the messages that the model got. *count* gives its tokens of a request's body."""
-        made = tuple(Text(part) if isinstance(part, str) else part for part in parts)
-        prompt = PromptRecord(message_id, channel, guild, user, name, made, time.time(), kind)
+        prompt = self.prompt(message_id, *parts, name=name, user=user, guild=guild, channel=channel, kind=kind)
         reply_id = await self.store.take_in(prompt, model=model, at=time.time())
         assert reply_id is not None
         if shown_in is not None:
@@ -59,16 +86,18 @@ class Talk:
         *,
         reply: str = "Yes.",
         model: str = MODEL,
-        count: Callable[[dict[str, Any]], int | None] | None = None,
+        count: Count | None = None,
     ) -> list[dict[str, Any]]:
         """Have a prompt answered that the store knows."""
         request = await self.requests.build(prompt, model)
-        ends = done() if count is None else done(prompt_eval_count=-1)
-        self.server.enqueue(token(reply), ends)
+        self.server.enqueue(token(reply), done() if count is None else counted(count))
+        counts = None
         async with self.requests.send(request) as chunks:
-            while await chunks.read_batch():
-                pass
+            while batch := await chunks.read_batch():
+                counts = batch[-1].counts
         body: dict[str, Any] = self.server.chats[-1].json
+        if counts is not None:
+            await self.requests.learn(request, counts)
         await self.store.finish_reply(reply_id, state=ReplyState.COMPLETE, text=reply, at=time.time(), model=model)
         messages: list[dict[str, Any]] = body.get("messages", [body])
         return messages

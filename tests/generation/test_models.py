@@ -37,6 +37,12 @@ async def catalog_of(
         yield ModelCatalog(client, default=default, num_ctx=num_ctx, clock=clock or Clock())
 
 
+async def system(catalog: ModelCatalog, name: str) -> str:
+    details = await catalog.details(name)
+    assert details is not None
+    return details.system
+
+
 def asked(server: ScriptedOllama, path: str = "/api/tags") -> int:
     return sum(request.path == path for request in server.requests)
 
@@ -189,8 +195,8 @@ async def test_what_is_known_of_a_model_follows_its_digest(server: ScriptedOllam
     server.details["llama3.2"] = {"system": "You are a pirate.", "details": {}}
     async with catalog_of(server) as catalog:
         assert await catalog.window("llama3.2") == 8192
-        assert await catalog.own_system("llama3.2") == "You are a pirate."
-        assert await catalog.own_system("llama3.2:latest") == "You are a pirate."
+        assert await system(catalog, "llama3.2") == "You are a pirate."
+        assert await system(catalog, "llama3.2:latest") == "You are a pirate."
         assert asked(server, "/api/show") == 1
         entry |= {"digest": "b" * 64, "details": entry["details"] | {"context_length": 2048}}
         server.details["llama3.2"] = {

@@ -124,3 +124,14 @@ async def test_a_missing_text_is_said(talk: Talk) -> None:
     head, words = asked.split("\n")
     assert head.endswith("which this message replies to; its words are missing: it was deleted⟧")
     assert words == "What was it?"
+
+
+async def test_a_quote_that_was_erased_while_it_waited_is_neither_sent_nor_kept(talk: Talk, tmp_path: Path) -> None:
+    prompt = talk.prompt(10, Quote(QuoteKind.REPLY, "Grace", "a secret", 3), "Well?")
+    reply_id = await talk.store.take_in(prompt, model="", at=1.0)
+    assert reply_id is not None
+    talk.store.erasure.note_deleted([3])
+    await talk.store.erasure.settle()
+    assert "secret" not in str(await talk.answer(prompt, reply_id))
+    with sqlite3.connect(tmp_path / "burble.db") as database:
+        assert "secret" not in str(database.execute("SELECT parts FROM prompt").fetchall())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.conversation.window import MESSAGE_OVERHEAD, TEMPLATE_OVERHEAD, Fitted, Message
-from bot.generation.request import extend
+from bot.conversation.tokens import MESSAGE_OVERHEAD, Message
+from bot.conversation.window import TEMPLATE_OVERHEAD, Fitted, extend
 
 SYSTEM, PROMPT = Message("system", "s" * 10), Message("user", "p" * 20)
 

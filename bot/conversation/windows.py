@@ -1,0 +1,93 @@
+"""Where what a model is sent of a channel begins, and what its counts have taught: kept over restarts.
+
+A window belongs to a channel and a model; *model* is the name under which the
+caller knows it again. Its beginning only moves forward.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, case, select, update
+
+from bot.conversation.queries import GONE
+from bot.conversation.records import ContextWindow
+from bot.conversation.schema import context_window, prompt, quoted, setting
+from bot.parts import sources_of, without_sources
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Connection, Table
+
+    from bot.conversation.database import Database
+    from bot.conversation.records import PromptRecord
+
+_RATIOS = "tokens:"
+
+
+class Windows:
+    """The windows of one database; see `bot.conversation.window` for what they are for."""
+
+    def __init__(self, database: Database, insert: Callable[[Table], Any]) -> None:
+        self._database = database
+        self._insert = insert
+
+    async def read(self, record: PromptRecord, model: str) -> tuple[PromptRecord, ContextWindow, tuple[float, ...]]:
+        """Return a prompt as it is kept, its window (an empty one if there is none), the model's latest ratios."""
+        kept = select(prompt.c.parts, prompt.c.label).where(prompt.c.message_id == record.message_id)
+        of_model = select(setting.c.value).where(setting.c.key == _RATIOS + model)
+
+        def work(connection: Connection) -> tuple[PromptRecord, ContextWindow, tuple[float, ...]]:
+            asked = connection.execute(kept).first()
+            row = connection.execute(select(context_window).where(_is(record.channel_id, model))).first()
+            ratios = connection.execute(of_model).scalar() or ""
+            return (
+                replace(record, parts=asked.parts, label=asked.label) if asked else record,
+                ContextWindow(row.begins_at, row.scale, row.counted_at) if row else ContextWindow(),
+                tuple(float(ratio) for ratio in ratios.split()),
+            )
+
+        return await self._database.run(work, is_read=True)
+
+    async def fix(self, record: PromptRecord, *, model: str, begins_at: int) -> None:
+        """Keep how a prompt is first sent and where its window begins, so that both stay so.
+
+        What was erased of it meanwhile stays erased.
+        """
+        kept = and_(prompt.c.message_id == record.message_id, prompt.c.state.not_in(GONE))
+        still_there = select(quoted.c.source_id).where(quoted.c.prompt_id == record.message_id)
+        begun = self._insert(context_window).values(channel_id=record.channel_id, model=model, begins_at=begins_at)
+        new = begun.excluded.begins_at
+        later = case((context_window.c.begins_at > new, context_window.c.begins_at), else_=new)
+        begun = begun.on_conflict_do_update(index_elements=["channel_id", "model"], set_={"begins_at": later})
+
+        def work(connection: Connection) -> None:
+            erased = sources_of(record.parts).difference(connection.execute(still_there).scalars())
+            parts = without_sources(record.parts, erased)
+            connection.execute(update(prompt).where(kept).values(label=record.label, parts=parts))
+            connection.execute(begun)
+
+        await self._database.run(work)
+
+    async def learn(
+        self, record: PromptRecord, *, model: str, scale: float | None, ratios: Sequence[float] = ()
+    ) -> None:
+        """Keep what the count of the request for *record* taught: of its window (unless None), and of the model."""
+        older = and_(_is(record.channel_id, model), context_window.c.counted_at <= record.message_id)
+        counted = update(context_window).where(older).values(scale=scale, counted_at=record.message_id)
+        kept = self._insert(setting).values(key=_RATIOS + model, value=" ".join(str(ratio) for ratio in ratios))
+        kept = kept.on_conflict_do_update(index_elements=["key"], set_={"value": kept.excluded.value})
+
+        def work(connection: Connection) -> None:
+            if scale is not None:
+                connection.execute(counted)
+            if ratios:
+                connection.execute(kept)
+
+        await self._database.run(work)
+
+
+def _is(channel_id: int, model: str) -> Any:
+    return and_(context_window.c.channel_id == channel_id, context_window.c.model == model)
