@@ -1,8 +1,9 @@
 """The command line: ``burble run``, ``playground``, ``backup`` and ``restore``, and what their exit codes mean.
 
-0 after a clean stop, 2 for bad settings or a token that Discord refuses, 1 for
-anything else. Modules are imported where they are used: ``--help`` answers at
-once and a plain run does not load the playground.
+0 after a clean stop, 2 for bad settings or a token that Discord refuses, 3 after
+a stop that hung and was ended by force, 1 for anything else. Modules are
+imported where they are used: ``--help`` answers at once and a plain run does not
+load the playground.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ settings:
   DISCORD_TOKEN; everything else has a default. .env.example explains each.
 
 exit codes:
-  0 stopped cleanly    2 wrong settings or a refused token    1 anything else
+  0 stopped cleanly    2 wrong settings or a refused token    3 a stop that hung, ended by force
+  1 anything else
 """
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 
 log = logging.getLogger(__name__)
 
-EXIT_OK, EXIT_FAILED, EXIT_SETTINGS = 0, 1, 2
+EXIT_OK, EXIT_FAILED, EXIT_SETTINGS, EXIT_HUNG = 0, 1, 2, 3
 
 
 class Stop(asyncio.Event):
@@ -35,14 +35,18 @@ def listening(stop: Stop, *, margin: float, with_input: bool = False) -> Iterato
     *with_input* sets it at the end of standard input as well, without grace:
     a parent that holds the other end of that pipe was killed, and what it
     showed is gone. Whatever hangs on the way out, the process ends *margin*
-    seconds after the grace: also the threads that the loop waits for when
-    nothing else is left, in one of which a name may be looked up.
+    seconds after the grace: with `EXIT_HUNG`, or with `EXIT_OK` if everything
+    was closed and only a thread is left, in which a name may be looked up.
     """
     loop = asyncio.get_running_loop()
+    closed = threading.Event()
 
     def begin() -> None:
         stop.set()
-        loop.call_later(stop.grace + margin, os._exit, EXIT_OK)
+        # a thread, for a loop that is stuck calls nothing
+        watchdog = threading.Timer(stop.grace + margin, _end_by_force, (closed,))
+        watchdog.daemon = True
+        watchdog.start()
 
     def on_signal() -> None:
         if stop.is_set():
@@ -65,6 +69,13 @@ def listening(stop: Stop, *, margin: float, with_input: bool = False) -> Iterato
         # a thread works on every system and with every kind of input; nobody waits for it
         threading.Thread(target=_await_end_of_input, args=(loop, on_end_of_input), daemon=True).start()
     yield
+    closed.set()
+
+
+def _end_by_force(closed: threading.Event) -> None:
+    if not closed.is_set():  # not by the log: what hangs may hold its lock
+        os.write(2, b"burble: the stop hung, so the process was ended by force (exit code 3)\n")
+    os._exit(EXIT_OK if closed.is_set() else EXIT_HUNG)
 
 
 def _await_end_of_input(loop: asyncio.AbstractEventLoop, then: Callable[[], None]) -> None:

@@ -161,7 +161,8 @@ async def test_with_ollama_down_the_bot_comes_up_and_says_so(tmp_path: Path):
         assert "cannot reach Ollama" in bot.log
         stack.ask("Hello")
         await stack.shows("retrying (2 of 3)")
-        await stack.until(lambda: "127.0.0.1:9" in stack.texts()[-1], seconds=15)
+        await stack.until(lambda: "Is it running?" in stack.texts()[-1], seconds=15)
+        assert "127.0.0.1:9" not in stack.texts()[-1]
 
 
 async def test_without_the_content_intent_it_is_not_asked_for_and_the_log_says_so(tmp_path: Path):
@@ -210,3 +211,26 @@ async def test_data_and_settings_that_others_can_read_are_told_with_the_remedy(t
         assert "did you mean OLLAMA_MODEL?" in bot.log
         for unsaid in ("zorillafern", "'TZ'", "NUM_PARALLEL"):
             assert unsaid not in bot.log
+
+
+HANGS = {"the loop": "time.sleep(30)", "a task": "await asyncio.Event().wait()"}
+
+
+@pytest.mark.parametrize("hang", HANGS.values(), ids=HANGS)
+async def test_a_stop_that_hangs_is_ended_by_force_and_says_so(hang: str):
+    script = f"""
+import asyncio, os, signal, time
+from bot.signals import Stop, listening
+async def main():
+    stop = Stop(0.05)
+    with listening(stop, margin=0.05):
+        os.kill(os.getpid(), signal.SIGTERM)
+        await stop.wait()
+        {hang}
+asyncio.run(main())
+"""
+    arguments = (sys.executable, "-c", script)
+    process = await asyncio.create_subprocess_exec(*arguments, stderr=asyncio.subprocess.PIPE)
+    _, said = await asyncio.wait_for(process.communicate(), 10)
+    assert process.returncode == 3
+    assert b"the stop hung" in said
