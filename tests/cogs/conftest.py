@@ -1,101 +1,139 @@
-"""The real bot on a real store and a scripted model server, in SimCord's Discord."""
+"""The whole bot with people who use its commands and look at what comes."""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-import discord
 import pytest
-import simcord
-from simcord import ChannelHandle, Env, GuildHandle, MemberActor
 
-from bot.app import open_services
 from bot.bot import OllamaBot
-from bot.command_sync import sync_commands
-from bot.services import Services
-from bot.settings.settings import Settings
+from bot.playground.loopback import seed
 from tests.scripted_ollama import ScriptedOllama
+from tests.whole.stack import Stack, servers
 
 
-def new_bot(services: Services, *, message_content: bool = True) -> OllamaBot:
-    """The bot as the composition root makes it; SimCord wants the shards counted."""
-    return OllamaBot(services, message_content=message_content, shard_count=1)
+@dataclass(frozen=True)
+class Place:
+    """A channel, a thread or a direct message."""
+
+    key: str
+
+    @property
+    def id(self) -> int:
+        return int(self.key)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the bot said to a command."""
+
+    id: int
+    content: str
+    ephemeral: bool
+    deferred: bool
+
+
+@dataclass(frozen=True)
+class Person:
+    """Somebody in the server."""
+
+    stack: Stack = field(repr=False)
+    key: str
+
+    @property
+    def id(self) -> int:
+        return int(self.key)
+
+    @property
+    def dm(self) -> Place:
+        return Place(self.stack.world.open_dm(self.key)["id"])
+
+    async def slash(self, place: Place, command: str, **options: Any) -> Answer:
+        """Use a command; wait for its answer."""
+        interaction = self.stack.world.run_command(self.key, place.key, command.split(), options)
+
+        def answer() -> dict[str, Any] | None:
+            found = (m for m in self.stack.world.messages(place.key, self.key) if m["id"] == interaction.original_id)
+            return next((message for message in found if message["content"]), None)
+
+        message = await self.stack.until(answer)
+        states = [told["state"] for name, told in self.stack.events if name == "INTERACTION_STATE"]
+        return Answer(int(message["id"]), message["content"], bool(message["flags"] & 64), "deferred" in states)
+
+    async def autocomplete(self, place: Place, command: str, option: str, typed: str) -> list[dict[str, Any]]:
+        """Type into an option of a command; return the suggestions."""
+        return await self.stack.world.autocomplete(self.key, place.key, command.split(), {option: typed}, option)
+
+    def send(self, place: Place, text: str) -> int:
+        """Write a message; return its id."""
+        return int(self.stack.say(text, user=self.key, channel=place.key)["id"])
 
 
 @dataclass
 class Scene:
-    """A server with a channel: Ada writes, Grace moderates, Linus may only read."""
+    """A server with two channels: Ada and Linus write, Grace moderates."""
 
-    env: Env
-    ollama: ScriptedOllama
-    guild: GuildHandle
-    channel: ChannelHandle
-    other: ChannelHandle
-    ada: MemberActor
-    grace: MemberActor
-    linus: MemberActor
-    resources: AsyncExitStack
+    stack: Stack
+    resources: contextlib.AsyncExitStack
+    channel = Place(seed.GENERAL_ID)
+    other = Place(seed.CODE_ID)
 
-    @asynccontextmanager
-    async def restarted(self, settings: Settings) -> AsyncIterator[None]:
-        """Close what the bot works with, and start another one on the same data."""
-        await self.resources.aclose()
-        async with open_services(settings) as services:
-            await self.env.restart_bot(new_bot(services))
-            await sync_commands(self.bot)
-            yield
-            await self.bot.close()
+    def __post_init__(self) -> None:
+        self.ada, self.grace, self.linus = (
+            Person(self.stack, key) for key in (seed.ADA_ID, seed.GRACE_ID, seed.LINUS_ID)
+        )
 
     @property
     def bot(self) -> OllamaBot:
-        assert isinstance(self.env.bot, OllamaBot)
-        return self.env.bot
+        assert self.stack.bot is not None
+        return self.stack.bot
 
-    def settings(self, path: Path) -> Settings:
-        return Settings(data_dir=path, ollama_host=self.ollama.url)
+    @property
+    def ollama(self) -> ScriptedOllama:
+        return self.stack.ollama
+
+    def newcomer(self, name: str) -> Person:
+        """Somebody who joins the server."""
+        state = self.stack.world.state
+        key = state.ids.next()
+        user = state.users[key] = seed.user(key, "newcomer", name, "#99aab5")
+        state.members[key] = seed.member(user, [])
+        return Person(self.stack, key)
+
+    def place(self, name: str, whose: Person, *, allow: int = 0, deny: int = 0) -> Place:
+        """A new channel in which somebody has other permissions."""
+        place = Place(self.stack.world.create_channel(name)["id"])
+        self.stack.world.set_permissions(place.key, whose.key, allow=allow, deny=deny)
+        return place
+
+    def sent(self, part: str) -> list[Any]:
+        """The bodies of the bot's requests to paths with *part*."""
+        return [record.body for record in self.stack.discord.log if part in record.path]
+
+    async def start(self) -> None:
+        """Start the bot anew on the same data."""
+        await self.resources.aclose()
+        await self.resources.enter_async_context(self.stack.running_bot())
+
+
+@contextlib.asynccontextmanager
+async def opened(tmp_path: Path, *, message_content: bool = True) -> AsyncIterator[Scene]:
+    """A server with a bot that is ready; no model is set or loaded."""
+    async with servers(tmp_path, message_content=message_content, ollama_model=None) as stack:
+        stack.ollama.running = []
+        stack.world.state.members[seed.ADA_ID]["roles"].clear()  # the playground is hers, this server is not
+        stack.world.guilds[seed.GUILD_ID]["owner_id"] = "1"
+        async with contextlib.AsyncExitStack() as resources:
+            scene = Scene(stack, resources)
+            await scene.start()
+            yield scene
 
 
 @pytest.fixture
-async def ollama() -> AsyncIterator[ScriptedOllama]:
-    async with ScriptedOllama() as server:
-        yield server
-
-
-@pytest.fixture
-def settings(tmp_path: Path, ollama: ScriptedOllama) -> Settings:
-    return Settings(data_dir=tmp_path, ollama_host=ollama.url)
-
-
-@asynccontextmanager
-async def opened(settings: Settings, ollama: ScriptedOllama, *, message_content: bool = True) -> AsyncIterator[Scene]:
-    async with AsyncExitStack() as resources:
-        services = await resources.enter_async_context(open_services(settings))
-        bot = new_bot(services, message_content=message_content)
-        # not simcord.run(): it keeps context variables, and a fixture ends in another context
-        env = Env(bot)
-        await env.start()
-        try:
-            await sync_commands(bot)
-            yield _populate(env, ollama, resources)
-        finally:
-            await env.shutdown()
-        simcord.assert_no_errors(env)
-
-
-def _populate(env: Env, ollama: ScriptedOllama, resources: AsyncExitStack) -> Scene:
-    guild = env.create_guild()
-    channel = guild.create_text_channel("general")
-    other = guild.create_text_channel("code")
-    moderators = guild.create_role("moderators", permissions=discord.Permissions(manage_messages=True))
-    ada, linus = (guild.add_member(env.create_user(name)) for name in ("Ada", "Linus"))
-    grace = guild.add_member(env.create_user("Grace"), roles=[moderators])
-    return Scene(env, ollama, guild, channel, other, ada, grace, linus, resources)
-
-
-@pytest.fixture
-async def scene(settings: Settings, ollama: ScriptedOllama) -> AsyncIterator[Scene]:
-    async with opened(settings, ollama) as scene:
+async def scene(tmp_path: Path) -> AsyncIterator[Scene]:
+    async with opened(tmp_path) as scene:
         yield scene

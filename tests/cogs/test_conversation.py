@@ -6,14 +6,15 @@ import discord
 
 from bot.conversation.records import PromptKind, PromptRecord, ReplyState
 from bot.parts import Text
-from tests.cogs.conftest import Scene
+from bot.playground.loopback.permissions import Permission
+from bot.playground.loopback.seed import GUILD_ID
+from tests.cogs.conftest import Place, Scene
 
 
 async def said(scene: Scene, message_id: int, *, channel=None) -> None:
     """Store a turn."""
-    prompt = PromptRecord(
-        message_id, (channel or scene.channel).id, scene.guild.id, scene.ada.id, "Ada", (Text("Hi"),), 0.0
-    )
+    place = (channel or scene.channel).id
+    prompt = PromptRecord(message_id, place, int(GUILD_ID), scene.ada.id, "Ada", (Text("Hi"),), 0.0)
     assert prompt.kind is PromptKind.CHAT
     store = scene.bot.store
     await store.add_prompt(prompt)
@@ -22,66 +23,60 @@ async def said(scene: Scene, message_id: int, *, channel=None) -> None:
 
 
 async def test_nothing_from_before_is_sent_any_more_but_what_comes_is(scene: Scene):
-    before = discord.utils.time_snowflake(scene.env.now())
+    before = discord.utils.time_snowflake(discord.utils.utcnow())
     await said(scene, before)
     await said(scene, before + 1, channel=scene.other)
     result = await scene.ada.slash(scene.channel, "reset")
     assert await scene.bot.store.history(scene.channel.id) == []
     assert len(await scene.bot.store.history(scene.other.id)) == 1
-    await said(scene, result.response.id)
+    await said(scene, result.id)
     assert len(await scene.bot.store.history(scene.channel.id)) == 1
 
 
 async def test_a_reply_that_still_runs_belongs_to_the_old_conversation(scene: Scene):
-    asked = (await scene.ada.send(scene.channel, "a question")).id
+    asked = scene.ada.send(scene.channel, "a question")
     result = await scene.ada.slash(scene.channel, "reset")
     await said(scene, asked)
-    assert await scene.bot.store.history(scene.channel.id, before=result.response.id) == []
+    assert await scene.bot.store.history(scene.channel.id, before=result.id) == []
 
 
 async def test_it_is_announced_in_one_line_without_a_ping(scene: Scene):
-    hostile = scene.guild.add_member(scene.env.create_user("@everyone **x**"))
+    hostile = scene.newcomer("@everyone **x**")
     result = await hostile.slash(scene.channel, "reset")
     assert not result.ephemeral
-    assert len(result.response.content.splitlines()) == 1
-    assert "@everyone" not in result.response.content
-    assert "\\*\\*x" in result.response.content
-    sent = [entry.json for entry in scene.env.http_requests if "callback" in entry.path][-1]
-    assert sent["data"]["allowed_mentions"] == {"parse": []}
+    assert len(result.content.splitlines()) == 1
+    assert "@everyone" not in result.content
+    assert "\\*\\*x" in result.content
+    assert scene.sent("callback")[-1]["data"]["allowed_mentions"] == {"parse": []}
 
 
 async def test_who_may_not_write_may_not_reset(scene: Scene):
-    quiet = scene.guild.create_text_channel(
-        "quiet", overwrites={scene.linus: discord.PermissionOverwrite(send_messages=False)}
-    )
+    quiet = scene.place("quiet", scene.linus, deny=Permission.SEND_MESSAGES)
     await said(scene, 5, channel=quiet)
     result = await scene.linus.slash(quiet, "reset")
     assert result.ephemeral
-    assert "can write here" in result.response.content
+    assert "can write here" in result.content
     assert len(await scene.bot.store.history(quiet.id)) == 1
     assert not (await scene.ada.slash(quiet, "reset")).ephemeral
 
 
+def thread_in(scene: Scene, place: Place) -> Place:
+    start = scene.ada.send(place, "start")
+    return Place(scene.stack.world.create_thread(scene.ada.key, place.key, "talk", message_id=str(start))["id"])
+
+
 async def test_in_a_thread_the_right_to_write_in_threads_counts(scene: Scene):
-    closed = scene.guild.create_text_channel(
-        "closed", overwrites={scene.linus: discord.PermissionOverwrite(send_messages=False)}
-    )
-    start = await scene.ada.send(closed, "start")
-    await scene.bot.get_channel(closed.id).get_partial_message(start.id).create_thread(name="talk")
-    [thread] = closed.threads
+    closed = scene.place("closed", scene.linus, deny=Permission.SEND_MESSAGES)
+    thread = thread_in(scene, closed)
     assert not (await scene.linus.slash(thread, "reset")).ephemeral
-    mute = scene.guild.create_text_channel(
-        "mute", overwrites={scene.linus: discord.PermissionOverwrite(send_messages_in_threads=False)}
-    )
-    start = await scene.ada.send(mute, "start")
-    await scene.bot.get_channel(mute.id).get_partial_message(start.id).create_thread(name="talk")
-    [thread] = mute.threads
+    mute = scene.place("mute", scene.linus, deny=Permission.SEND_MESSAGES_IN_THREADS)
+    thread = thread_in(scene, mute)
     assert (await scene.linus.slash(thread, "reset")).ephemeral
 
 
 async def test_it_works_in_a_dm(scene: Scene):
-    user = scene.linus.user
-    await said(scene, 5, channel=user.dm_channel)
-    result = await user.slash("reset")
-    assert "new conversation" in result.response.content
-    assert await scene.bot.store.history(user.dm_channel.id) == []
+    dm = scene.linus.dm
+    await said(scene, 5, channel=dm)
+    result = await scene.linus.slash(dm, "reset")
+    assert "new conversation" in result.content
+    assert await scene.bot.store.history(dm.id) == []

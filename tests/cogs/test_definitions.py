@@ -11,14 +11,13 @@ from discord import app_commands
 
 from bot import command_sync
 from bot.command_sync import sync_commands
-from bot.settings.settings import Settings
 from tests.cogs.conftest import Scene
 
 NAMES = {"model list", "model use", "model show", "ask", "stop", "reset", "help"}
 
 
 def puts(scene: Scene) -> int:
-    return sum(entry.method == "PUT" and entry.path.endswith("/commands") for entry in scene.env.http_requests)
+    return sum(record.method == "PUT" and record.path.endswith("/commands") for record in scene.stack.discord.log)
 
 
 def leaves(scene: Scene) -> list[app_commands.Command[Any, ..., Any]]:
@@ -44,11 +43,11 @@ async def test_they_are_for_servers_and_the_bots_dms_and_installed_to_servers(sc
         assert definition["default_member_permissions"] is None
 
 
-async def test_a_second_start_with_the_same_commands_registers_nothing(scene: Scene, settings: Settings):
+async def test_a_second_start_with_the_same_commands_registers_nothing(scene: Scene):
     assert puts(scene) == 1
-    async with scene.restarted(settings):
-        assert puts(scene) == 1
-        assert not (await scene.ada.slash(scene.channel, "stop")).deferred
+    await scene.start()
+    assert puts(scene) == 1
+    assert not (await scene.ada.slash(scene.channel, "stop")).deferred
 
 
 async def test_a_changed_command_is_registered_again_once(scene: Scene):
@@ -65,7 +64,7 @@ async def test_another_application_on_the_same_store_registers_its_own(scene: Sc
     key = f"commands:{scene.bot.application_id}"
     assert await scene.bot.store.setting(key)
     monkeypatch.setattr(scene.bot._connection, "application_id", 4711)
-    scene.env.inject_error("PUT", "/applications/*/commands", status=500)
+    scene.stack.discord.inject(method="PUT", route="/applications/*/commands", status=500, times=1)
     monkeypatch.setattr(command_sync, "_RETRY", (60.0, 60.0))
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.1):
@@ -77,7 +76,7 @@ async def test_a_failing_registration_is_logged_and_tried_again(scene: Scene, mo
     monkeypatch.setattr(command_sync, "_RETRY", (0.01, 0.01))
     key = f"commands:{scene.bot.application_id}"
     await scene.bot.store.set_setting(key, "an older definition")
-    scene.env.inject_error("PUT", "/applications/*/commands", status=503, times=2)
+    scene.stack.discord.inject(method="PUT", route="/applications/*/commands", status=503, times=2)
     await sync_commands(scene.bot)
     assert caplog.text.count("could not be registered") == 2
     assert puts(scene) == 4

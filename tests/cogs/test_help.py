@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from bot.settings.settings import Settings
+from pathlib import Path
+
 from tests.cogs.conftest import Scene, opened
-from tests.scripted_ollama import ScriptedOllama
 
 
 async def test_it_tells_how_to_talk_how_to_stop_and_names_every_command(scene: Scene):
     result = await scene.ada.slash(scene.channel, "help")
     assert result.ephemeral
-    text = result.response.content
+    text = result.content
     assert len(text) <= 2000
     for words in ("**Ask:** Mention me", "reply", "DM", "**Stop:** Click ⏹️"):
         assert words in text
@@ -20,31 +20,31 @@ async def test_it_tells_how_to_talk_how_to_stop_and_names_every_command(scene: S
     assert "message-content intent" not in text
 
 
-async def test_without_the_intent_it_says_what_it_cannot_see(settings: Settings, ollama: ScriptedOllama):
-    async with opened(settings, ollama, message_content=False) as scene:
-        text = (await scene.ada.slash(scene.channel, "help")).response.content
+async def test_without_the_intent_it_says_what_it_cannot_see(tmp_path: Path):
+    async with opened(tmp_path, message_content=False) as scene:
+        text = (await scene.ada.slash(scene.channel, "help")).content
     assert "with the ping on" in text
     assert "message-content intent is off" in text
 
 
 async def test_it_names_the_model_of_the_channel(scene: Scene):
     await scene.ada.slash(scene.channel, "model use", name="qwen3:8b")
-    assert "`qwen3:8b` answers." in (await scene.ada.slash(scene.channel, "help")).response.content
-    assert "`llama3.2:latest` answers." in (await scene.ada.slash(scene.other, "help")).response.content
+    assert "`qwen3:8b` answers." in (await scene.ada.slash(scene.channel, "help")).content
+    assert "`llama3.2:latest` answers." in (await scene.ada.slash(scene.other, "help")).content
 
 
 async def test_it_answers_with_ollama_down(scene: Scene):
     await scene.ollama.stop()
     result = await scene.ada.slash(scene.channel, "help")
-    assert "Ollama is out of reach" in result.response.content
+    assert "Ollama is out of reach" in result.content
 
 
 async def test_it_does_not_say_that_a_model_answers_whose_server_went_away(scene: Scene):
-    assert "answers." in (await scene.ada.slash(scene.channel, "help")).response.content
+    assert "answers." in (await scene.ada.slash(scene.channel, "help")).content
     await scene.ollama.stop()
-    text = (await scene.ada.slash(scene.channel, "help")).response.content
+    text = (await scene.ada.slash(scene.channel, "help")).content
     assert "`llama3.2:latest` answers, but Ollama is out of reach right now." in text
 
 
 async def test_it_works_in_a_dm(scene: Scene):
-    assert "Mention me" in (await scene.ada.user.slash("help")).response.content
+    assert "Mention me" in (await scene.ada.slash(scene.ada.dm, "help")).content

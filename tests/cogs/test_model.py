@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import discord
 import pytest
 
-from bot.settings.settings import Settings
+from bot.playground.loopback.permissions import Permission
 from tests.cogs.conftest import Scene
 from tests.scripted_ollama import model_entry, say, status
 
@@ -21,7 +20,7 @@ def chosen(scene: Scene, channel=None):
 async def test_the_list_shows_what_is_installed_and_who_answers_to_the_asker_alone(scene: Scene):
     result = await scene.ada.slash(scene.channel, "model list")
     assert result.ephemeral
-    first, current, other = result.response.content.splitlines()
+    first, current, other = result.content.splitlines()
     assert first == "**2 models installed**"
     assert current == "- `llama3.2:latest` · 3.2B · Q4\\_K\\_M · 2.0 GB · chat, tools ← **answers here**"
     assert other.startswith("- `qwen3:8b` · ")
@@ -30,15 +29,15 @@ async def test_the_list_shows_what_is_installed_and_who_answers_to_the_asker_alo
 
 async def test_the_list_marks_the_channels_own_choice(scene: Scene):
     await use(scene, "qwen3:8b")
-    here = (await scene.ada.slash(scene.channel, "model list")).response.content
-    there = (await scene.ada.slash(scene.other, "model list")).response.content
+    here = (await scene.ada.slash(scene.channel, "model list")).content
+    there = (await scene.ada.slash(scene.other, "model list")).content
     assert next(line for line in here.splitlines() if "answers here" in line).startswith("- `qwen3:8b`")
     assert next(line for line in there.splitlines() if "answers here" in line).startswith("- `llama3.2:latest`")
 
 
 async def test_hundreds_of_models_fit_one_message(scene: Scene):
     scene.ollama.models = [model_entry(f"someone/a-model-with-a-name-{i}:q4") for i in range(400)]
-    content = (await scene.ada.slash(scene.channel, "model list")).response.content
+    content = (await scene.ada.slash(scene.channel, "model list")).content
     assert len(content) <= 2000
     shown = content.count("\n- ")
     assert f"… and {400 - shown} more" in content
@@ -47,7 +46,7 @@ async def test_hundreds_of_models_fit_one_message(scene: Scene):
 async def test_an_empty_server_is_told_in_words(scene: Scene):
     scene.ollama.models = []
     for command in ("model list", "model show"):
-        assert "ollama pull" in (await scene.ada.slash(scene.channel, command)).response.content
+        assert "ollama pull" in (await scene.ada.slash(scene.channel, command)).content
 
 
 @pytest.mark.parametrize("command", ["model list", "model show"])
@@ -55,24 +54,23 @@ async def test_ollama_down_is_said(scene: Scene, command: str):
     await scene.ollama.stop()
     result = await scene.ada.slash(scene.channel, command)
     assert result.ephemeral
-    assert result.response.content.startswith("⚠️ I cannot reach Ollama")
+    assert result.content.startswith("⚠️ I cannot reach Ollama")
 
 
 async def test_a_choice_is_announced_without_a_ping_and_holds_in_that_channel_only(scene: Scene):
     result = await use(scene, "qwen3:8b")
     assert not result.ephemeral
-    assert result.response.content == "`qwen3:8b` answers in this channel from the next message on (chosen by Ada)."
-    sent = [entry.json for entry in scene.env.http_requests if "callback" in entry.path][-1]
-    assert sent["data"]["allowed_mentions"] == {"parse": []}
+    assert result.content == "`qwen3:8b` answers in this channel from the next message on (chosen by Ada)."
+    assert scene.sent("callback")[-1]["data"]["allowed_mentions"] == {"parse": []}
     assert await chosen(scene) == "qwen3:8b"
     assert await chosen(scene, scene.other) is None
 
 
-async def test_a_choice_survives_a_restart(scene: Scene, settings: Settings):
+async def test_a_choice_survives_a_restart(scene: Scene):
     await use(scene, "qwen3:8b")
-    async with scene.restarted(settings):
-        content = (await scene.ada.slash(scene.channel, "model list")).response.content
-        assert next(line for line in content.splitlines() if "answers here" in line).startswith("- `qwen3:8b`")
+    await scene.start()
+    content = (await scene.ada.slash(scene.channel, "model list")).content
+    assert next(line for line in content.splitlines() if "answers here" in line).startswith("- `qwen3:8b`")
 
 
 async def test_a_name_without_its_tag_is_stored_as_ollama_lists_it(scene: Scene):
@@ -83,8 +81,8 @@ async def test_a_name_without_its_tag_is_stored_as_ollama_lists_it(scene: Scene)
 async def test_what_is_not_installed_is_refused_with_what_was_meant(scene: Scene):
     result = await use(scene, "qwen")
     assert result.ephemeral
-    assert "`qwen` is not installed. Did you mean `qwen3:8b`?" in result.response.content
-    assert "`ollama pull qwen`" in result.response.content
+    assert "`qwen` is not installed. Did you mean `qwen3:8b`?" in result.content
+    assert "`ollama pull qwen`" in result.content
     assert await chosen(scene) is None
 
 
@@ -92,7 +90,7 @@ async def test_a_model_that_only_embeds_is_refused_in_words(scene: Scene):
     scene.ollama.models.append(model_entry("nomic-embed-text:latest", capabilities=["embedding"]))
     result = await use(scene, "nomic-embed-text")
     assert result.ephemeral
-    assert "cannot answer questions (it does: embedding)" in result.response.content
+    assert "cannot answer questions (it does: embedding)" in result.content
     assert await chosen(scene) is None
 
 
@@ -100,35 +98,32 @@ async def test_with_ollama_down_nothing_is_stored_that_nobody_checked(scene: Sce
     await use(scene, "llama3.2")
     await scene.ollama.stop()
     result = await use(scene, "qwen3:8b")
-    assert "I cannot reach Ollama" in result.response.content
+    assert "I cannot reach Ollama" in result.content
     assert await chosen(scene) == "llama3.2:latest"
 
 
 async def test_a_vanished_choice_is_said_in_the_list(scene: Scene):
     await use(scene, "qwen3:8b")
     scene.ollama.models = [model_entry("llama3.2:latest")]
-    content = (await scene.ada.slash(scene.channel, "model list")).response.content
+    content = (await scene.ada.slash(scene.channel, "model list")).content
     assert "`qwen3:8b`, which is not installed" in content
-    content = (await scene.ada.slash(scene.channel, "model show")).response.content
+    content = (await scene.ada.slash(scene.channel, "model show")).content
     assert "`qwen3:8b` is not installed" in content
 
 
 async def test_who_may_not_write_there_may_not_choose(scene: Scene):
-    quiet = scene.guild.create_text_channel(
-        "announcements", overwrites={scene.linus: discord.PermissionOverwrite(send_messages=False)}
-    )
+    quiet = scene.place("announcements", scene.linus, deny=Permission.SEND_MESSAGES)
     result = await use(scene, "qwen3:8b", by=scene.linus, at=quiet)
     assert result.ephemeral
-    assert result.response.content == "Only those who can write here can use this command."
+    assert result.content == "Only those who can write here can use this command."
     assert await chosen(scene, quiet) is None
     assert not (await use(scene, "qwen3:8b", by=scene.ada, at=quiet)).ephemeral
 
 
 async def test_it_works_in_a_dm_for_that_dm(scene: Scene):
-    user = scene.ada.user
-    result = await user.slash("model use", name="qwen3:8b")
-    assert "`qwen3:8b` answers" in result.response.content
-    assert await chosen(scene, user.dm_channel) == "qwen3:8b"
+    result = await use(scene, "qwen3:8b", at=scene.ada.dm)
+    assert "`qwen3:8b` answers" in result.content
+    assert await chosen(scene, scene.ada.dm) == "qwen3:8b"
 
 
 async def test_show_tells_all_about_the_model_that_answers(scene: Scene):
@@ -153,7 +148,7 @@ async def test_show_tells_all_about_the_model_that_answers(scene: Scene):
     ]
     result = await scene.ada.slash(scene.channel, "model show")
     assert result.ephemeral
-    text = result.response.content
+    text = result.content
     for words in (
         "`llama3.2:latest`** · answers in this channel",
         "- Kind: llama · 3.2B parameters",
@@ -170,7 +165,7 @@ async def test_show_tells_all_about_the_model_that_answers(scene: Scene):
 
 
 async def test_show_names_the_window_that_will_be_sent(scene: Scene):
-    text = (await scene.ada.slash(scene.channel, "model show", name="qwen3:8b")).response.content
+    text = (await scene.ada.slash(scene.channel, "model show", name="qwen3:8b")).content
     assert "made for 131,072 tokens, asked with 8,192" in text
     assert "answers in this channel" not in text
     assert "Loaded now: no" in text
@@ -178,7 +173,7 @@ async def test_show_names_the_window_that_will_be_sent(scene: Scene):
 
 async def test_show_does_without_ps(scene: Scene):
     scene.ollama.override("/api/ps", status(404, "404 page not found", "text/plain"))
-    assert "Kind: llama" in (await scene.ada.slash(scene.channel, "model show")).response.content
+    assert "Kind: llama" in (await scene.ada.slash(scene.channel, "model show")).content
 
 
 async def suggestions(scene: Scene, typed: str, command: str = "model use") -> list[str]:
@@ -223,8 +218,8 @@ async def test_a_name_longer_than_discord_takes_can_be_chosen_and_is_shown_whole
     assert len(picked["value"]) <= 100
     await use(scene, picked["value"])
     assert await chosen(scene) == name
-    assert name in (await scene.ada.slash(scene.channel, "model show")).response.content
-    assert name in (await scene.ada.slash(scene.channel, "model show", name=picked["value"])).response.content
+    assert name in (await scene.ada.slash(scene.channel, "model show")).content
+    assert name in (await scene.ada.slash(scene.channel, "model show", name=picked["value"])).content
     scene.ollama.enqueue(say("Here."))
     await scene.ada.slash(scene.channel, "ask", prompt="Who?", model=picked["value"])
     assert scene.ollama.chats[-1].json["model"] == name
@@ -236,7 +231,7 @@ async def test_an_embedder_that_no_list_tells_is_refused_in_words(scene: Scene):
     scene.ollama.models.append(entry)
     scene.ollama.details["embeddinggemma:latest"] = {"capabilities": ["embedding"], "details": {}}
     result = await use(scene, "embeddinggemma")
-    assert "cannot answer questions (it does: embedding)" in result.response.content
+    assert "cannot answer questions (it does: embedding)" in result.content
     assert await chosen(scene) is None
 
 
@@ -257,7 +252,7 @@ async def test_a_hostile_server_cannot_break_out_of_the_list(scene: Scene):
     scene.ollama.models = [
         model_entry(evil, details={"parameter_size": "# `x` @everyone\n>>> a", "quantization_level": "*" * 3000})
     ]
-    content = (await scene.ada.slash(scene.channel, "model list")).response.content
+    content = (await scene.ada.slash(scene.channel, "model list")).content
     assert len(content) <= 2000
     line = content.splitlines()[1]
     assert line.count("`") - line.count("\\`") == 2
