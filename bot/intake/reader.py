@@ -85,10 +85,13 @@ class MessageReader:
 
         It goes on when it takes longer: a request is never cancelled (see `bot.delivery.http`).
         """
+        if seconds <= 0:
+            look.close()
+            return UNREACHABLE
         task = asyncio.create_task(_told(look), name="look-up")
         self._looks.add(task)
         task.add_done_callback(self._looks.discard)
-        await asyncio.wait([task], timeout=max(seconds, 0.0))
+        await asyncio.wait([task], timeout=seconds)
         return task.result() if task.done() else UNREACHABLE
 
 

@@ -42,7 +42,7 @@ async def sent(stack: Stack, *, chats: int, channel: str = GENERAL_ID) -> str:
     return str(last["content"])
 
 
-def quoted(stack: Stack, *parts: Part, label: str = "Ada") -> str:
+def quoted(*parts: Part, label: str = "Ada") -> str:
     return said(label, parts)
 
 
@@ -145,7 +145,7 @@ async def test_what_a_message_replies_to_reaches_the_model(
     stack.ask(words, reply_to=message["id"])
     content = await sent(stack, chats=before + 1)
     quote = Quote(REPLY, author, text, int(message["id"]), is_own=author == "Burble")
-    assert content == quoted(stack, quote, *([Text(words)] if words else []))
+    assert content == quoted(quote, *([Text(words)] if words else []))
     assert text.splitlines()[-1] in content
     looks = [each for each in stack.discord.log if each.method == "GET" and f"/messages/{message['id']}" in each.path]
     assert len(looks) == (0 if is_sent_along else 1)
@@ -226,7 +226,7 @@ async def test_a_deleted_message_is_said_to_be_deleted(stack: Stack):
     stack.ask("Is that so?", reply_to=source["id"])
     stack.world.delete(LINUS_ID, GENERAL_ID, source["id"])
     missing = Quote(REPLY, "", "", int(source["id"]), missing=DELETED)
-    assert await sent(stack, chats=1) == quoted(stack, missing, Text("Is that so?"))
+    assert await sent(stack, chats=1) == quoted(missing, Text("Is that so?"))
 
 
 async def test_a_message_that_is_deleted_while_another_is_looked_up_is_not_sent(stack: Stack):
@@ -253,7 +253,7 @@ async def test_what_a_thread_began_with_and_may_not_be_read_is_said(stack: Stack
     stack.world.deny(parent, BOT_ROLE_ID, Permission.READ_MESSAGE_HISTORY)
     stack.ask("Is that so?", channel=thread)
     starter = Quote(STARTER, "", "", int(thread), missing=FORBIDDEN)
-    assert await sent(stack, chats=1, channel=thread) == quoted(stack, starter, Text("Is that so?"))
+    assert await sent(stack, chats=1, channel=thread) == quoted(starter, Text("Is that so?"))
 
 
 async def test_what_a_thread_began_with_and_does_not_come_in_time_costs_no_answer(stack: Stack):
@@ -264,7 +264,7 @@ async def test_what_a_thread_began_with_and_does_not_come_in_time_costs_no_answe
     stack.discord.inject(method="GET", hang=True)
     stack.ask("Is that so?", channel=thread)
     starter = Quote(STARTER, "", "", int(thread), missing=UNREACHABLE)
-    assert await sent(stack, chats=1, channel=thread) == quoted(stack, starter, Text("Is that so?"))
+    assert await sent(stack, chats=1, channel=thread) == quoted(starter, Text("Is that so?"))
 
 
 async def test_many_look_ups_that_hang_in_a_channel_hold_it_up_as_long_as_one(stack: Stack):
@@ -293,7 +293,7 @@ async def test_a_message_that_was_deleted_while_no_bot_was_there_is_said_to_be_d
         stack.world.delete(LINUS_ID, GENERAL_ID, source["id"])
         async with stack.running_bot():
             content = await sent(stack, chats=1)
-    assert content == quoted(stack, Quote(REPLY, "", "", int(source["id"]), missing=DELETED), Text("Is that so?"))
+    assert content == quoted(Quote(REPLY, "", "", int(source["id"]), missing=DELETED), Text("Is that so?"))
 
 
 async def test_what_may_not_be_read_is_not_tried(stack: Stack):
@@ -302,7 +302,7 @@ async def test_what_may_not_be_read_is_not_tried(stack: Stack):
     stack.world.state.sends_referenced = False
     stack.ask("Is that so?", reply_to=source["id"])
     missing = Quote(REPLY, "", "", int(source["id"]), missing=FORBIDDEN)
-    assert await sent(stack, chats=1) == quoted(stack, missing, Text("Is that so?"))
+    assert await sent(stack, chats=1) == quoted(missing, Text("Is that so?"))
     assert [each for each in stack.discord.log if each.method == "GET" and "/messages" in each.path] == []
 
 
@@ -322,7 +322,7 @@ async def test_without_the_content_intent_the_words_of_others_are_said_to_be_hid
         stack.world.state.sends_referenced = is_sent_along
         stack.ask("Is that so?", reply_to=source["id"])
         missing = Quote(REPLY, "Linus", "", int(source["id"]), missing=HIDDEN)
-        assert await sent(stack, chats=1) == quoted(stack, missing, Text("Is that so?"))
+        assert await sent(stack, chats=1) == quoted(missing, Text("Is that so?"))
 
 
 async def test_without_the_content_intent_our_own_answers_are_quoted(tmp_path: Path):
@@ -336,7 +336,7 @@ async def test_a_message_of_files_alone_is_told_by_their_names(stack: Stack):
     source = stack.say("", user=LINUS_ID, attachments=[{"filename": "cat.png", "data": b"x"}])
     stack.ask("What is it?", reply_to=source["id"])
     missing = Quote(REPLY, "Linus", "", int(source["id"]), missing=f"{EMPTY} but files: cat.png")
-    assert await sent(stack, chats=1) == quoted(stack, missing, Text("What is it?"))
+    assert await sent(stack, chats=1) == quoted(missing, Text("What is it?"))
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ async def test_a_look_up_that_fails_costs_the_quote_but_not_the_answer(stack: St
     stack.discord.inject(method="GET", route="/channels/*/messages/*", **fault)
     stack.ask("Is that so?", reply_to=source["id"])
     missing = Quote(REPLY, "", "", int(source["id"]), missing=UNREACHABLE)
-    assert await sent(stack, chats=1) == quoted(stack, missing, Text("Is that so?"))
+    assert await sent(stack, chats=1) == quoted(missing, Text("Is that so?"))
     stack.discord.faults.clear()
 
 
@@ -401,7 +401,7 @@ async def test_a_forward_is_a_question(stack: Stack, words: str):
     content = await sent(stack, chats=1, channel=dm)
     text = "see #a channel\nBuild 7\n(attached, not visible to you: a.txt)"
     quote = Quote(FORWARD, "", text, int(source["id"]))
-    assert content == quoted(stack, quote, *([Text(words)] if words else []), label="")
+    assert content == quoted(quote, *([Text(words)] if words else []), label="")
 
 
 async def test_in_a_server_a_forward_with_a_mention_names_its_channels(stack: Stack):
@@ -428,7 +428,7 @@ async def test_a_thread_begins_with_its_message_once(stack: Stack, is_sent_along
     stack.ask("Is that so?", channel=thread)
     starter = Quote(STARTER, "Linus", "The tide is at five.", int(source["id"]))
     first = await sent(stack, chats=1, channel=thread)
-    assert first == quoted(stack, starter, Text("Is that so?"))
+    assert first == quoted(starter, Text("Is that so?"))
     stack.ask("And tomorrow?", channel=thread)
     assert await sent(stack, chats=2, channel=thread) == "⟦Ada⟧ And tomorrow?"
     assert talk(stack, 1)[0]["content"] == first
@@ -441,7 +441,7 @@ async def test_a_thread_on_our_answer_begins_with_the_answer(stack: Stack):
     thread = stack.world.create_thread(ADA_ID, GENERAL_ID, "tides", message_id=answer["id"])["id"]
     stack.ask("Sure?", channel=thread)
     starter = Quote(STARTER, "Burble", CANNED, int(answer["id"]), is_own=True)
-    assert await sent(stack, chats=2, channel=thread) == quoted(stack, starter, Text("Sure?"))
+    assert await sent(stack, chats=2, channel=thread) == quoted(starter, Text("Sure?"))
 
 
 async def test_a_forum_post_begins_with_its_first_message(stack: Stack):
@@ -449,7 +449,7 @@ async def test_a_forum_post_begins_with_its_first_message(stack: Stack):
     post = stack.world.create_post(LINUS_ID, forum, "It does not start", "What can I do?")["id"]
     stack.ask("Can you help?", channel=post)
     starter = Quote(STARTER, "Linus", "What can I do?", int(post))
-    assert await sent(stack, chats=1, channel=post) == quoted(stack, starter, Text("Can you help?"))
+    assert await sent(stack, chats=1, channel=post) == quoted(starter, Text("Can you help?"))
 
 
 async def test_a_mention_alone_in_a_new_thread_asks_what_it_began_with(stack: Stack):
@@ -466,7 +466,7 @@ async def test_what_is_replied_to_and_began_the_thread_is_quoted_once(stack: Sta
     post = stack.world.create_post(LINUS_ID, forum, "It does not start", "What can I do?")["id"]
     stack.ask("Can you help?", channel=post, reply_to=post)
     starter = Quote(STARTER, "Linus", "What can I do?", int(post))
-    assert await sent(stack, chats=1, channel=post) == quoted(stack, starter, Text("Can you help?"))
+    assert await sent(stack, chats=1, channel=post) == quoted(starter, Text("Can you help?"))
 
 
 async def test_a_post_that_asks_us_is_its_own_first_turn(stack: Stack):
@@ -487,7 +487,7 @@ async def test_a_thread_whose_beginning_was_deleted_says_so(stack: Stack, is_for
         stack.world.delete(LINUS_ID, GENERAL_ID, source)
     stack.ask("Is that so?", channel=thread)
     starter = Quote(STARTER, "", "", int(source), missing=DELETED)
-    assert await sent(stack, chats=1, channel=thread) == quoted(stack, starter, Text("Is that so?"))
+    assert await sent(stack, chats=1, channel=thread) == quoted(starter, Text("Is that so?"))
 
 
 async def test_a_thread_that_began_with_no_message_begins_with_none(stack: Stack):
@@ -513,6 +513,27 @@ async def test_after_a_reset_a_thread_begins_afresh_also_after_a_restart(tmp_pat
             assert await sent(stack, chats=2, channel=thread) == "⟦Ada⟧ And tomorrow?"
 
 
+async def test_in_a_thread_after_a_restart_an_older_answer_is_quoted_and_the_beginning_is_not(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot():
+            source = stack.say("The tide is at five.", user=LINUS_ID)
+            thread = stack.world.create_thread(GRACE_ID, GENERAL_ID, "tides", message_id=source["id"])["id"]
+            stack.ollama.enqueue(say("It is."))
+            stack.ask("Is that so?", channel=thread)
+            await sent(stack, chats=1, channel=thread)
+            stack.ask("And tomorrow?", channel=thread)
+            await sent(stack, chats=2, channel=thread)
+        async with stack.running_bot():
+            answer = stack.replies(thread)[0]
+            stack.ask("Sure?", channel=thread, reply_to=answer["id"])
+            content = await sent(stack, chats=3, channel=thread)
+    assert content == quoted(Quote(REPLY, "Burble", "It is.", int(answer["id"]), is_own=True), Text("Sure?"))
+    first = talk(stack, 2)[0]["content"]
+    assert first == quoted(
+        stack, Quote(STARTER, "Linus", "The tide is at five.", int(source["id"])), Text("Is that so?")
+    )
+
+
 async def test_two_who_ask_at_once_in_a_new_thread_get_its_beginning_once_and_in_their_order(stack: Stack):
     source = stack.say("The tide is at five.", user=LINUS_ID)
     thread = stack.world.create_thread(GRACE_ID, GENERAL_ID, "tides", message_id=source["id"])["id"]
@@ -533,7 +554,7 @@ async def test_a_mention_after_ones_own_question_asks_it(stack: Stack):
     stack.say("I wonder, too", user=GRACE_ID)
     prompt = stack.ask("")
     quote = Quote(REPLY, "Linus", "What of this?", int(source["id"]))
-    assert await sent(stack, chats=1) == quoted(stack, quote, Text("When is the tide?"))
+    assert await sent(stack, chats=1) == quoted(quote, Text("When is the tide?"))
     assert stack.replies()[0]["message_reference"]["message_id"] == prompt["id"]
 
 
