@@ -272,7 +272,7 @@ async def test_many_look_ups_that_hang_in_a_channel_hold_it_up_as_long_as_one(st
     stack.bot.chat.reader.patience = 0.5
     source = stack.say("The tide is at five.", user=LINUS_ID)
     stack.world.state.sends_referenced = False
-    stack.discord.inject(method="GET", hang=True, times=-1)
+    stack.discord.inject(method="GET", route="/channels/*/messages/*", hang=True, times=-1)
     began = asyncio.get_running_loop().time()
     for number in range(6):
         stack.ask(f"Question {number}", reply_to=source["id"])
