@@ -17,7 +17,7 @@ __all__ = ["Meter", "Request", "RequestLog"]
 
 _SECONDS = 60
 _RECENT = 5.0  # seconds over which "now" is averaged: the period of Discord's own window
-_MOST_CHANNELS = 4
+_MOST_CHANNELS = 4  # as many as the chart has colours
 _LAG_SECONDS = 120.0
 
 # A channel's id, and the slash command whose answer is edited there, or "": Discord limits those apart.
@@ -79,6 +79,7 @@ class Meter:
         self._running: list[Request] = []
         self._edits: list[Request] = []
         self._refusals: list[Request] = []
+        self._colours: dict[_Series, int] = {}
         self._token_counts: deque[tuple[float, int]] = deque()
 
     def metrics(self, limit: int, period: float) -> dict[str, Any]:
@@ -121,11 +122,22 @@ class Meter:
             # By the clock's own seconds, so that a bar keeps its height while it wanders to the left.
             counts[max(0, _SECONDS - 1 - (int(now) - int(edit.at)))] += 1
         busiest = sorted(seconds, key=lambda series: -sum(seconds[series]))[:_MOST_CHANNELS]
-        # In a steady order, so that a channel keeps its colour.
+        self._colour(busiest)
         return [
-            {"name": self._called(series), "seconds": seconds[series], "recent": recent[series] / _RECENT}
+            {
+                "name": self._called(series),
+                "colour": self._colours[series],
+                "seconds": seconds[series],
+                "recent": recent[series] / _RECENT,
+            }
             for series in sorted(busiest)
         ]
+
+    def _colour(self, shown: list[_Series]) -> None:
+        """Give each of *shown* a colour: the one that it had, or one that none of the others has."""
+        for series in shown:
+            taken = [self._colours[other] for other in shown if other != series and other in self._colours]
+            self._colours.setdefault(series, min(range(_MOST_CHANNELS), key=taken.count))
 
     def _called(self, series: _Series) -> str:
         channel, command = series

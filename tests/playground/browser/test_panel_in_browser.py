@@ -19,12 +19,13 @@ async def test_without_a_bot_the_panel_says_what_ones_own_needs(view):
     await expect(view.page.locator("#model-note")).to_contain_text("OLLAMA_HOST=http://127.0.0.1:")
 
 
-async def test_an_open_log_is_in_view_and_does_not_wrap(view):
+async def test_an_open_log_is_in_view_and_its_lines_wrap(view):
     await view.page.set_viewport_size({"width": 1280, "height": 640})
     await view.page.locator("#log summary").click()
     log = view.page.locator("#bot-log")
     await expect(log).to_be_in_viewport(ratio=0.95)
-    assert await log.evaluate("node => getComputedStyle(node).whiteSpace") == "pre"
+    await log.evaluate("node => { node.textContent = 'a word '.repeat(90) + 'x'.repeat(900) }")
+    assert await log.evaluate("node => node.scrollWidth <= node.clientWidth")
     assert (await log.bounding_box())["width"] > 450
 
 
@@ -120,3 +121,20 @@ async def test_beside_an_open_log_the_figures_use_the_whole_panel(view):
         assert await right_end(view.page.locator(last_of_its_row)) == pytest.approx(end, abs=1)
     chart, tiles = await view.page.locator("#chart").bounding_box(), await view.page.locator(".tiles").bounding_box()
     assert chart["x"] + chart["width"] < tiles["x"]
+
+
+async def test_a_channel_keeps_its_colour_while_others_come_and_go(view):
+    earlier = view.playground.world.create_channel("earlier-here")
+    later = view.playground.world.create_channel("later-here")
+    route = "/channels/{channel_id}/messages/{message_id}"
+
+    async def colour_of(channel):
+        edit = RequestRecord(time.monotonic(), "PATCH", route, route, 200, channel_id=channel["id"])
+        view.playground.discord.log.append(edit)
+        mark = view.page.locator("#legend li", has_text=channel["name"]).locator("i")
+        await expect(mark).to_be_visible()
+        return await mark.get_attribute("class")
+
+    before = await colour_of(later)
+    assert await colour_of(earlier) != before
+    assert await colour_of(later) == before

@@ -9,7 +9,7 @@ const LABELS = 78; // what the lines' names take at the right, where no bar is d
 const LABEL_HEIGHT = 13;
 const SECONDS = 60;
 
-/** Draw into `host` (an SVG element). `channels`: [{name, seconds: [count …]}], `limit`: edits per second and channel. */
+/** Draw into `host` (an SVG element). `channels`: [{name, colour, seconds: [count …]}], `limit`: edits per second and channel. */
 export function chart(host, channels, limit) {
   const totals = Array.from({ length: SECONDS }, (_, at) => channels.reduce((sum, c) => sum + (c.seconds[at] ?? 0), 0));
   const highest = Math.max(limit.burst, limit.per_second * 2, ...totals);
@@ -26,12 +26,12 @@ function bars(channels, y) {
   const nodes = [];
   for (let at = 0; at < SECONDS; at += 1) {
     let below = 0;
-    channels.forEach((channel, index) => {
+    channels.forEach((channel) => {
       const count = channel.seconds[at] ?? 0;
       if (!count) return;
       const top = y(below + count);
       nodes.push(svg("rect", { x: (at * width + 0.4).toFixed(1), y: top.toFixed(1), width: (width - 0.8).toFixed(1),
-        height: Math.max(0, y(below) - top - 0.8).toFixed(1), rx: 1.5, class: `series-${index % 4}` }));
+        height: Math.max(0, y(below) - top - 0.8).toFixed(1), rx: 1.5, class: `series-${channel.colour}` }));
       below += count;
     });
   }

@@ -106,7 +106,8 @@ export class CommandForm {
     if (asked !== field.asked || document.activeElement !== field.input) return;
     field.completion.show(choices.slice(0, 25).map((choice) => ({ label: choice.name, detail: choice.detail,
       run: () => { field.input.value = choice.name; field.value = choice.value; this.#next(field); } })),
-    { heading: field.option.description, select: field.input.value || field.option.required ? 0 : -1 });
+    { heading: field.option.description, select: field.input.value || field.option.required ? 0 : -1,
+      empty: field.option.autocomplete ? (field.input.value ? "No options match." : "There is nothing to choose from.") : "" });
   }
 
   async #choices(field) {

@@ -19,7 +19,7 @@ export class Completion {
     this.#list.addEventListener("pointerdown", (event) => event.preventDefault());
     this.#list.addEventListener("click", (event) => {
       const option = event.target.closest("[role=option]");
-      if (option) this.#choose(Number(option.dataset.index));
+      if (option?.dataset.index) this.#choose(Number(option.dataset.index));
     });
   }
 
@@ -27,14 +27,18 @@ export class Completion {
     return !this.#list.hidden;
   }
 
-  /** Show `items`: {label, detail?, icon?, run}. An empty list closes. `select` is the index that is chosen at first. */
-  show(items, { heading = "", select = 0 } = {}) {
+  /**
+   * Show `items`: {label, detail?, icon?, run}. `select` is the index that is chosen at first. An empty list closes,
+   * unless `empty` has words for it.
+   */
+  show(items, { heading = "", select = 0, empty = "" } = {}) {
     this.#items = items;
-    if (!items.length) { this.close(); return; }
+    if (!items.length && !empty) { this.close(); return; }
     this.#list.replaceChildren(heading ? h("li", { class: "completion-heading", role: "presentation", text: heading }) : "",
       ...items.map((item, index) => h("li", { role: "option", id: `${this.#list.id}-${index}`, data: { index },
         "aria-selected": "false" }, item.icon, h("b", { text: item.label }),
-      item.detail ? h("span", { text: item.detail }) : null)));
+      item.detail ? h("span", { text: item.detail }) : null)),
+      items.length ? "" : h("li", { role: "option", class: "completion-empty", "aria-disabled": "true", text: empty }));
     this.#list.hidden = false;
     this.#input.setAttribute("aria-expanded", "true");
     this.#move(Math.min(select, items.length - 1));
@@ -50,7 +54,7 @@ export class Completion {
 
   /** Handle a key; returns whether it was taken. */
   key(event) {
-    if (!this.isOpen || event.isComposing) return false;
+    if (!this.isOpen || event.isComposing || (!this.#items.length && event.key !== "Escape")) return false;
     const { length } = this.#items;
     if (event.key === "ArrowDown") this.#move((this.#active + 1) % length);
     else if (event.key === "ArrowUp") this.#move((this.#active - 1 + length) % length);

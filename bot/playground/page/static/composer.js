@@ -11,6 +11,7 @@ const COUNT_BELOW = 200;
 const TYPING_EVERY_MS = 8000;
 const SEND_MESSAGES = 11;
 const SEND_IN_THREADS = 38;
+const DIRECT = 1;
 
 export class Composer {
   #store;
@@ -21,6 +22,8 @@ export class Composer {
   #replyBar = document.getElementById("reply-bar");
   #counter = document.getElementById("counter");
   #send = document.getElementById("send");
+  #nudge = document.getElementById("nudge");
+  #knowsHow = false; // that a bot is mentioned
   #completion;
   #command = null;
   #reply = null;
@@ -52,6 +55,18 @@ export class Composer {
     else this.#area.focus();
   }
 
+  /** Ask the bot `text` here; what is being written stays. */
+  async askBot(text) {
+    const { bot, channel } = this.#store;
+    const content = channel.type === DIRECT ? text : `<@${bot.id}> ${text}`;
+    try {
+      await this.#ask("send", { channel_id: channel.id, content, reply_to: null, ping_reply: true });
+    } catch (error) {
+      failed(error);
+    }
+    this.focus();
+  }
+
   /** Let the next message answer `message` (or none). */
   replyTo(message) {
     this.#reply = message;
@@ -77,6 +92,7 @@ export class Composer {
       this.#area.value = this.#drafts.get(channel.id) ?? "";
       this.#channel = channel.id;
       this.replyTo(null);
+      this.#nudge.hidden = true;
       this.#closeCommand();
       this.#resize();
     }
@@ -177,11 +193,28 @@ export class Composer {
     this.#clear();
     try {
       await this.#ask("send", { channel_id: this.#store.current, content, reply_to: reply?.id ?? null, ping_reply: this.#ping });
+      this.#hint(content, line, reply);
     } catch (error) {
       if (!this.#area.value) this.#area.value = line; // nothing that someone wrote is lost
       this.#resize();
       failed(error);
     }
+  }
+
+  /** Tell who has never mentioned the bot that it answers who does, with a click that adds the mention. */
+  #hint(content, line, reply) {
+    const { bot, channel } = this.#store;
+    this.#knowsHow ||= content.includes(`<@${bot.id}>`) || reply?.author.id === bot.id;
+    this.#nudge.hidden = this.#knowsHow || channel.type === DIRECT;
+    const name = this.#store.nameOf(bot);
+    this.#nudge.replaceChildren(h("span", { text: `${name} answers when it is mentioned.` }),
+      h("button", { type: "button", class: "link", text: `Add @${name}`, on: { click: () => {
+        this.#nudge.hidden = true;
+        this.#area.value = `@${name} ${line}`;
+        this.#resize();
+        this.#area.focus();
+      } } }),
+      iconButton("close", "Dismiss the hint", () => { this.#nudge.hidden = true; this.focus(); }));
   }
 
   /** A command typed as a line runs at once if that is all it needs, else its form opens. */

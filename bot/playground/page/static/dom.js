@@ -98,7 +98,8 @@ function patchText(node, data) {
 
 function patchAttributes(old, fresh) {
   for (const { name } of [...old.attributes]) {
-    if (!fresh.hasAttribute(name) && name !== "data-kept") old.removeAttribute(name);
+    // Where Tab stops is up to the list that the node is in.
+    if (!fresh.hasAttribute(name) && name !== "data-kept" && name !== "tabindex") old.removeAttribute(name);
   }
   for (const { name, value } of fresh.attributes) {
     if (old.getAttribute(name) === value || (old.dataset.kept ?? "").split(" ").includes(name)) continue;

@@ -2,11 +2,15 @@
 
 import { h, icon } from "./dom.js";
 
-/** The heading of `channel`. */
+const FIRST_PROMPTS = ["What can you do?", "Show me some code", "Tell me a long story", "Think about why the sky is blue"];
+
+/** The heading of `channel`; while it is empty, prompts to click. */
 export function intro(channel, store) {
   const kind = channel?.type === 1 ? DIRECT : store.isThread(channel ?? {}) ? THREAD : TEXT;
   return h("li", { class: "intro" }, h("span", { class: "intro-icon" }, icon(kind.icon)),
-    h("h2", { text: kind.title(channel, store) }), h("p", { text: kind.text(channel, store) }));
+    h("h2", { text: kind.title(channel, store) }), h("p", { text: kind.text(channel, store) }),
+    h("div", { class: "first-prompts", role: "group", "aria-label": "Things to ask" },
+      FIRST_PROMPTS.map((text) => h("button", { type: "button", class: "component-button", text, data: { prompt: text } }))));
 }
 
 const TEXT = {

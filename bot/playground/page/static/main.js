@@ -30,10 +30,12 @@ async function speakAs(userId) {
   store.load(snapshot);
 }
 
+/** Read what was remembered, or remember `value`; who speaks is each tab's own, so that two tabs can talk. */
 function remember(key, value) {
   try {
-    if (value === undefined) return localStorage.getItem(`burble-${key}`);
-    localStorage.setItem(`burble-${key}`, value);
+    const storage = key === "speaker" ? sessionStorage : localStorage;
+    if (value === undefined) return storage.getItem(`burble-${key}`);
+    storage.setItem(`burble-${key}`, value);
   } catch {
     // Without storage the page works, it only forgets.
   }

@@ -65,6 +65,9 @@ export class MessageList {
     this.#store.addEventListener("removed", here(() => this.#rebuild()));
     this.#list.addEventListener("click", (event) => this.#onClick(event));
     this.#list.addEventListener("keydown", (event) => this.#onKey(event));
+    this.#list.addEventListener("focusin", (event) => this.#rove(event.target.closest(".message")));
+    new MutationObserver(() => this.#rove(this.#list.querySelector(".message:focus-within"))).observe(this.#list,
+      { childList: true, subtree: true });
     this.#jumpButton.addEventListener("click", () => this.toEnd());
   }
 
@@ -77,12 +80,25 @@ export class MessageList {
     }, { passive: true });
     // The list grows with each edit, the view shrinks with the composer: both keep the end in view.
     const keep = new ResizeObserver(() => {
-      if (this.#stuck) this.toEnd();
+      const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
+      // A wider page may bring the end into view without any scrolling.
+      if (this.#stuck || scrollHeight - scrollTop - clientHeight < NEAR_END) this.toEnd();
       this.#height = this.#scroller.scrollHeight;
       this.#view = this.#scroller.clientHeight;
     });
     keep.observe(this.#list);
     keep.observe(this.#scroller);
+  }
+
+  /** Let Tab stop at one message only, `focused` or the newest, and at what is in it; the arrows lead to the others. */
+  #rove(focused) {
+    const tabbable = focused ?? [...this.#list.querySelectorAll(".message")].at(-1);
+    for (const message of this.#list.querySelectorAll(".message")) {
+      const index = message === tabbable ? 0 : -1;
+      for (const node of [message, ...message.querySelectorAll("a, button, select, textarea, [tabindex]")]) {
+        if (node.tabIndex !== index) node.tabIndex = index;
+      }
+    }
   }
 
   /** Scroll to the newest message. */
@@ -174,6 +190,8 @@ export class MessageList {
   }
 
   #onClick(event) {
+    const prompt = event.target.closest("[data-prompt]")?.dataset.prompt;
+    if (prompt) this.#composer.askBot(prompt);
     const node = event.target.closest(".message");
     const message = node && this.#store.message(this.#store.current, node.dataset.id);
     if (!message) return;

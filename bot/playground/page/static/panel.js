@@ -63,8 +63,8 @@ export class Panel {
     const nodes = this.#nodes;
     const { channels, refused, refused_recent: refusedLately } = metrics;
     chart(nodes.chart, channels, metrics.limit);
-    nodes.legend.replaceChildren(...channels.map((channel, index) => h("li", {},
-      h("i", { class: `series-${index % 4}`, "aria-hidden": "true" }), `${channel.name}: ${channel.recent.toFixed(1)}/s`)));
+    nodes.legend.replaceChildren(...channels.map((channel) => h("li", {},
+      h("i", { class: `series-${channel.colour}`, "aria-hidden": "true" }), `${channel.name}: ${channel.recent.toFixed(1)}/s`)));
     nodes.edits.textContent = `${metrics.edits_recent.toFixed(1)}`;
     nodes.requests.textContent = metrics.requests.toLocaleString("en");
     nodes.refused.textContent = refused ? `${refusedLately} / ${refused}` : "0";

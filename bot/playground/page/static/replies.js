@@ -27,7 +27,10 @@ export function askerOf(message, store) {
 /** What was asked, in a line of plain text, or "". */
 export function questionOf(message, store) {
   const start = first(message, store);
-  const asked = start?.interaction_metadata ? quoted(start.content) : start?.referenced_message?.content;
+  const original = start?.referenced_message;
+  // as it reads now: what came with the reply is how it read then
+  const asked = start?.interaction_metadata ? quoted(start.content)
+    : (store.message(message.channel_id, original?.id) ?? original)?.content;
   const bot = `@${store.nameOf(store.bot)}`;
   const text = plainText(asked, store.names);
   return text.startsWith(bot) ? text.slice(bot.length).trim() : text;

@@ -33,9 +33,20 @@ export class RunningLine {
       .filter((message) => isRunning(message, this.#store) && mayStop(message, this.#store));
     const known = new Map([...this.#stops.children].map((node) => [node.dataset.id, node]));
     for (const message of running) {
-      if (!known.delete(message.id)) this.#stops.append(this.#button(message));
+      const node = known.get(message.id);
+      known.delete(message.id);
+      if (!node) this.#stops.append(this.#button(message));
+      else if (node.title !== stopTitle(message, this.#store)) this.#replace(node, message);
     }
     known.forEach((node) => node.remove());
+  }
+
+  /** The question was edited: name the new one, and keep the focus. */
+  #replace(node, message) {
+    const isFocused = document.activeElement === node;
+    const fresh = this.#button(message);
+    node.replaceWith(fresh);
+    if (isFocused) fresh.focus();
   }
 
   #button(message) {
@@ -43,7 +54,7 @@ export class RunningLine {
     const question = questionOf(message, this.#store);
     const short = cutAtWord(question, WORDS);
     const whose = asker ? ` to ${this.#store.nameOf(asker)}` : "";
-    return h("button", { type: "button", class: "stop-button", title: `Stop (Ctrl+.)${question ? `: ${question}` : ""}`,
+    return h("button", { type: "button", class: "stop-button", title: stopTitle(message, this.#store),
       data: { id: message.id, own: asker?.id === this.#store.me ? "1" : "" },
       on: { click: () => this.#ask("react", { channel_id: message.channel_id, message_id: message.id, emoji: "⏹️" })
         .catch(failed) } },
@@ -60,4 +71,9 @@ export class RunningLine {
     this.#typing.replaceChildren(...(text
       ? [h("span", { class: "dots", "aria-hidden": "true" }, h("i"), h("i"), h("i")), h("span", { text })] : []));
   }
+}
+
+function stopTitle(message, store) {
+  const question = questionOf(message, store);
+  return `Stop (Ctrl+.)${question ? `: ${question}` : ""}`;
 }
