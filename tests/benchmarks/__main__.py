@@ -11,7 +11,7 @@ token emitted → visible (mean, best, ratio, p95), first token → first text, 
 token → everything shown and finished, each with its ratio to half a round trip;
 edits per reply, refused requests, tokens missing, doubled or out of order at the
 end, the worst reply's mean lag against the median's, the bot's seconds of CPU
-per 1000 tokens and its peak memory.
+per 1000 tokens and its peak memory. Last comes a long conversation (`conversation.py`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ import platform
 import sys
 import time
 
+from tests.benchmarks import conversation
 from tests.benchmarks.report import head, line, markdown, row, shares, waits
 from tests.benchmarks.stage import Stage, stage
 from tests.benchmarks.streams import SCENARIOS, Scenario
@@ -31,14 +32,16 @@ from tests.streaming.simulated import LimiterKind
 
 # Windows and leaking buckets of one scenario must not reach into the next.
 _PAUSE = 6.0
+_CONVERSATION = "conversation"
 _QUICK_RUNS = {1: 4, 2: 2}  # by the number of channels; else one
 
 
 def chosen(only: str | None, *, quick: bool) -> list[Scenario]:
     """Return the scenarios to play; a quick benchmark plays fewer runs of them."""
     scenarios = [scenario for scenario in SCENARIOS if only in (None, scenario.name)]
-    if not scenarios:
-        raise SystemExit(f"There is no scenario {only}. There are: {', '.join(s.name for s in SCENARIOS)}")
+    if not scenarios and only != _CONVERSATION:
+        names = ", ".join([*(s.name for s in SCENARIOS), _CONVERSATION])
+        raise SystemExit(f"There is no scenario {only}. There are: {names}")
     if not quick:
         return scenarios
     return [dataclasses.replace(s, runs=min(s.runs, _QUICK_RUNS.get(s.channels, 1))) for s in scenarios]
@@ -79,7 +82,10 @@ def main(arguments: list[str]) -> None:
     print(f"# Python {platform.python_version()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
     print(line(head()))
     kinds: tuple[LimiterKind, ...] = ("fixed", "leaky")
-    played = [asyncio.run(_play_all(scenarios, kind)) for kind in kinds if options.kind in (None, kind)]
+    chosen_kinds = [kind for kind in kinds if scenarios and options.kind in (None, kind)]
+    played = [asyncio.run(_play_all(scenarios, kind)) for kind in chosen_kinds]
+    if options.only in (None, _CONVERSATION):
+        print(f"{_CONVERSATION}: {asyncio.run(conversation.played()).told()}", flush=True)
     if options.markdown:
         print(markdown(head()))
         for rows in zip(*played, strict=True):
