@@ -81,6 +81,8 @@ class Chat:
         is_direct = message.guild is None
         # also what the bot says itself: else every channel that it answered in would look as if something was missed
         self._seen.note(message.channel.id, message.id, is_addressed=speaks_to_us, is_direct=is_direct)
+        if not speaks_to_us:
+            self.reader.overhear(message)
         if message.author.id == me.id:
             self.bot.pauses.lift(message.channel.id)
         return speaks_to_us

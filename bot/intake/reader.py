@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -28,6 +29,8 @@ log = logging.getLogger(__name__)
 PATIENCE_SECONDS = 3.0
 """How long an answer waits for what Discord did not send along."""
 _QUESTION_WITHIN_SECONDS = 180.0
+_FORWARD_WITHIN_SECONDS = 10.0
+_FORWARDS = 100  # that are remembered
 _LOOK_BACK = 25  # messages of others that may stand between a question and a bare mention
 
 T = TypeVar("T")
@@ -60,6 +63,7 @@ class MessageReader:
         self.may_read = may_read
         self.sees_content = sees_content
         self.patience = PATIENCE_SECONDS
+        self._forwards: OrderedDict[tuple[int, int], discord.Message] = OrderedDict()  # by channel and author
         self._looks: set[asyncio.Task[Any]] = set()
         self._latest: WeakValueDictionary[int, asyncio.Event] = WeakValueDictionary()  # by channel; set when read
 
@@ -79,6 +83,23 @@ class MessageReader:
             return asked
         finally:
             mine.set()
+
+    def overhear(self, message: discord.Message) -> None:
+        """Remember *message*, which does not speak to us, if it is a forward: what is said about it comes right after.
+
+        Discord's clients send the words beside a forward as a message of their own.
+        """
+        if message.message_snapshots:
+            self._forwards[message.channel.id, message.author.id] = message
+            while len(self._forwards) > _FORWARDS:
+                self._forwards.popitem(last=False)
+
+    def forward_before(self, message: discord.Message) -> discord.Message | None:
+        """Return the forward that *message* belongs to, once."""
+        found = self._forwards.pop((message.channel.id, message.author.id), None)
+        if found is None or (message.created_at - found.created_at).total_seconds() > _FORWARD_WITHIN_SECONDS:
+            return None
+        return found
 
     async def look_up(self, look: Coroutine[Any, Any, T], seconds: float) -> T | str:
         """Return what *look* finds in so many *seconds*, or the clause that says why it cannot be read.
@@ -117,6 +138,9 @@ class _Reading:
     async def _parts_of(self, message: discord.Message) -> tuple[Part, ...]:
         parts: list[Part] = [*await self._replied(message)]
         parts += forwarded(message, self._me, sees_content=self._reader.sees_content)
+        if (forward := self._reader.forward_before(message)) is not None:
+            quotes = forwarded(forward, self._me, sees_content=self._reader.sees_content)
+            parts += (replace(quote, source_id=forward.id) for quote in quotes)
         if words := words_of(message, self._me):
             parts.append(Text(words))
         return (*parts, *map(Attachment, file_names(message.attachments)))

@@ -404,6 +404,25 @@ async def test_a_forward_is_a_question(stack: Stack, words: str):
     assert content == quoted(quote, *([Text(words)] if words else []), label="")
 
 
+@pytest.mark.parametrize("words", ["What of it?", ""], ids=["words", "only the mention"])
+async def test_words_right_after_ones_own_forward_are_about_it(stack: Stack, words: str):
+    source = stack.say("the news", user=LINUS_ID)
+    forward = stack.world.forward(ADA_ID, CODE_ID, GENERAL_ID, source["id"])
+    stack.ask(words, channel=CODE_ID)
+    quote = Quote(FORWARD, "", "the news", int(forward["id"]))
+    content = await sent(stack, chats=1, channel=CODE_ID)
+    assert content == quoted(quote, *([Text(words)] if words else []))
+    stack.ask("And else?", channel=CODE_ID)
+    assert await sent(stack, chats=2, channel=CODE_ID) == "⟦Ada⟧ And else?"
+
+
+async def test_another_ones_forward_is_not_mine(stack: Stack):
+    source = stack.say("the news", user=LINUS_ID)
+    stack.world.forward(GRACE_ID, CODE_ID, GENERAL_ID, source["id"])
+    stack.ask("What of it?", channel=CODE_ID)
+    assert await sent(stack, chats=1, channel=CODE_ID) == "⟦Ada⟧ What of it?"
+
+
 async def test_in_a_server_a_forward_with_a_mention_names_its_channels(stack: Stack):
     source = stack.say(f"see <#{CODE_ID}> and <@{GRACE_ID}>", user=LINUS_ID)
     stack.world.forward(ADA_ID, CODE_ID, GENERAL_ID, source["id"], f"<@{BOT_ID}> what of it?")
