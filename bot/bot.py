@@ -110,10 +110,12 @@ class OllamaBot(GatewayBot):
         """Return the way to who asked in a server, for when the channel takes no more of an answer."""
         if guild_id is None:
             return None
-        question = Question(channel_id, author_id, question_link(guild_id, channel_id, message_id))
-        return DmFallback(
-            self.courier, question, lambda: self.get_guild(guild_id) is not None and self.invalid.allows_optional
-        )
+        question = Question(channel_id, author_id, guild_id, question_link(guild_id, channel_id, message_id))
+        return DmFallback(self.courier, question, self)
+
+    def may_reach_members(self, guild_id: int) -> bool:
+        """Tell whether direct messages to members of a server are worth a try."""
+        return self.get_guild(guild_id) is not None and self.invalid.allows_optional
 
     def permissions_at(self, channel_id: int) -> discord.Permissions | None:
         """Return what the bot may do in a channel; None in direct messages and where that is not known."""

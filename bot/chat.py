@@ -14,7 +14,7 @@ from bot.conversation.records import PromptRecord
 from bot.delivery.notice import post_notice
 from bot.delivery.permissions import may_look_back, may_react, may_refer, may_write, permissions_in
 from bot.delivery.reply import DiscordReply
-from bot.delivery.sinks import ChannelSink
+from bot.delivery.transport import ChannelTransport
 from bot.errors import (
     BurbleError,
     DeliveryForbidden,
@@ -25,6 +25,7 @@ from bot.intake.hints import hint, is_answerable
 from bot.intake.message_text import is_addressed, is_prompt
 from bot.intake.quotes import without_deleted
 from bot.intake.reader import MessageReader
+from bot.streaming.transcript import Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -126,22 +127,16 @@ class Chat:
         def open_reply(journal: ReplyJournal) -> DiscordReply:
             if self.bot.changes.was_deleted(message.id):  # while it was written down: there is nothing to stop yet
                 asyncio.get_running_loop().call_soon(self.bot.changes.note_deleted, message.id)
+            reply_to = message.id if may_refer(permissions) else None
             return DiscordReply(
                 self.bot.courier,
-                message.channel.id,
-                lambda on_posted: ChannelSink(
-                    self.bot.courier,
-                    journal,
-                    on_posted,
-                    channel_id=message.channel.id,
-                    reply_to=message.id if may_refer(permissions) else None,
-                    nonce_seed=str(message.id),
-                ),
-                on_forbidden=lambda why: self.bot.pauses.pause(message.channel.id, why),
-                on_deleted=self.bot.changes.note_deleted,
-                was_deleted=self.bot.changes.was_deleted,
+                Transcript(message.channel.id, str(message.id)),
+                ChannelTransport(self.bot.courier, asker_id=message.author.id, reply_to=reply_to),
+                journal,
+                self.bot.changes,
+                fallback=self._way_out(message),
+                pauses=self.bot.pauses,
                 with_control=may_react(permissions),
-                way_out=self._way_out(message),
             )
 
         return open_reply

@@ -11,15 +11,16 @@ from discord import app_commands
 from discord.ext import commands
 
 from bot.conversation.records import PromptKind, PromptRecord
-from bot.delivery.interaction_sink import InteractionSink
 from bot.delivery.interactions import defer, say, writers_only
 from bot.delivery.permissions import may_react
-from bot.delivery.quote import QuotedSink, quote
 from bot.delivery.reply import DiscordReply
+from bot.delivery.transport import ChannelTransport, TokenTransport
 from bot.generation import model_text as describe
 from bot.generation.responder import PAGE_LIMIT
 from bot.intake.message_text import option_text
 from bot.parts import Text
+from bot.streaming.dress import quote
+from bot.streaming.transcript import Transcript
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -111,27 +112,23 @@ class Ask(commands.Cog):
         channel_id = _channel(interaction)
 
         def open_reply(journal: ReplyJournal) -> DiscordReply:
+            api = self.bot.courier
+            transport = TokenTransport(
+                api,
+                ChannelTransport(api, asker_id=interaction.user.id),
+                interaction.token,
+                interaction.id,
+                created_at=interaction.created_at.timestamp(),
+                followups=self.bot.followups,
+                original_id=original_id,
+            )
             return DiscordReply(
-                self.bot.courier,
-                channel_id,
-                lambda on_posted: QuotedSink(
-                    InteractionSink(
-                        self.bot.courier,
-                        journal,
-                        on_posted,
-                        channel_id=channel_id,
-                        token=interaction.token,
-                        original_id=original_id,
-                        nonce_seed=str(interaction.id),
-                        created_at=interaction.created_at.timestamp(),
-                        followups=self.bot.followups,
-                    ),
-                    header,
-                ),
-                on_forbidden=lambda why: log.warning("An /ask in channel %s cannot be shown: %s", channel_id, why),
-                on_deleted=self.bot.changes.note_deleted,
-                was_deleted=self.bot.changes.was_deleted,
-                way_out=self.bot.way_out(interaction.guild_id, channel_id, interaction.user.id),
+                api,
+                Transcript(channel_id, str(interaction.id), header=header, by_token=True, original_id=original_id),
+                transport,
+                journal,
+                self.bot.changes,
+                fallback=self.bot.way_out(interaction.guild_id, channel_id, interaction.user.id),
                 with_typing=False,
                 # reactions have no route over a token
                 with_control=may_react(interaction.app_permissions if interaction.guild_id else None),

@@ -166,7 +166,8 @@ def is_forgotten(message_id: int) -> ColumnElement[bool]:
 
 def close(connection: Connection, reply_id: int) -> Done:
     """Remove what goes when a reply's ending is on screen: what only a restart needed, and what was deleted."""
-    connection.execute(update(reply_message).where(reply_message.c.reply_id == reply_id).values(text=""))
+    shown = update(reply_message).where(reply_message.c.reply_id == reply_id)
+    connection.execute(shown.values(text="", shown="", first_try=""))
     withdrawn = update(reply).where(reply.c.id == reply_id, reply.c.is_deleted).values(text="", footer="", parts=())
     return Done(rows=connection.execute(withdrawn).rowcount + connection.execute(_remove()).rowcount)
 

@@ -192,18 +192,20 @@ class _News:
     """What is not stored yet."""
 
     text: list[str] = field(default_factory=list)
-    messages: dict[int, ReplyMessage] = field(default_factory=dict)
+    messages: dict[tuple[int, int], ReplyMessage] = field(default_factory=dict)
     end: ReplyEnd | None = None
+    moved_to: int | None = None
     is_shown: bool = False
 
     def __bool__(self) -> bool:
-        return bool(self.text or self.messages or self.end or self.is_shown)
+        return bool(self.text or self.messages or self.end or self.moved_to or self.is_shown)
 
     def then(self, later: _News) -> _News:
         """Return both in one."""
         end = later.end or self.end
         text = [] if end else self.text + later.text
-        return _News(text, self.messages | later.messages, end, self.is_shown or later.is_shown)
+        moved_to = later.moved_to or self.moved_to
+        return _News(text, self.messages | later.messages, end, moved_to, self.is_shown or later.is_shown)
 
 
 class ReplyJournal:
@@ -252,13 +254,18 @@ class ReplyJournal:
         self._news.text.append(text)
         self._write_within(self._journals.flush_every)
 
-    async def note(self, ordinal: int, *, channel_id: int, nonce: str, message_id: int | None, text: str) -> None:
-        """Write down what a message is about to show; the id is None until Discord told it."""
-        known = self._news.messages.get(ordinal)
-        if message_id is None and known is not None and known.nonce == nonce:
-            message_id = known.message_id
-        self._news.messages[ordinal] = ReplyMessage(ordinal, channel_id, message_id, nonce, text)
+    async def note(self, message: ReplyMessage) -> None:
+        """Write down what a message is about to show."""
+        self.put(message)
         await self.settle()
+
+    def put(self, message: ReplyMessage) -> None:
+        """Note what a message shows by now; stored with what is written next, or at the end."""
+        self._news.messages[message.ordinal, message.generation] = message
+
+    def move(self, channel_id: int) -> None:
+        """Note that the rest goes to those direct messages; stored as above."""
+        self._news.moved_to = channel_id
 
     def end(self, end: ReplyEnd) -> None:
         """Note how the reply ended; stored before anything of that is on screen."""
@@ -335,6 +342,7 @@ class ReplyJournal:
                 messages=list(news.messages.values()),
                 piece=Piece(self._stored, text) if text else None,
                 end=news.end,
+                moved_to=news.moved_to,
                 is_shown=news.is_shown,
             )
         except BaseException:

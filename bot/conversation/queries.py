@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, bindparam, case, delete, exists, func, insert, literal_column, or_, select, text, update
 
-from bot.conversation.records import PromptKind, PromptRecord, PromptState, ReplyState, Turn
+from bot.conversation.records import PromptKind, PromptRecord, PromptState, ReplyMessage, ReplyState, Turn
 from bot.conversation.schema import channel, prompt, reply, reply_message, reply_piece
 from bot.parts import Quote, Text
 
@@ -23,6 +24,7 @@ GONE = (PromptState.WITHDRAWN, PromptState.FORGOTTEN)
 # Literals, not parameters: only so can SQLite see that a partial index fits.
 _IS_WAITING = prompt.c.state == literal_column("'waiting'")
 _IS_OPEN = text("reply.is_open")
+_MESSAGE_KEY = ("ordinal", "generation")
 
 
 def history(channel_id: int, before: int | None, limit: int, since: int = 0) -> Select[*tuple[Any, ...]]:
@@ -104,6 +106,7 @@ def unfinished() -> Select[*tuple[Any, ...]]:
             reply.c.text.label("reply_text"),
             reply.c.state.label("reply_state"),
             reply.c.footer,
+            reply.c.moved_to,
             reply.c.attempts,
             reply.c.created_at.label("begun_at"),
             or_(reply.c.is_deleted, prompt.c.state.in_((PromptState.WITHDRAWN, PromptState.FORGOTTEN))).label(
@@ -122,15 +125,11 @@ def unfinished_messages() -> Select[*tuple[Any, ...]]:
     return (
         select(
             reply_message.c.reply_id,
-            reply_message.c.ordinal,
-            reply_message.c.channel_id,
-            reply_message.c.message_id,
-            reply_message.c.nonce,
-            reply_message.c.text,
+            *(reply_message.c[each.name] for each in fields(ReplyMessage)),
         )
         .join(reply)
         .where(_IS_OPEN)
-        .order_by(reply_message.c.reply_id, reply_message.c.ordinal)
+        .order_by(reply_message.c.reply_id, reply_message.c.ordinal, reply_message.c.generation)
     )
 
 
@@ -177,14 +176,10 @@ def record_message(insert_into: Callable[[Table], Any]) -> Any:
     statement = insert_into(reply_message)
     new = statement.excluded
     same_post = and_(new.message_id.is_(None), new.nonce == reply_message.c.nonce)
+    changed = {each.name: new[each.name] for each in fields(ReplyMessage) if each.name not in _MESSAGE_KEY}
     return statement.on_conflict_do_update(
-        index_elements=[reply_message.c.reply_id, reply_message.c.ordinal],
-        set_={
-            "channel_id": new.channel_id,
-            "message_id": case((same_post, reply_message.c.message_id), else_=new.message_id),
-            "nonce": new.nonce,
-            "text": new.text,
-        },
+        index_elements=["reply_id", *_MESSAGE_KEY],
+        set_=changed | {"message_id": case((same_post, reply_message.c.message_id), else_=new.message_id)},
     )
 
 

@@ -129,6 +129,8 @@ class ReplyMessage:
         message_id: None while Discord has not told it (a POST in flight).
         nonce: what the POST carried, to find it again.
         text: what was last sent, or about to be.
+        generation, state, shown, first_try, is_status, file: see `bot.streaming.calls.Row`.
+        by_token: an interaction's token reaches it.
     """
 
     ordinal: int
@@ -136,6 +138,13 @@ class ReplyMessage:
     message_id: int | None
     nonce: str
     text: str
+    generation: int = 0
+    state: str = "open"
+    shown: str = ""
+    first_try: str = ""
+    is_status: bool = False
+    file: str = "none"
+    by_token: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +198,8 @@ class UnfinishedReply:
         footer: our own closing words if it ended, or empty.
         attempts: how many processes have begun to answer.
         created_at: Unix seconds.
-        messages: where it is shown, by ordinal; empty if nothing was.
+        messages: where it is shown, by ordinal and generation; empty if nothing was.
+        moved_to: the direct messages that the rest goes to, or None.
         is_deleted: its question or one of its messages was deleted: it is closed, but never begun anew.
     """
 
@@ -202,6 +212,7 @@ class UnfinishedReply:
     attempts: int
     created_at: float
     messages: tuple[ReplyMessage, ...]
+    moved_to: int | None = None
     is_deleted: bool = False
 
 

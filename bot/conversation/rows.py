@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
-from bot.conversation.records import PromptState
+from bot.conversation.records import PromptState, ReplyMessage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy import Table
 
-    from bot.conversation.records import PromptRecord, ReplyEnd, ReplyMessage
+    from bot.conversation.records import PromptRecord, ReplyEnd
 
+_MESSAGE_FIELDS = tuple(each.name for each in fields(ReplyMessage))
 _LARGEST_COUNT = 2**31 - 1
 
 
@@ -46,14 +48,7 @@ def prompt_row(record: PromptRecord) -> dict[str, Any]:
 
 def message_row(reply_id: int, message: ReplyMessage) -> dict[str, Any]:
     """Return the row of a message of a reply."""
-    return {
-        "reply_id": reply_id,
-        "ordinal": message.ordinal,
-        "channel_id": message.channel_id,
-        "message_id": message.message_id,
-        "nonce": message.nonce,
-        "text": message.text,
-    }
+    return {"reply_id": reply_id} | {name: getattr(message, name) for name in _MESSAGE_FIELDS}
 
 
 def end_values(end: ReplyEnd) -> dict[str, Any]:

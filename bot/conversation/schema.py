@@ -46,7 +46,7 @@ __all__ = [
     "setting",
 ]
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every revision of the schema, oldest first (the names of the migrations)."""
 
 HEAD = REVISIONS[-1]
@@ -145,6 +145,8 @@ reply = Table(
     Column("is_deleted", Boolean, nullable=False, server_default=text("false")),
     # What the model gave besides its text, as JSON (`bot.parts`); never sent again.
     Column("parts", Parts, nullable=False, server_default=text("'[]'")),
+    # The direct messages that the rest of it goes to, if its channel takes no more.
+    Column("moved_to", BigInteger),
     # A prompt's newest reply; also what keeps two replies from sharing a number.
     Index(None, "prompt_id", "variant", unique=True),
 )
@@ -165,10 +167,19 @@ reply_message = Table(
     metadata,
     Column("reply_id", ForeignKey("reply.id", ondelete="CASCADE"), primary_key=True),
     Column("ordinal", Integer, primary_key=True, autoincrement=False),
+    # How often messages had been posted anew before: one that another stands in for keeps its row.
+    Column("generation", Integer, primary_key=True, autoincrement=False, server_default=text("0")),
     Column("channel_id", BigInteger, nullable=False),
     Column("message_id", BigInteger, index=True),
     Column("nonce", String(25), nullable=False),
     Column("text", Text, nullable=False),
+    # What a restart goes on from (`bot.streaming.calls.Row`).
+    Column("state", String(16), nullable=False, server_default=text("'open'")),
+    Column("shown", Text, nullable=False, server_default=text("''")),
+    Column("first_try", Text, nullable=False, server_default=text("''")),
+    Column("is_status", Boolean, nullable=False, server_default=text("false")),
+    Column("file", String(16), nullable=False, server_default=text("'none'")),
+    Column("by_token", Boolean, nullable=False, server_default=text("false")),
 )
 
 channel = Table(

@@ -171,6 +171,7 @@ class Store:
         messages: Sequence[ReplyMessage] = (),
         piece: Piece | None = None,
         end: ReplyEnd | None = None,
+        moved_to: int | None = None,
         is_shown: bool = False,
     ) -> None:
         """Keep a reply's journal; what is given is stored together or not at all.
@@ -182,6 +183,7 @@ class Store:
                 known id stays for as long as the nonce is the same.
             piece: what the model wrote since the last one.
             end: how the reply ended.
+            moved_to: the direct messages that the rest of it goes to.
             is_shown: its ending is on screen, so a restart has nothing to do.
         """
 
@@ -191,8 +193,9 @@ class Store:
             if piece is not None:
                 part = {"reply_id": reply_id, "start": piece.start, "text": piece.text}
                 connection.execute(self._add_piece, part)
-            if end is not None or is_shown:
-                changes = (end_values(end) if end else {}) | ({"is_open": False} if is_shown else {})
+            changes = (end_values(end) if end else {}) | ({"is_open": False} if is_shown else {})
+            changes |= {"moved_to": moved_to} if moved_to else {}
+            if changes:
                 connection.execute(update(reply).where(reply.c.id == reply_id).values(**changes))
             if end is not None:
                 connection.execute(self._drop_pieces, {"ended": reply_id})
@@ -238,6 +241,7 @@ class Store:
                 attempts=row.attempts,
                 created_at=row.begun_at,
                 messages=tuple(messages.get(row.reply_id, ())),
+                moved_to=row.moved_to,
                 is_deleted=row.is_deleted,
             )
             for row in await self._read(queries.unfinished())

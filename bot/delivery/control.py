@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from dataclasses import dataclass
 
-from bot.delivery.reply_api import ClientClosed, ReplyApi
+from bot.delivery.http_errors import ARCHIVED, ClientClosed
+from bot.delivery.reply_api import ReplyApi
 from bot.errors import DeliveryError, DeliveryRateLimited, DeliveryRetry, MessageGone
 from bot.streaming.backoff import Backoff
+from bot.streaming.calls import Place
+from bot.streaming.transcript import Transcript
 
 log = logging.getLogger(__name__)
 
@@ -26,97 +28,117 @@ def is_stop_emoji(name: str | None) -> bool:
     return name is not None and name.removesuffix("\ufe0f") == STOP_EMOJI.removesuffix("\ufe0f")
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """A message, and where it is."""
-
-    channel_id: int
-    message_id: int
-
-
 class StopControl:
-    """Keeps the bot's own ⏹️ on one message at a time.
+    """Keeps the bot's own ⏹️ on the newest message of *transcript*.
 
-    `show` and `end` only say what is wanted; `run` brings it about, one request
-    at a time, and is never cancelled. A failure costs the control, never the reply.
-    *channel_id* is where the reaction of who clicked is taken away.
+    `offer`, `follow` and `end` only say what is wanted; `run` brings it about,
+    one request at a time, and is never cancelled. A failure costs the control,
+    never the reply: the text names the command then.
+
+    Attributes:
+        is_usable: whether it was not refused so far.
     """
 
-    def __init__(self, courier: ReplyApi, channel_id: int, *, backoff: Backoff | None = None) -> None:
-        self._courier = courier
-        self._channel_id = channel_id
+    def __init__(
+        self, api: ReplyApi, transcript: Transcript, *, is_usable: bool = True, backoff: Backoff | None = None
+    ) -> None:
+        self._api = api
+        self._transcript = transcript
         self._backoff = backoff or Backoff()
-        self._wanted: _Place | None = None
-        self._placed: _Place | None = None
+        self.is_usable = is_usable
+        self._is_offered = False
+        self._is_running = False
+        self._is_ended = False
+        self._placed: Place | None = None
+        self._gone: Place | None = None  # what was deleted under us
         self._clicked: tuple[int, int] | None = None
-        self._usable = True
-        self._ended = False
         self._changed = asyncio.Event()
 
-    @property
-    def is_usable(self) -> bool:
-        """Whether it was not refused so far."""
-        return self._usable
+    def offer(self) -> bool:
+        """Want the control on the newest message from now on; return whether `run` is to be started for it."""
+        if self._is_offered:
+            return False
+        self._is_offered = True
+        self._transcript.names_command = not self.is_usable
+        self._is_running = self.is_usable
+        return self._is_running
 
-    def show(self, channel_id: int, message_id: int) -> None:
-        """Want the control on that message."""
-        if not self._ended:
-            self._wanted = _Place(channel_id, message_id)
-            self._changed.set()
+    def follow(self) -> None:
+        """Look where the newest message is."""
+        self._changed.set()
 
-    def end(self, clicked: tuple[int, int] | None = None) -> None:
-        """Want it gone, and also the reaction of who *clicked* it (message id, user id)."""
-        self._wanted = None
-        self._ended = True
+    def end(self, clicked: tuple[int, int] | None = None) -> bool:
+        """Want it gone, and also the reaction of who *clicked* it (message id, user id); return as `offer` does."""
+        self._is_ended = True
         self._clicked = clicked
         self._changed.set()
+        return clicked is not None and not self._is_running
+
+    def _wanted(self) -> Place | None:
+        if self._is_ended or not self._is_offered:
+            return None
+        if not self.is_usable:
+            return self._placed  # even a try that failed may have reached the message: it is removed at the end
+        newest = self._transcript.newest()
+        return newest if newest is not None and newest != self._gone else None
 
     async def run(self) -> None:
         """Carry the wishes out until the end."""
         while True:
-            if self._placed is not None and self._placed != self._wanted:
+            wanted = self._wanted()
+            if self._placed is not None and self._placed != wanted:
                 await self._remove(self._placed)
                 self._placed = None
-            elif self._wanted is not None and self._placed is None and self._usable:
-                await self._add(self._wanted)
-            elif self._ended:
+            elif wanted is not None and self._placed is None:
+                await self._add(wanted)
+            elif self._is_ended:
                 break
             else:
                 await self._changed.wait()
                 self._changed.clear()
         if self._clicked is not None:
             message_id, user_id = self._clicked
-            await self._remove(_Place(self._channel_id, message_id), user_id)
+            await self._remove(Place(self._transcript.channel_id, message_id), user_id)
 
-    async def _add(self, place: _Place) -> None:
-        # Even a try that failed may have reached the message: it is removed at the end.
+    async def _add(self, place: Place) -> None:
         self._placed = place
+        assert place.message_id is not None, "it is on screen"
         try:
-            await self._courier.add_reaction(place.channel_id, place.message_id, STOP_EMOJI)
+            await self._api.add_reaction(place.channel_id, place.message_id, STOP_EMOJI)
         except DeliveryRetry as error:
             if self._backoff.failures >= _TRIES or isinstance(error, ClientClosed):
-                self._usable = False
-                self._report(error)
+                self._refused(error)
                 return
             await self._pause(error)
-            if self._placed == self._wanted:
+            if self._placed == self._wanted():
                 self._placed = None
         except DeliveryError as error:
-            # a deleted message says nothing about the next one
-            self._usable = isinstance(error, MessageGone)
             self._placed = None
-            if self._wanted == place:
-                self._wanted = None
-            self._report(error)
+            if isinstance(error, MessageGone):  # that says nothing about the next one
+                self._gone = place
+                self._report(error)
+            else:
+                self._refused(error)
         else:
             self._backoff.reset()
 
-    async def _remove(self, place: _Place, user_id: int | None = None) -> None:
+    def _refused(self, error: DeliveryError) -> None:
+        self.is_usable = False
+        self._transcript.names_command = True
+        self._report(error)
+
+    async def _remove(self, place: Place, user_id: int | None = None) -> None:
         self._backoff.reset()
+        assert place.message_id is not None, "it is on screen"
+        is_opened = False
         while True:
             try:
-                await self._courier.remove_reaction(place.channel_id, place.message_id, STOP_EMOJI, user_id)
+                await self._api.remove_reaction(place.channel_id, place.message_id, STOP_EMOJI, user_id)
             except DeliveryError as error:
+                if error.code == ARCHIVED and not is_opened:
+                    is_opened = await self._open_thread(place.channel_id)
+                    if is_opened:
+                        continue
                 if _is_settled(error, self._backoff.failures):
                     self._report(error)
                     return
@@ -125,6 +147,14 @@ class StopControl:
                 self._backoff.reset()
                 return
 
+    async def _open_thread(self, channel_id: int) -> bool:
+        try:
+            await self._api.open_thread(channel_id)
+        except DeliveryError as error:
+            self._report(error)
+            return False
+        return True
+
     async def _pause(self, error: DeliveryError) -> None:
         delay = self._backoff.delay()
         if isinstance(error, DeliveryRateLimited):
@@ -132,7 +162,7 @@ class StopControl:
         await asyncio.sleep(delay)
 
     def _report(self, error: DeliveryError) -> None:
-        log.info("The stop control of channel %s could not be changed: %s", self._channel_id, error)
+        log.info("The stop control of channel %s could not be changed: %s", self._transcript.channel_id, error)
 
 
 def _is_settled(error: DeliveryError, failures: int) -> bool:

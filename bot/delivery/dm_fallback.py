@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from bot.delivery.http_errors import ARCHIVED, LOCKED
+from bot.delivery.http_errors import why
 from bot.delivery.reply_api import ReplyApi
-from bot.errors import DeliveryError, DeliveryRejected, DeliveryRetry
-from bot.markdown.files import File
+from bot.errors import DeliveryError
+from bot.streaming.calls import Answered
 
 log = logging.getLogger(__name__)
 
-_MISSING_ACCESS = 50001
+
+class Reach(Protocol):
+    """Who knows whom the bot shares servers with."""
+
+    def may_reach_members(self, guild_id: int) -> bool:
+        """Tell whether direct messages to members of a server are worth a try."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +30,13 @@ class Question:
     Attributes:
         channel_id: where it was asked.
         author_id: who asked.
+        guild_id: in which server.
         link: the address of the question, or of its channel.
     """
 
     channel_id: int
     author_id: int
+    guild_id: int
     link: str
 
 
@@ -38,98 +46,43 @@ def question_link(guild_id: int, channel_id: int, message_id: int | None) -> str
 
 
 class DmFallback:
-    """Opens the direct messages with who asked, once per reply, and says why.
+    """What is said in the direct messages with who asked, and whether there may be any.
 
-    *is_allowed* is asked first: without a server in common Discord refuses, and
-    counts the refusal.
+    A bot without a server in common is refused, which counts, so *bot* is asked first.
     """
 
-    def __init__(self, courier: ReplyApi, question: Question, is_allowed: Callable[[], bool]) -> None:
-        self._courier = courier
-        self._question = question
-        self._is_allowed = is_allowed
-        self._is_spent = False
+    def __init__(self, api: ReplyApi, question: Question, reach: Reach) -> None:
+        self._api = api
+        self.question = question
+        self._reach = reach
         # two questions may have the same link: that of their channel
-        self._nonce_seed = secrets.token_hex(8)
+        self.nonce_seed = secrets.token_hex(8)
 
-    async def open(self, reason: DeliveryError, *, is_rest: bool) -> int | None:
-        """Return the channel for the answer (*is_rest*: for what is missing of it), None if there is no way.
+    def may_try(self) -> bool:
+        """Tell whether Discord may let us write to who asked."""
+        return self._reach.may_reach_members(self.question.guild_id)
 
-        Raises:
-            DeliveryRetry: Discord has trouble; the next try may work.
-        """
-        if self._is_spent or not self._is_allowed():
-            return None
-        try:
-            channel_id = await self._courier.open_dm(self._question.author_id)
-            await self._courier.create_message(channel_id, self._words(reason, is_rest=is_rest))
-        except DeliveryRetry:
-            raise
-        except DeliveryError as error:
-            log.info("The answer for channel %s cannot go to the asker either: %s", self._question.channel_id, error)
-            self._is_spent = True
-            return None
-        self._is_spent = True
-        log.warning("Channel %s takes no more of an answer; the asker gets it directly", self._question.channel_id)
-        return channel_id
+    def note(self, reason: Answered, *, is_rest: bool) -> str:
+        """Return the first message there: why the answer (*is_rest*: what is missing of it) comes this way."""
+        what = "the rest of my answer" if is_rest else "my answer"
+        where = f"<#{self.question.channel_id}>"
+        return f"I cannot write in {where} any more: {why(reason)}. Here is {what} to {self.question.link}"
 
-    async def hand_over(self, file: File) -> bool:
-        """Send who asked the whole answer that cannot be attached to its messages; return whether that worked.
-
-        The rest of an answer may still come this way after it.
-
-        Raises:
-            DeliveryRetry: Discord has trouble; the next try may work.
-        """
-        if self._is_spent or not self._is_allowed():
-            return False
-        question = self._question
-        text = f"I may not attach files in <#{question.channel_id}>, so here is my whole answer to {question.link}"
-        try:
-            channel_id = await self._courier.open_dm(question.author_id)
-            await self._courier.create_message(channel_id, self._payload("file", text), file)
-        except DeliveryRetry:
-            raise
-        except DeliveryError as error:
-            log.info("The file for channel %s cannot go to the asker either: %s", question.channel_id, error)
-            return False
-        return True
+    def file_note(self) -> str:
+        """Return what goes with the file that may not be attached to the answer."""
+        where = f"<#{self.question.channel_id}>"
+        return f"I may not attach files in {where}, so here is my whole answer to {self.question.link}"
 
     async def explain(self) -> None:
         """Tell who asked that nothing can be written where they did; if that fails too, there is no way."""
-        if self._is_spent or not self._is_allowed():
+        if not self.may_try():
             return
-        self._is_spent = True
-        question = self._question
         text = (
-            f"You asked me something in <#{question.channel_id}>, but I may not send messages there. "
-            f"Whoever looks after the server can change that. {question.link}"
+            f"You asked me something in <#{self.question.channel_id}>, but I may not send messages there. "
+            f"Whoever looks after the server can change that. {self.question.link}"
         )
         try:
-            channel_id = await self._courier.open_dm(question.author_id)
-            await self._courier.create_message(channel_id, self._payload("why", text))
+            channel_id = await self._api.open_dm(self.question.author_id)
+            await self._api.post_notice(channel_id, text, about=f"why-{self.nonce_seed}", refer=False)
         except DeliveryError as error:
-            log.info("Who asked in channel %s cannot be told why nothing comes: %s", question.channel_id, error)
-
-    def _words(self, reason: DeliveryError, *, is_rest: bool) -> dict[str, object]:
-        what = "the rest of my answer" if is_rest else "my answer"
-        question = self._question
-        text = f"I cannot write in <#{question.channel_id}> any more: {why(reason)}. Here is {what} to {question.link}"
-        return self._payload("dm", text)
-
-    def _payload(self, kind: str, text: str) -> dict[str, object]:
-        nonce = f"{kind}-{self._nonce_seed}"
-        return {"content": text, "nonce": nonce, "enforce_nonce": True, "allowed_mentions": {"parse": []}, "flags": 4}
-
-
-def why(error: DeliveryError) -> str:
-    """Return in a few words why Discord does not let us write."""
-    if error.code == LOCKED:
-        return "the thread was locked"
-    if error.code == ARCHIVED:
-        return "the thread was archived"
-    if error.code == _MISSING_ACCESS:
-        return "I can no longer see that channel"
-    if isinstance(error, DeliveryRejected):
-        return "Discord takes no message of mine there"
-    return "a permission was taken from me"
+            log.info("Who asked in channel %s cannot be told why nothing comes: %s", self.question.channel_id, error)

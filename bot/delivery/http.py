@@ -39,8 +39,8 @@ from discord.http import HTTPClient, Ratelimit, Route
 from bot.delivery.http_errors import parse_rate_headers, rate_limited
 from bot.delivery.invalid_request_guard import InvalidRequestGuard
 from bot.errors import DeliveryRetry
+from bot.streaming.bucket import RateHeaders
 from bot.streaming.budget import EditBudget
-from bot.streaming.sink import RateHeaders
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +49,7 @@ OTHERS_SECONDS = 30.0
 """How long a request of discord.py's own may take; its session would wait five minutes for an answer."""
 _TURN_SECONDS = 120.0  # far more than a request waits for its share of the global rate
 _BODY_CAP = 64 * 1024
+_RESETS = (54, 10054)  # errno of a connection that was reset, on macOS and Windows
 
 
 class MarkedRoute(Route):
@@ -126,7 +127,15 @@ def trace_config(budget: EditBudget, invalid: InvalidRequestGuard) -> aiohttp.Tr
 
     trace.on_request_start.append(start)
     trace.on_request_end.append(end)
+    trace.on_request_exception.append(_failed)
     return trace
+
+
+async def _failed(_: aiohttp.ClientSession, ctx: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams) -> None:
+    """Raise our own error for a reset that discord.py would try four times more, with the text of the first."""
+    error = params.exception
+    if isinstance(ctx.trace_request_ctx, Marked) and isinstance(error, OSError) and error.errno in _RESETS:
+        raise DeliveryRetry(detail=type(error).__name__) from error
 
 
 async def _end_marked(marked: Marked, response: aiohttp.ClientResponse, budget: EditBudget) -> None:

@@ -21,27 +21,30 @@ from bot.errors import (
     DeliveryRetry,
     MessageGone,
 )
-from bot.streaming.sink import RateHeaders
+from bot.streaming.bucket import RateHeaders
+from bot.streaming.calls import Answered
+from bot.streaming.rules import Outcome
 
-ARCHIVED = 50083
-"""The thread is archived: nothing in it can be edited until it is opened again."""
-LOCKED = 160005
-"""The thread is locked: only its moderators write in it."""
-UNKNOWN_MESSAGE = 10008
-"""Somebody deleted that message."""
-TOO_LARGE = 40005
-"""The file is larger than may be uploaded."""
-BLANK = 50006
-"""Nothing visible is left of the text."""
-AUTOMOD, HARMFUL_LINK, EXPLICIT = 200000, 240000, 20009
-"""The text was read and refused."""
+ARCHIVED, LOCKED, UNKNOWN_MESSAGE = 50083, 160005, 10008
+"""The thread is archived, the thread is locked, somebody deleted that message."""
+
+_AUTOMOD = {200000, 200001}
+_LINK, _EXPLICIT, _BLANK, _TOO_LARGE, _NO_ACCESS = 240000, 20009, 50006, 40005, 50001
+_READ = _AUTOMOD | {_LINK, _EXPLICIT}
+_FORBIDDEN = {40001, _NO_ACCESS, 50007, 50013, 50027, 50278}
+_GONE = {10003, 10004, 10015, 10062}
+_TOKEN_DEAD = {10015, 10062, 50027}  # for what goes over an interaction's token
+_NAMED = dict.fromkeys(_READ, Outcome.READ) | {
+    ARCHIVED: Outcome.ARCHIVED,
+    LOCKED: Outcome.LOCKED,
+    UNKNOWN_MESSAGE: Outcome.MESSAGE_GONE,
+    _TOO_LARGE: Outcome.TOO_LARGE,
+}
+_REFERENCE = {50035, 160002, UNKNOWN_MESSAGE}  # for what replies to a message
 
 LONGEST_WAIT_SECONDS = 3600.0
 """No longer a wait is believed, so that no answer of a broken proxy makes the bot mute for good."""
 _UNREADABLE_WAIT = 5.0  # a 429 that names no wait comes from a proxy; do not hammer it
-_GONE = {10003, 10004, 10008, 10015, 10062}
-_FORBIDDEN = {40001, 50001, 50007, 50013, 50027, ARCHIVED, 50278, LOCKED}
-_REFUSED_TEXT = {AUTOMOD, HARMFUL_LINK, EXPLICIT}
 
 
 def parse_rate_headers(headers: Mapping[str, str]) -> RateHeaders | None:
@@ -97,16 +100,79 @@ def translate(error: Exception) -> DeliveryError:
         return error
     if not isinstance(error, discord.HTTPException):
         return DeliveryRetry(detail=type(error).__name__)
-    return _kind(error.status, error.code)(error.status, error.code, error.text[:200])
+    kind = _TREE.get(read(error.status, error.code), DeliveryRejected)
+    return kind(error.status, error.code, error.text[:200])
 
 
-def _kind(status: int, code: int) -> type[DeliveryError]:
-    if code in _REFUSED_TEXT:
-        return DeliveryRejected
-    if status in (408, 429) or status >= 500:
-        return DeliveryRetry
+def read(status: int, code: int, *, by_token: bool = False, refers: bool = False) -> Outcome:
+    """Return what a refusal or a failure is for a reply; *refers*: what was sent replies to a message."""
+    is_reference = refers and code in _REFERENCE
+    if code in _NAMED or is_reference:
+        return Outcome.NO_REFERENCE if is_reference else _NAMED[code]
+    if status == 429 or status in (0, 408) or status >= 500:
+        return Outcome.LIMITED if status == 429 else Outcome.LATER
+    if by_token and (code in _TOKEN_DEAD or (status == 401 and code)):
+        return Outcome.TOKEN_DEAD
     if code in _FORBIDDEN or status in (401, 403):
-        return DeliveryForbidden
+        return Outcome.FORBIDDEN if code else Outcome.PROXY
     if code in _GONE or status == 404:
-        return MessageGone
-    return DeliveryRejected
+        return Outcome.PLACE_GONE if code else Outcome.PROXY404
+    return Outcome.TOO_LARGE if status == 413 else Outcome.TEXT
+
+
+_TREE: dict[Outcome, type[DeliveryError]] = {
+    Outcome.LATER: DeliveryRetry,
+    Outcome.LIMITED: DeliveryRetry,
+    Outcome.ARCHIVED: DeliveryForbidden,
+    Outcome.LOCKED: DeliveryForbidden,
+    Outcome.FORBIDDEN: DeliveryForbidden,
+    Outcome.PROXY: DeliveryForbidden,
+    Outcome.PROXY404: MessageGone,
+    Outcome.MESSAGE_GONE: MessageGone,
+    Outcome.PLACE_GONE: MessageGone,
+}
+
+
+class ClientClosed(DeliveryRetry):
+    """The client was closed under us; another one has to go on."""
+
+
+def answered_with(error: DeliveryError, *, by_token: bool = False, refers: bool = False) -> Answered:
+    """Return what came of a call that raised *error*."""
+    outcome = read(error.status, error.code, by_token=by_token, refers=refers)
+    if isinstance(error, ClientClosed):
+        outcome = Outcome.CLOSED
+    limited = error if isinstance(error, DeliveryRateLimited) else None
+    return Answered(
+        outcome,
+        retry_after=limited.retry_after if limited else 0.0,
+        is_global=limited is not None and limited.scope == "global",
+        reason=_reason(error),
+        error=DeliveryRetry(error.status, error.code, error.detail) if outcome is Outcome.PROXY404 else error,
+    )
+
+
+def _reason(error: DeliveryError) -> str:
+    """Return in a sentence why a part of an answer is not shown."""
+    if error.code in _AUTOMOD:
+        return "this server's AutoMod refused a part of the answer, so it is not shown"
+    words = {
+        _LINK: "Discord refused a link in this part of the answer, so it is not shown",
+        _EXPLICIT: "Discord's filter for explicit content refused a part of the answer, so it is not shown",
+        _BLANK: "there is nothing to see in this part of the answer",
+    }
+    usual = f"Discord did not take a part of the answer (HTTP {error.status}, code {error.code})"
+    return words.get(error.code, usual)
+
+
+def why(answered: Answered) -> str:
+    """Return in a few words why Discord does not let us write."""
+    if answered.outcome is Outcome.LOCKED:
+        return "the thread was locked"
+    if answered.outcome is Outcome.ARCHIVED:
+        return "the thread was archived"
+    if answered.error is not None and answered.error.code == _NO_ACCESS:
+        return "I can no longer see that channel"
+    if answered.outcome in (Outcome.READ, Outcome.TEXT, Outcome.TOO_LARGE):
+        return "Discord takes no message of mine there"
+    return "a permission was taken from me"

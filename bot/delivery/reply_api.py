@@ -14,16 +14,19 @@ import orjson
 from discord.http import HTTPClient, Route
 
 from bot.delivery.http import Marked, MarkedRoute, time_limit
-from bot.delivery.http_errors import translate
+from bot.delivery.http_errors import ClientClosed, translate
 from bot.delivery.invalid_request_guard import InvalidRequestGuard
 from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRejected, DeliveryRetry, MessageGone
 from bot.markdown.files import File
-from bot.streaming.sink import RateHeaders
+from bot.streaming.bucket import RateHeaders
 
 REQUEST_SECONDS = 15.0
 """How long a request may take before it is tried again with the newest text."""
+NO_MENTIONS: dict[str, Any] = {"parse": [], "replied_user": False}
+"""Nobody is pinged, not even who is replied to; Discord does not keep this for edits, so it goes with each request."""
+SUPPRESS_EMBEDS = 1 << 2
+"""Previews of links would come and go with the edits."""
 _UPLOAD_FACTOR = 8
-_SUPPRESS_EMBEDS = 1 << 2
 _CONNECT_SECONDS = 10.0
 
 
@@ -107,10 +110,6 @@ class HttpLine:
         return self._http
 
 
-class ClientClosed(DeliveryRetry):
-    """The client was closed under us; another one has to go on."""
-
-
 class ReplyApi:
     """Sends the requests of replies, on channel and interaction routes.
 
@@ -158,16 +157,18 @@ class ReplyApi:
         self, token: str, message_id: int | None, payload: dict[str, Any], file: File | None = None
     ) -> Answer:
         """PATCH a message of an interaction; None is its original response."""
-        route = MarkedRoute(
-            "PATCH",
+        return await self._message(self._response_route("PATCH", token, message_id), payload, file)
+
+    def _response_route(self, method: str, token: str, message_id: int | None) -> MarkedRoute:
+        return MarkedRoute(
+            method,
             "/webhooks/{webhook_id}/{webhook_token}/messages/{message_id}",
             webhook_id=self._application_id,
             webhook_token=token,
             message_id="@original" if message_id is None else message_id,
         )
-        return await self._message(route, payload, file)
 
-    async def post_notice(self, channel_id: int, text: str, *, about: int, refer: bool = True) -> None:
+    async def post_notice(self, channel_id: int, text: str, *, about: int | str, refer: bool = True) -> None:
         """POST a sentence *about* a message, once however often it is tried; it pings nobody.
 
         With *refer* it replies to that message, if Discord lets it.
@@ -177,8 +178,8 @@ class ReplyApi:
             "content": text,
             "nonce": str(about),
             "enforce_nonce": True,
-            "allowed_mentions": {"parse": [], "replied_user": False},
-            "flags": _SUPPRESS_EMBEDS,
+            "allowed_mentions": NO_MENTIONS,
+            "flags": SUPPRESS_EMBEDS,
         }
         if refer:
             reference = {"message_id": about, "channel_id": channel_id, "fail_if_not_exists": False}
@@ -212,15 +213,21 @@ class ReplyApi:
 
     async def delete_message(self, channel_id: int, message_id: int) -> None:
         """DELETE a message of ours."""
-        route = Route(
+        route = MarkedRoute(
             "DELETE", "/channels/{channel_id}/messages/{message_id}", channel_id=channel_id, message_id=message_id
         )
         self._line.note_deletion(message_id)
-        await self._send(route, Marked(is_paced=False))
+        await self._send(route, Marked())
+
+    async def delete_response(self, token: str, message_id: int | None) -> None:
+        """DELETE a message of an interaction; None is its original response."""
+        if message_id is not None:
+            self._line.note_deletion(message_id)
+        await self._send(self._response_route("DELETE", token, message_id), Marked())
 
     async def open_dm(self, user_id: int) -> int:
         """Return the id of the direct messages with a user."""
-        data = await self._send(Route("POST", "/users/@me/channels"), Marked(is_paced=False), {"recipient_id": user_id})
+        data = await self._send(MarkedRoute("POST", "/users/@me/channels"), Marked(), {"recipient_id": user_id})
         try:
             return int(data["id"])
         except (KeyError, TypeError, ValueError) as error:
@@ -228,8 +235,9 @@ class ReplyApi:
 
     async def open_thread(self, channel_id: int) -> None:
         """Take a thread out of the archive."""
-        route = Route("PATCH", "/channels/{channel_id}", channel_id=channel_id)
-        await self._send(route, Marked(is_paced=False), {"archived": False})
+        await self._send(
+            MarkedRoute("PATCH", "/channels/{channel_id}", channel_id=channel_id), Marked(), {"archived": False}
+        )
 
     async def show_typing(self, channel_id: int) -> None:
         """Show the typing indicator for ten seconds; left out while too much is refused."""

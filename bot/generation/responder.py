@@ -192,8 +192,7 @@ class Responder:
         sink = open_sink(journal)
         options = self._options
         pages = FailsafePages(limit=page_limit, mode=options.render_markdown, last=options.max_messages)
-        sink.watch(pages)
-        streamer = ReplyStreamer(sink, pages, self._budget, max_messages=options.max_messages, is_held=True)
+        streamer = ReplyStreamer(sink.deliverer, pages, self._budget, max_messages=options.max_messages, is_held=True)
         status = StatusTeller(streamer, sink, timing=self._options.timing)
         job = Job(Session(prompt), journal, sink, streamer, status, model=model)
         try:

@@ -9,14 +9,18 @@ from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 from bot.conversation.records import PromptRecord
-from bot.streaming.sink import Sink
-from bot.streaming.streamer import Pages
+from bot.streaming.transcript import Sender
 
 T = TypeVar("T")
 
 
-class ReplySink(Sink, Protocol):
-    """A sink with what surrounds a reply's text: typing, the stop control, the end."""
+class ReplySink(Protocol):
+    """Where a reply is shown: what sends its text, and what surrounds it: typing, the stop control, the end."""
+
+    @property
+    def deliverer(self) -> Sender:
+        """What sends its text."""
+        ...
 
     @property
     def message_ids(self) -> Sequence[int]:
@@ -26,10 +30,6 @@ class ReplySink(Sink, Protocol):
     @property
     def has_control(self) -> bool:
         """Whether the stop control that `offer_stop` shows can be used there, as far as known."""
-        ...
-
-    def watch(self, pages: Pages) -> None:
-        """Tell by *pages* which texts are final: only others may still bear a cursor."""
         ...
 
     def begin(self) -> None:

@@ -16,8 +16,7 @@ import discord
 from bot.delivery.permissions import may_look_back
 from bot.errors import DeliveryError, StoreError
 from bot.intake.message_text import is_addressed
-from bot.recovery.recovery import ANSWERED_WITHIN_SECONDS
-from bot.recovery.screen import INTERRUPTED
+from bot.recovery.recovery import ANSWERED_WITHIN_SECONDS, INTERRUPTED
 from bot.streaming.backoff import Backoff
 
 if TYPE_CHECKING:

@@ -15,28 +15,32 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import discord
 
-from bot.conversation.journal import ReplyJournal
-from bot.conversation.records import PromptKind, PromptRecord, ReplyState, UnfinishedReply
+from bot.conversation.journal import Journals, ReplyJournal
+from bot.conversation.records import PromptKind, ReplyEnd, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
 from bot.delivery.control import STOP_EMOJI
-from bot.delivery.cursor import without_cursor
+from bot.delivery.deliverer import Deletions
 from bot.delivery.dm_fallback import DmFallback
 from bot.delivery.followups import Followups
-from bot.delivery.permissions import may_look_back, may_react, may_refer
+from bot.delivery.permissions import Pauses, may_look_back, may_react, may_refer
 from bot.delivery.reply import DiscordReply
-from bot.delivery.reply_api import Answer, ReplyApi
-from bot.delivery.sinks import Journal, MessagesSink
-from bot.delivery.steadfast import SteadfastSink
+from bot.delivery.reply_api import NO_MENTIONS, ReplyApi
+from bot.delivery.transport import ChannelTransport, TokenTransport
 from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRetry, MessageGone, StoreError
-from bot.recovery.closing import PAGE_LIMIT, ClosingJournal, final_pages, footer_of, header_of, open_sink, shown_texts
-from bot.recovery.screen import INTERRUPTED, Screen, Seen, by_journal, letters, look
+from bot.generation.responder import Responder
+from bot.markdown.failsafe import FailsafePages
+from bot.recovery.found import Found, Seen, look
+from bot.recovery.rebuild import header_of, rebuild, unclaimed
 from bot.streaming.backoff import Backoff
 from bot.streaming.budget import EditBudget
+from bot.streaming.calls import State
+from bot.streaming.dress import PAGE_LIMIT, has_cursor, without_cursor
 from bot.streaming.streamer import ReplyStreamer
+from bot.streaming.transcript import Transcript
 
 log = logging.getLogger(__name__)
 
@@ -44,12 +48,25 @@ ANSWERED_WITHIN_SECONDS = 600.0
 """How old a prompt may be to be answered after a restart; who asked earlier is told to ask again."""
 ATTEMPTS = 3
 """So many processes begin to answer a prompt: it could be what kills them."""
+INTERRUPTED = "⏹️ interrupted by a restart"
+"""How a reply ends that another process has to close."""
 
 _CHANNELS_AT_ONCE = 6
 _DISCORD_EPOCH = 1_420_070_400.0  # an id holds the milliseconds since then
 
-OpenReply = Callable[[ReplyJournal], DiscordReply]
-AnswerAgain = Callable[[UnfinishedReply, OpenReply, int], Coroutine[Any, Any, None]]
+
+class Host(Protocol):
+    """What is known of the places that a bot is in."""
+
+    def permissions_at(self, channel_id: int) -> discord.Permissions | None:
+        """Return what we may do in a channel, None where that is not known."""
+        ...
+
+    def way_out(
+        self, guild_id: int | None, channel_id: int, author_id: int, message_id: int | None = None
+    ) -> DmFallback | None:
+        """Return where an answer goes when its channel takes no more, or None."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,26 +74,59 @@ class Connection:
     """What recovery needs of a bot that is ready.
 
     Attributes:
-        courier: sends the requests.
+        api: sends the requests.
         me: our user's id.
-        pause: told of a channel that refuses us, and why.
-        note_deleted: told of a message of ours that somebody deleted.
-        was_deleted: tells of a message whether somebody deleted it lately.
-        permissions: what we may do in a channel, None where that is not known.
+        host: what it may do where.
+        responder: answers prompts.
+        changes: hears of deleted messages.
+        pauses: channels that refuse us.
         followups: which messages of commands the gateway told of.
-        way_out: where an answer goes when its channel takes no more, or None.
-        answer: answers a prompt in the reply that a function opens, with so many code points to a message.
     """
 
-    courier: ReplyApi
+    api: ReplyApi
     me: int
-    pause: Callable[[int, str], None]
-    note_deleted: Callable[[int], None]
-    was_deleted: Callable[[int], bool]
-    permissions: Callable[[int], discord.Permissions | None]
+    host: Host
+    responder: Responder
+    changes: Deletions
+    pauses: Pauses
     followups: Followups
-    way_out: Callable[[PromptRecord], DmFallback | None]
-    answer: AnswerAgain
+
+
+@dataclass(frozen=True, slots=True)
+class _Left:
+    """What an earlier process left of a reply.
+
+    Attributes:
+        transcript: what stands on screen.
+        found: what was looked up, None if nothing could be.
+    """
+
+    reply: UnfinishedReply
+    transcript: Transcript
+    found: Found | None
+
+    @property
+    def is_prompt_gone(self) -> bool:
+        return self.found is not None and self.found.is_prompt_gone
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether somebody deleted one of the messages."""
+        return any(each.state is State.GONE for each in self.transcript.messages)
+
+    def texts(self) -> list[str]:
+        """Return what the messages show of the text, in order."""
+        there = [each for each in self.transcript.messages if each.state is not State.GONE]
+        return [each.bare(self.transcript.head(each)).strip() for each in there]
+
+    def controls(self) -> list[tuple[int, int]]:
+        """Return the messages that our own ⏹️ is on, as far as known."""
+        if self.found is None:
+            newest = self.transcript.newest()
+            return [(newest.channel_id, newest.message_id)] if newest is not None and newest.message_id else []
+        ours = set(self.transcript.message_ids())
+        seen = self.found.messages.values()
+        return [(each.channel_id, each.message_id) for each in seen if each.has_control and each.message_id in ours]
 
 
 class Recovery:
@@ -99,6 +149,7 @@ class Recovery:
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = store
+        self._journals = Journals(store)
         self._on_taken_up = on_taken_up
         self._budget = budget
         self._left = {reply.reply_id: reply for reply in leftovers}
@@ -144,32 +195,42 @@ class Recovery:
             await self._close_strays(connection, channel_id)
 
     async def _recover(self, connection: Connection, reply: UnfinishedReply) -> None:
-        screen = await self._look(connection, reply)
-        self._adopted |= {seen.message_id for seen in screen.messages.values()}
-        self._strays |= {seen.message_id: seen for seen in screen.strays}
-        if reply.state is ReplyState.STREAMING and not reply.text and not any(map(letters, shown_texts(reply, screen))):
-            is_gone = screen.is_prompt_gone or reply.is_deleted
-            if screen.is_deleted or (is_gone and not screen.messages):
+        left = await self._look(connection, reply)
+        if reply.state is ReplyState.STREAMING and not reply.text and not any(map(letters, left.texts())):
+            is_gone = left.is_prompt_gone or reply.is_deleted
+            if left.is_deleted or (is_gone and not left.transcript.count()):
                 await self._finish(reply, "")
                 return
             if not is_gone and self._is_worth_answering(reply):
-                await self._clear_away(connection, reply, screen)
+                await self._clear_away(connection, left)
                 if await self._begin_again(reply):
-                    self._answer(connection, reply, screen)
+                    self._answer(connection, left)
                     return
-        text = await self._close(connection, reply, screen)
-        await self._clear_away(connection, reply, screen)
+        text = await self._close(connection, left)
+        await self._clear_away(connection, left)
         await self._finish(reply, text)
 
-    async def _look(self, connection: Connection, reply: UnfinishedReply) -> Screen:
-        if not may_look_back(connection.permissions(reply.prompt.channel_id)):
-            return by_journal(reply)  # where the past may not be read, every channel looks empty
+    async def _look(self, connection: Connection, reply: UnfinishedReply) -> _Left:
+        found = await self._found(connection, reply)
+        free = unclaimed(reply, found) if found is not None else []
+        free = [seen for seen in free if not await self._is_known(seen.message_id)]
+        transcript = rebuild(reply, found, free)
+        ours = set(transcript.message_ids())
+        self._adopted |= ours
+        self._strays |= {
+            seen.message_id: seen for seen in free if seen.message_id not in ours and has_cursor(seen.text)
+        }
+        return _Left(reply, transcript, found)
+
+    async def _found(self, connection: Connection, reply: UnfinishedReply) -> Found | None:
+        if not may_look_back(connection.host.permissions_at(reply.prompt.channel_id)):
+            return None  # where the past may not be read, every channel looks empty
         try:
-            return await look(connection.courier, connection.me, reply, self._is_known)
+            return await look(connection.api, connection.me, reply)
         except (DeliveryForbidden, MessageGone):
             if not reply.prompt.token:
                 raise
-            return by_journal(reply)  # a command's token reaches where we cannot look
+            return None  # a command's token reaches where we cannot look
 
     async def _is_known(self, message_id: int) -> bool:
         try:
@@ -177,17 +238,37 @@ class Recovery:
         except StoreError:
             return False
 
-    def _open_sink(
-        self,
-        connection: Connection,
-        journal: Journal,
-        on_posted: Callable[[Answer], None],
-        reply: UnfinishedReply,
-        screen: Screen,
-    ) -> MessagesSink:
-        refer = may_refer(connection.permissions(reply.prompt.channel_id))
-        followups = connection.followups
-        return open_sink(connection.courier, journal, on_posted, reply, screen, refer=refer, followups=followups)
+    def _open(self, connection: Connection, journal: ReplyJournal, left: _Left, *, is_closing: bool) -> DiscordReply:
+        """Return the reply, to go on as the process before would have."""
+        prompt, api = left.reply.prompt, connection.api
+        permissions = connection.host.permissions_at(prompt.channel_id)
+        is_chat = prompt.kind is PromptKind.CHAT
+        message_id = prompt.message_id if is_chat else None
+        channel = ChannelTransport(
+            api, asker_id=prompt.author_id, reply_to=message_id if may_refer(permissions) else None
+        )
+        over_token = TokenTransport(
+            api,
+            channel,
+            prompt.token,
+            prompt.message_id,
+            created_at=prompt.created_at,
+            followups=connection.followups,
+        )
+        fallback = None
+        if left.transcript.count() or not is_closing:  # who reads nothing of it by now has long asked again
+            fallback = connection.host.way_out(prompt.guild_id, prompt.channel_id, prompt.author_id, message_id)
+        return DiscordReply(
+            api,
+            left.transcript,
+            over_token if prompt.token else channel,
+            journal,
+            connection.changes,
+            fallback=fallback,
+            pauses=connection.pauses if is_chat else None,
+            with_typing=is_chat and not is_closing,
+            with_control=may_react(permissions) and not is_closing,
+        )
 
     # ------------------------------------------------------------ answering after all
 
@@ -202,32 +283,18 @@ class Recovery:
             return False
         return True
 
-    def _answer(self, connection: Connection, reply: UnfinishedReply, screen: Screen) -> None:
+    def _answer(self, connection: Connection, left: _Left) -> None:
         """Answer the prompt as if it had just come; its reply lines up with the others of the channel."""
+        reply, changes = left.reply, connection.changes
         log.info("Prompt %d waited when the bot was interrupted; answering it now", reply.prompt.message_id)
-        channel_id = reply.prompt.channel_id
-        is_chat = reply.prompt.kind is PromptKind.CHAT
-        permissions = connection.permissions(channel_id)
 
         def open_reply(journal: ReplyJournal) -> DiscordReply:
-            if connection.was_deleted(reply.prompt.message_id):  # there is nothing to stop yet
-                asyncio.get_running_loop().call_soon(connection.note_deleted, reply.prompt.message_id)
-            return DiscordReply(
-                connection.courier,
-                channel_id,
-                lambda on_posted: self._open_sink(connection, journal, on_posted, reply, screen),
-                on_forbidden=lambda why: connection.pause(channel_id, why) if is_chat else None,
-                on_deleted=connection.note_deleted,
-                was_deleted=connection.was_deleted,
-                way_out=connection.way_out(reply.prompt),
-                with_typing=is_chat,
-                with_control=may_react(permissions),
-            )
+            if changes.was_deleted(reply.prompt.message_id):  # there is nothing to stop yet
+                asyncio.get_running_loop().call_soon(changes.note_deleted, reply.prompt.message_id)
+            return self._open(connection, journal, left, is_closing=False)
 
-        page_limit = PAGE_LIMIT - len(header_of(reply))
-        task = asyncio.create_task(
-            connection.answer(reply, open_reply, page_limit), name=f"answer-again-{reply.reply_id}"
-        )
+        work = connection.responder.respond_again(reply, open_reply, page_limit=PAGE_LIMIT - len(header_of(reply)))
+        task = asyncio.create_task(work, name=f"answer-again-{reply.reply_id}")
         self._answering.add(task)
         task.add_done_callback(self._answered)
 
@@ -238,38 +305,31 @@ class Recovery:
 
     # ------------------------------------------------------------ closing
 
-    async def _close(self, connection: Connection, reply: UnfinishedReply, screen: Screen) -> str:
+    async def _close(self, connection: Connection, left: _Left) -> str:
         """Bring every message of the reply to its final text; return what the model wrote.
 
         Raises:
             DeliveryError: Discord does not take it.
         """
-        page_limit = PAGE_LIMIT - len(header_of(reply))
-        shown = shown_texts(reply, screen)
-        text, pages = final_pages(reply, shown, page_limit, self._mode, self._max_messages)
-        journal = ClosingJournal(self._store, reply.reply_id)
-        inner = self._open_sink(connection, journal, lambda _: None, reply, screen)
-        sink = SteadfastSink(inner, connection.courier, reply.prompt.channel_id)
-        streamer = ReplyStreamer(sink, pages, self._budget, max_messages=self._max_messages)
-        streamer.feed(text)
-        streamer.end(footer_of(reply, text), interrupted=reply.state is not ReplyState.COMPLETE)
-        is_unseen = not screen.messages and not text
-        if not (is_unseen and screen.is_prompt_gone):
+        reply = left.reply
+        text, pages = final_pages(reply, left.texts(), self._mode, self._max_messages)
+        if not (left.is_prompt_gone and not left.transcript.count() and not text):
+            journal = self._journals.reopen(reply.prompt, reply.reply_id)
+            sender = self._open(connection, journal, left, is_closing=True).deliverer
+            streamer = ReplyStreamer(sender, pages, self._budget, max_messages=self._max_messages)
+            streamer.feed(text)
+            footer = footer_of(reply, text)
+            streamer.end(footer, interrupted=reply.state is not ReplyState.COMPLETE)
+            if left.is_deleted:
+                streamer.stop(footer)
             await streamer.run()
-            await sink.settle()
-        for ordinal, seen in screen.messages.items():
-            if ordinal >= streamer.messages:  # the pages are cut otherwise than they were
-                await self._try(connection.courier.delete_message(seen.channel_id, seen.message_id), reply.reply_id)
         log.info("Reply %d was interrupted by a restart; closed", reply.reply_id)
         return text
 
-    async def _clear_away(self, connection: Connection, reply: UnfinishedReply, screen: Screen) -> None:
+    async def _clear_away(self, connection: Connection, left: _Left) -> None:
         """Take our own ⏹️ off."""
-        for seen in screen.messages.values():
-            if seen.has_control:
-                await self._try(
-                    connection.courier.remove_reaction(seen.channel_id, seen.message_id, STOP_EMOJI), reply.reply_id
-                )
+        for channel_id, message_id in left.controls():
+            await self._try(connection.api.remove_reaction(channel_id, message_id, STOP_EMOJI), left.reply.reply_id)
 
     async def _close_strays(self, connection: Connection, channel_id: int) -> None:
         """Take the cursor off what no reply of the channel turned out to own: a later message stands in for it."""
@@ -280,11 +340,11 @@ class Recovery:
             if message_id in self._adopted or not self._is_left_over(seen) or await self._is_known(message_id):
                 continue
             text = without_cursor(seen.text) or f"-# {INTERRUPTED}"
-            payload = {"content": text, "allowed_mentions": {"parse": []}}
+            payload = {"content": text, "allowed_mentions": NO_MENTIONS}
             with contextlib.suppress(DeliveryRetry):  # not worth holding up what matters more
-                await self._try(connection.courier.edit_message(channel_id, message_id, payload), message_id)
+                await self._try(connection.api.edit_message(channel_id, message_id, payload), message_id)
                 if seen.has_control:
-                    await self._try(connection.courier.remove_reaction(channel_id, message_id, STOP_EMOJI), message_id)
+                    await self._try(connection.api.remove_reaction(channel_id, message_id, STOP_EMOJI), message_id)
 
     def _is_left_over(self, seen: Seen) -> bool:
         """Tell whether a message is older than this process, so not of a reply that runs now."""
@@ -299,12 +359,48 @@ class Recovery:
             log.info("Something is left of what was interrupted (%d): %s", what, error)
 
     async def _finish(self, reply: UnfinishedReply, text: str) -> None:
-        ended = reply.state is not ReplyState.STREAMING
-        try:
-            if ended and text == reply.text:
-                await self._store.write_down(reply.reply_id, is_shown=True)
-            else:
-                state = reply.state if ended else ReplyState.INTERRUPTED
-                await self._store.finish_reply(reply.reply_id, state=state, text=text, at=self._clock())
-        except StoreError as error:
-            log.warning("Reply %d could not be recorded: %s", reply.reply_id, error)
+        journal = self._journals.reopen(reply.prompt, reply.reply_id)
+        is_ended = reply.state is not ReplyState.STREAMING
+        if not is_ended or text != reply.text:
+            state = reply.state if is_ended else ReplyState.INTERRUPTED
+            journal.end(ReplyEnd(state, text, at=self._clock()))
+        await journal.close(is_shown=True)
+
+
+def final_pages(
+    reply: UnfinishedReply, shown: Sequence[str], mode: Literal["discord", "raw"], max_messages: int
+) -> tuple[str, FailsafePages]:
+    """Return what the model wrote and its pages, without loss of what is *shown*."""
+    limit = PAGE_LIMIT - len(header_of(reply))
+    drafts = FailsafePages(limit=limit, mode=mode, last=max_messages)
+    drafts.feed(reply.text)
+    drafts.finish(interrupted=True)
+    if reply.state is ReplyState.STREAMING and _knows_more(shown, drafts.closed):
+        # The store had trouble before the kill; what is on screen is rendered already.
+        return "\n".join(shown), FailsafePages(limit=limit, mode="raw", last=max_messages)
+    return reply.text, FailsafePages(limit=limit, mode=mode, last=max_messages)
+
+
+def _knows_more(shown: Sequence[str], pages: Sequence[str]) -> bool:
+    """Tell whether more of the text is on screen than in *pages*.
+
+    A page that still grew may show what a later one begins with, so the last
+    one decides; the sum, in case the pages are cut otherwise than they were.
+    """
+    last = len(shown) - 1
+    if last < 0 or letters(shown[last]) <= sum(map(letters, pages[last:])):
+        return False
+    return sum(map(letters, shown)) > sum(map(letters, pages))
+
+
+def footer_of(reply: UnfinishedReply, text: str) -> str:
+    """Return our own closing words: those it ended with, or that it was interrupted."""
+    if reply.state is not ReplyState.STREAMING:
+        return reply.footer
+    return f"-# {INTERRUPTED}" if text else f"{INTERRUPTED}. Please ask again."
+
+
+def letters(text: str) -> int:
+    """Return how many letters and digits *text* shows, our own lines left out."""
+    lines = (line for line in text.splitlines() if not line.startswith(("-# ", INTERRUPTED)))
+    return sum(char.isalnum() for line in lines for char in line)

@@ -14,11 +14,9 @@ Pure: times come in as numbers (seconds of one monotonic clock).
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum, IntEnum
-
-from bot.streaming.sink import RateHeaders
 
 # The pace. Gaps are in emissions (the seconds per token that a bucket can
 # sustain, 1 s at Discord's usual 5 per 5 s), so that every limit is paced alike.
@@ -59,6 +57,38 @@ _QUICK = 0.1
 # shared with others) slows a bucket down by this factor, up to so many
 # emissions between two edits; every answer takes some of it back.
 _CAUTION, _MOST_CAUTION, _CONFIDENCE = 2.0, 10.0, 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One of Discord's rate-limit buckets, as the budget counts them.
+
+    Attributes:
+        key: what Discord counts together, for example ``("edit", channel_id)``.
+        bound_globally: whether the bot's 50 requests per second bind it too
+            (interaction routes are exempt).
+    """
+
+    key: Hashable
+    bound_globally: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class RateHeaders:
+    """Discord's rate-limit headers of one answer.
+
+    Attributes:
+        limit: requests per window, or the size of the leaky bucket.
+        remaining: requests left now.
+        reset_after: seconds until the window ends, or until the leaky bucket is full.
+        sent_at: when the request really went (the loop's time), if that is known better
+            than by when it was asked for.
+    """
+
+    limit: int
+    remaining: int
+    reset_after: float
+    sent_at: float | None = None
 
 
 class Kind(Enum):

@@ -24,9 +24,8 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-from bot.streaming.bucket import BucketState, Kind, Limits, Urgency
+from bot.streaming.bucket import Bucket, BucketState, Kind, Limits, RateHeaders, Urgency
 from bot.streaming.rate import GlobalRate
-from bot.streaming.sink import Bucket, RateHeaders
 
 # What each urgency leaves of the global limit to the more urgent ones.
 _LEAVES = {

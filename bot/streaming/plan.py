@@ -1,19 +1,21 @@
 """What is worth showing next: the text there is, against what Discord shows of it.
 
-Pure. A plan names at most two requests at a time, an edit and a post: they are
-counted in different buckets, and whichever may go first goes. What a request
+Pure. A plan names at most two calls at a time, an edit and a post: they are
+counted in different buckets, and whichever may go first goes. What a call
 shows is composed when its turn has come, so that it is the newest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import Protocol
 
 from bot.markdown.files import File, whole_answer
 from bot.markdown.splitter import STATE_ROOM
 from bot.streaming.bucket import Urgency
+from bot.streaming.calls import POSTS, Call, FileState
+from bot.streaming.dress import REFUSED, cut_for
+from bot.streaming.transcript import Transcript
 
 # A growing page has a cursor and closing marks that the final one has not.
 _MARKS = 12
@@ -49,43 +51,18 @@ class Pages(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One request that would bring the screen closer to the text.
-
-    Attributes:
-        ordinal: the message it posts or edits.
-        urgency: what it is for.
-        is_post: whether it makes a new message.
-        is_status: whether it says what is going on instead of showing text.
-        text: what it shows; empty until it is composed.
-        file: to be attached.
-    """
-
-    ordinal: int
-    urgency: Urgency
-    is_post: bool = False
-    is_status: bool = False
-    text: str = ""
-    file: File | None = None
-
-
 class ReplyPlan:
-    """A reply's text and what is on screen of it.
+    """A reply's text, and what would bring the screen closer to it.
 
     *max_messages* bounds the messages of a reply: past it the last message
     counts characters below its text, and the whole text comes as a file at the end.
     """
 
-    def __init__(self, pages: Pages, max_messages: int) -> None:
+    def __init__(self, transcript: Transcript, pages: Pages, max_messages: int) -> None:
+        self._transcript = transcript
         self._pages = pages
         self._max_messages = max_messages
-        self._shown: list[str] = []  # what Discord shows, by ordinal
         self._settled = 0  # messages below this ordinal show their final page
-        self._gone: set[int] = set()  # messages that somebody deleted
-        self._status_shown = False  # message 0 holds a status, not text
-        self._attached = False
-        self._is_full = False  # no further message can be posted
         self._status = ""
         self._notice = ""
         self._footer = ""
@@ -96,6 +73,8 @@ class ReplyPlan:
         self.is_ended = False
         self._is_quiet = False
         self._is_left = False
+        self._stop_line: str | None = None  # no further message is posted, and this closes what is there
+        self._cut: list[str] | None = None  # the pages then
 
     @property
     def text(self) -> str:
@@ -103,9 +82,10 @@ class ReplyPlan:
         return "".join(self._text)
 
     @property
-    def messages(self) -> int:
-        """How many messages the reply has on screen."""
-        return len(self._shown)
+    def final_count(self) -> int | None:
+        """How many messages hold everything, once it has ended; None if none is to be too many."""
+        closed = len(self._closed())
+        return min(closed, self._max_messages) if closed and self.is_ended and not self._is_left else None
 
     def feed(self, text: str) -> bool:
         """Append the model's *text*; return whether other requests are wanted now, or more urgently."""
@@ -144,34 +124,23 @@ class ReplyPlan:
         self.is_ended = self._is_left = True
         self._status = line
 
-    # ------------------------------------------------------------ what came of a request
-
-    def note(self, step: Step, text: str) -> None:
-        """Note that *step* was carried out; Discord shows *text* for it."""
-        if step.is_post:
-            self._shown.append(text)
-        else:
-            self._shown[step.ordinal] = text
-        if step.file is not None:
-            self._attached = True
-        if step.ordinal == 0:
-            self._status_shown = step.is_status
-
-    def note_gone(self, ordinal: int) -> None:
-        """Note that somebody deleted that message: it is not edited any more."""
-        self._gone.add(ordinal)
-
-    def note_full(self) -> None:
-        """Note that no further message can be posted."""
-        self._is_full = True
+    def stop(self, line: str) -> bool:
+        """Post no further message; *line* closes what is on screen. Return False if all of it is there already."""
+        if len(self._pages.closed) <= self._transcript.count():
+            return False
+        self._stop_line = line
+        return True
 
     # ------------------------------------------------------------ what is worth showing
 
-    def wanted(self) -> list[Step]:
+    def wanted(self) -> list[Call]:
         """Return what would show something new, not composed: nothing, or an edit, or a post, or an edit and a post."""
-        if (self._is_quiet or self._is_left) and not self._shown:
+        count = self._transcript.count()
+        if (self._is_quiet or self._is_left) and not count:
             return []
-        closed = self._pages.closed
+        if self._stop_line is not None and self._cut is None:
+            self._cut = self._cut_pages(max(1, count), self._stop_line)
+        closed = self._closed()
         if len(closed) >= self._max_messages and len(closed) + bool(self._open_page()) > self._max_messages:
             return self._wanted_overlong()
         edit = self._stale_page(len(closed)) or self._growing_page(len(closed))
@@ -180,17 +149,38 @@ class ReplyPlan:
             edit = None  # what moves to the next page must not vanish meanwhile
         if edit is None and post is None and (self._is_left or not self.is_ended):
             return self.wanted_status()
-        return [step for step in (edit, post) if step is not None]
+        return [call for call in (edit, post) if call is not None]
 
-    def compose(self, step: Step) -> Step | None:
-        """Return *step* with the newest text, or None if it shows nothing new after all."""
-        if step.is_status or step.text:
-            return step
-        closed = self._pages.closed
-        text = closed[step.ordinal] if step.ordinal < len(closed) else self._open_page()
-        if not text or (not step.is_post and self._shows(step.ordinal, text)):
+    def compose(self, call: Call) -> Call | None:
+        """Return *call* with the newest text, or None if it shows nothing new after all."""
+        page = call.page or self._page(call.ordinal)
+        is_post = call.kind in POSTS
+        if not page or (not is_post and call.file is None and self._shows(call.ordinal, page, is_final=call.is_final)):
             return None
-        return replace(step, text=text)
+        return self._call(call.ordinal, call.urgency, page, is_status=call.is_status, file=call.file)
+
+    def _call(
+        self, ordinal: int, urgency: Urgency, page: str = "", *, is_status: bool = False, file: File | None = None
+    ) -> Call:
+        is_last = ordinal == self._max_messages - 1 and len(self._closed()) > ordinal and self._cut is None
+        is_final = self.is_ended if is_last else ordinal < len(self._closed())
+        return self._transcript.call(
+            ordinal, urgency, page, is_final=is_final and not is_status, is_status=is_status, file=file
+        )
+
+    def _closed(self) -> Sequence[str]:
+        return self._pages.closed if self._cut is None else self._cut
+
+    def _cut_pages(self, count: int, line: str) -> list[str]:
+        """Return the first *count* pages, the last of them closed with *line*."""
+        pages = list(self._pages.closed[:count])
+        if len(self._pages.closed) > count:
+            pages[-1] = cut_for(pages[-1], line, self._transcript.room(count - 1))
+        return pages
+
+    def _page(self, ordinal: int) -> str:
+        closed = self._closed()
+        return closed[ordinal] if ordinal < len(closed) else self._open_page()
 
     def _open_page(self) -> str:
         if self._is_stale:
@@ -198,79 +188,83 @@ class ReplyPlan:
             self._is_stale = False
         return self._tail
 
-    def _shows(self, ordinal: int, text: str) -> bool:
-        return self._shown[ordinal] == text or ordinal in self._gone
+    def _shows(self, ordinal: int, page: str, *, is_final: bool = True) -> bool:
+        return self._transcript.shows(ordinal, page, is_final=is_final)
 
-    def _stale_page(self, count: int) -> Step | None:
+    def _stale_page(self, count: int) -> Call | None:
         """Return the edit that gives the first unfinished message of the first *count* its final page."""
-        closed = self._pages.closed
-        known = min(count, len(self._shown))
+        closed = self._closed()
+        known = min(count, self._transcript.count())
+        self._settled = min(self._settled, known)
         while self._settled < known and self._shows(self._settled, closed[self._settled]):
             self._settled += 1
         if self._settled >= known:
             return None
-        is_first = self._settled == 0 and self._status_shown
+        is_first = self._settled == 0 and not self._transcript.has_text()
         urgency = Urgency.FIRST if is_first else Urgency.FINAL if self.is_ended else Urgency.PAGE
-        return Step(self._settled, urgency)
+        return self._call(self._settled, urgency)
 
     def _would_shrink(self, ordinal: int) -> bool:
         """Tell whether a message shows more than its final page: a page ends where its text lets it."""
-        return len(self._shown[ordinal]) > len(self._pages.closed[ordinal]) + _MARKS
+        return self._transcript.length(ordinal) > len(self._closed()[ordinal]) + _MARKS
 
-    def _growing_page(self, ordinal: int) -> Step | None:
+    def _growing_page(self, ordinal: int) -> Call | None:
         """Return the edit that shows more of the open page, if it is on screen."""
-        if self.is_ended or len(self._shown) <= ordinal or ordinal in self._gone:
+        if self.is_ended or self._transcript.count() <= ordinal or not self._transcript.takes_growth(ordinal):
             return None
-        if ordinal == 0 and self._status_shown:
-            return Step(0, Urgency.FIRST) if self._open_page() else None
-        if not self._is_stale and self._shown[ordinal] == self._tail:
+        if ordinal == 0 and not self._transcript.has_text():
+            return self._call(0, Urgency.FIRST) if self._open_page() else None
+        if not self._is_stale and (not self._tail or self._shows(ordinal, self._tail, is_final=False)):
             return None
-        return Step(ordinal, Urgency.LATE_EDIT if self._pages.is_nearly_full else Urgency.EDIT)
+        return self._call(ordinal, Urgency.LATE_EDIT if self._pages.is_nearly_full else Urgency.EDIT)
 
-    def _next_post(self, closed: int) -> Step | None:
-        ordinal = len(self._shown)
-        if self._is_full or ordinal > closed or (ordinal == closed and not self._open_page()):
+    def _next_post(self, closed: int) -> Call | None:
+        ordinal = self._transcript.count()
+        if not self._transcript.may_post() or ordinal > closed or (ordinal == closed and not self._open_page()):
             return None
-        return Step(ordinal, Urgency.OVERFLOW if ordinal and not self.is_ended else Urgency.FIRST, is_post=True)
+        return self._call(ordinal, Urgency.OVERFLOW if ordinal and not self.is_ended else Urgency.FIRST)
 
-    def wanted_status(self) -> list[Step]:
+    def wanted_status(self) -> list[Call]:
         """Return the request that would show what is going on, if that is new."""
-        if not self._status or (self._is_left and not self._shown):
+        transcript = self._transcript
+        if not self._status or not transcript.may_show_status or (self._is_left and not transcript.count()):
             return []
-        if not self._shown:
-            return [Step(0, Urgency.STATUS, is_post=True, is_status=True, text=self._status)]
-        if self._status_shown and not self._shows(0, self._status):
-            return [Step(0, Urgency.STATUS, is_status=True, text=self._status)]
-        return []
+        if not transcript.count():
+            is_wanted = transcript.may_post()
+        else:
+            is_wanted = not transcript.has_text() and not self._shows(0, self._status)
+        return [self._call(0, Urgency.STATUS, self._status, is_status=True)] if is_wanted else []
 
     # ------------------------------------------------------------ more text than messages
 
-    def _wanted_overlong(self) -> list[Step]:
+    def _wanted_overlong(self) -> list[Call]:
         """Show the first pages, count characters below the last of them, attach everything at the end."""
         full = self._max_messages - 1
-        steps = [step for step in (self._stale_page(full),) if step is not None]
-        ordinal = len(self._shown)
-        if ordinal <= full and self._is_full:
-            return steps
+        calls = [call for call in (self._stale_page(full),) if call is not None]
+        ordinal = self._transcript.count()
+        if ordinal <= full and not self._transcript.may_post():
+            return calls
         if ordinal < full:
-            steps.append(Step(ordinal, Urgency.FIRST if self.is_ended else Urgency.OVERFLOW, is_post=True))
+            calls.append(self._call(ordinal, Urgency.FIRST if self.is_ended else Urgency.OVERFLOW))
         elif ordinal == full:
-            steps.append(Step(full, Urgency.OVERFLOW, is_post=True, text=self._overlong_page()))
-        elif not steps and full not in self._gone:
-            steps += self._counted(full)
-        return steps
+            calls.append(self._call(full, Urgency.OVERFLOW, self._overlong_page()))
+        elif not calls and not self._transcript.is_gone(full):
+            calls += self._counted(full)
+        return calls
 
-    def _counted(self, full: int) -> list[Step]:
+    def _counted(self, full: int) -> list[Call]:
         """Return the edit that brings the last message, which is *full* now, up to date."""
-        text = self._overlong_page()
-        if self.is_ended:
-            file = None if self._attached else whole_answer(self.text)
-            return [Step(full, Urgency.FINAL, text=text, file=file)] if file else []
-        if self._shown[full] == text:
+        page = self._overlong_page()
+        if self.is_ended and self._transcript.file(full) is FileState.NONE:
+            return [self._call(full, Urgency.FINAL, page, file=whole_answer(self.text))]
+        if self._shows(full, page, is_final=self.is_ended):
             return []
-        is_first = full == 0 and self._status_shown
-        is_whole = self._shown[full].startswith(self._pages.closed[full])
-        return [Step(full, Urgency.FIRST if is_first else Urgency.STATUS if is_whole else Urgency.PAGE, text=text)]
+        if self.is_ended:
+            return [self._call(full, Urgency.FINAL, page)]
+        is_first = full == 0 and not self._transcript.has_text()
+        is_whole = self._transcript.starts_with(full, self._pages.closed[full])
+        urgency = Urgency.FIRST if is_first else Urgency.STATUS if is_whole else Urgency.PAGE
+        return [self._call(full, urgency, page)]
 
     def _overlong_page(self) -> str:
         """Return the last page with our lines below it; the splitter left room for them."""
@@ -279,9 +273,23 @@ class ReplyPlan:
     def _overlong_lines(self) -> str:
         if not self.is_ended:
             return overlong_line(self._max_messages, self.characters)
-        lines = [f"-# the whole answer, {self.characters:,} characters, is in the attached file", self._footer]
+        lines = [self._file_line(), self._footer]
         text = "\n".join(line for line in lines if line)
         return text if len(text) < STATE_ROOM else text[: STATE_ROOM - 2] + "…"
+
+    def _file_line(self) -> str:
+        full = self._max_messages - 1
+        state = self._transcript.file(full) if full < self._transcript.count() else FileState.NONE
+        match state:
+            case FileState.REFUSED:
+                words = "and the file with it was refused"
+            case FileState.FORBIDDEN:
+                words = "and I may not attach files"
+            case FileState.HANDED_OVER:
+                words = "and I may not attach files; who asked has got it directly"
+            case _:
+                return f"-# the whole answer, {self.characters:,} characters, is in the attached file"
+        return f"{REFUSED}the whole answer does not fit here, {words}"
 
 
 def overlong_line(messages: int, characters: int) -> str:

@@ -12,22 +12,25 @@ from __future__ import annotations
 
 import asyncio
 
-from bot.errors import DeliveryError, DeliveryRateLimited, DeliveryRetry, MessageGone
+from bot.errors import DeliveryError, DeliveryRetry
 from bot.streaming.backoff import Backoff
-from bot.streaming.bucket import Urgency
+from bot.streaming.bucket import Bucket, Urgency
 from bot.streaming.budget import EditBudget, Lane, Ticket
 from bot.streaming.cadence import Cadence
-from bot.streaming.plan import Pages, ReplyPlan, Step
-from bot.streaming.sink import Bucket, Sent, Sink
+from bot.streaming.calls import PAGES, Answered, Call
+from bot.streaming.plan import Pages, ReplyPlan
+from bot.streaming.rules import Kind, Next, Outcome
+from bot.streaming.transcript import Sender
 
 __all__ = ["Pages", "ReplyStreamer"]
 
-# Somebody deleted that one message; the others go on. Any other 404 is the channel.
-_UNKNOWN_MESSAGE = 10008
+_CLOSINGS = (Kind.CLOSE, Kind.DELETE)
 
 
 class ReplyStreamer:
-    """Shows a growing reply in a sink, paced by a budget.
+    """Brings a growing reply on screen, paced by a budget.
+
+    *sender* sends the calls that its transcript makes of it.
 
     *max_messages* bounds the messages of a reply: past it the last message
     counts characters below its text, and the whole text comes as a file at the end.
@@ -40,7 +43,7 @@ class ReplyStreamer:
 
     def __init__(
         self,
-        sink: Sink,
+        sender: Sender,
         pages: Pages,
         budget: EditBudget,
         *,
@@ -49,8 +52,9 @@ class ReplyStreamer:
         backoff: Backoff | None = None,
         is_held: bool = False,
     ) -> None:
-        self._sink = sink
-        self._plan = ReplyPlan(pages, max_messages)
+        self._sender = sender
+        self._transcript = sender.transcript
+        self._plan = ReplyPlan(sender.transcript, pages, max_messages)
         self._budget = budget
         self._give_up_after = give_up_after
         self._backoff = backoff or Backoff()
@@ -61,7 +65,8 @@ class ReplyStreamer:
         self._is_idle = True
         self.is_released = not is_held
         self._ended_at = 0.0
-        self._refusal: DeliveryError | None = None  # why there can be no further message
+        self._failure: DeliveryError | None = None  # of the latest try
+        self._missed: DeliveryError | None = None  # why a last line is missing
 
     # ------------------------------------------------------------ the reader's side: never waits
 
@@ -78,7 +83,7 @@ class ReplyStreamer:
     @property
     def messages(self) -> int:
         """How many messages the reply has on screen."""
-        return self._plan.messages
+        return self._transcript.count()
 
     @property
     def is_ended(self) -> bool:
@@ -141,36 +146,53 @@ class ReplyStreamer:
         self._plan.leave(line)
         self._changed.set()
 
+    def stop(self, line: str) -> bool:
+        """Post no further message; *line* closes what is on screen. Return False if all of it is there already.
+
+        For a text that has ended, and whose pages still go out.
+        """
+        is_stopped = self._plan.stop(line)
+        self._changed.set()
+        return is_stopped
+
     # ------------------------------------------------------------ the writer's side
 
     async def run(self) -> None:
         """Show the reply until its ending is on screen.
 
-        Raises the sink's `DeliveryError` when nothing more can be shown; what
-        was shown stays.
+        Raises a `DeliveryError` when nothing more can be shown; what was shown stays.
         """
         while True:
             self._changed.clear()
             if self._wanted():
                 await self._show(await self._turn())
-            elif self._refusal is not None:
-                raise self._refusal
-            elif self._plan.is_ended and self.is_released:
-                return
+            elif (self._plan.is_ended and self.is_released) or self._transcript.over is not None:
+                if self._transcript.is_finished:
+                    break
+                self._transcript.finish(self._plan.final_count)
             else:
                 self._is_idle = True
                 await self._changed.wait()
                 self._is_idle = False
+        if self._transcript.over is not None:
+            raise _error(self._transcript.over)
+        if self._missed is not None:
+            raise self._missed
 
-    def _wanted(self) -> list[Step]:
-        return self._plan.wanted() if self.is_released else self._plan.wanted_status()
+    def _wanted(self) -> list[Call]:
+        chores = self._transcript.chores()
+        if chores and chores[0].kind not in _CLOSINGS:
+            return chores
+        return (self._plan.wanted() if self.is_released else self._plan.wanted_status()) or chores
 
     async def _show(self, ticket: Ticket | None) -> None:
         """Use a turn for the newest text, or give it back if nothing new is there any more."""
         if ticket is None:
             return
-        for step in self._wanted():
-            composed = self._plan.compose(step) if self._bucket(step) == ticket.bucket else None
+        for call in self._wanted():
+            if self._sender.bucket(call) != ticket.bucket:
+                continue
+            composed = self._plan.compose(call) if call.kind in PAGES else call
             if composed is not None:
                 await self._send(composed, ticket.bucket)
                 return
@@ -183,7 +205,7 @@ class ReplyStreamer:
         used: Ticket | None = None
         try:
             while self._ask(tickets):
-                await self._changed.wait()
+                await self._change()
                 self._changed.clear()
                 if any(ticket.granted.done() for ticket in tickets.values()):
                     break
@@ -193,6 +215,23 @@ class ReplyStreamer:
             for ticket in tickets.values():
                 if ticket is not used:
                     self._release(ticket)
+
+    async def _change(self) -> None:
+        """Wait until something is new; after a failure no longer than patience lasts.
+
+        Raises:
+            DeliveryError: it is over.
+        """
+        patience = self._patience() if self._failure is not None else float("inf")
+        waking = None
+        if patience < float("inf"):
+            waking = asyncio.get_running_loop().call_later(max(0.0, patience), self._changed.set)
+        try:
+            await self._changed.wait()
+        finally:
+            if waking is not None:
+                waking.cancel()
+        self._check_patience()
 
     def _release(self, ticket: Ticket) -> None:
         """Give up a turn that is not used, granted or not."""
@@ -219,57 +258,54 @@ class ReplyStreamer:
     def _wanted_by_bucket(self) -> dict[Bucket, Urgency]:
         """Return the wanted requests' urgencies; of two in one bucket the one that comes first in the text."""
         wanted: dict[Bucket, Urgency] = {}
-        for step in self._wanted():
-            wanted.setdefault(self._bucket(step), step.urgency)
+        for call in self._wanted():
+            wanted.setdefault(self._sender.bucket(call), call.urgency)
         return wanted
 
-    def _bucket(self, step: Step) -> Bucket:
-        return self._sink.post_bucket() if step.is_post else self._sink.edit_bucket()
-
-    async def _send(self, step: Step, bucket: Bucket) -> None:
+    async def _send(self, call: Call, bucket: Bucket) -> None:
         """Send one request; learn from its answer, or from its failure how long to wait."""
         sent_at = self._budget.now()
         try:
-            if step.is_post:
-                sent = await self._sink.post(step.text)
-            else:
-                sent = await self._sink.edit(step.ordinal, step.text, step.file)
-        except DeliveryRateLimited as error:
-            self._budget.refused(bucket.key, error.retry_after, everywhere=error.scope == "global")
-            self._check_patience(error)
-        except DeliveryRetry as error:
-            self._budget.lost(bucket.key)
-            self._check_patience(error)
-            await asyncio.sleep(self._backoff.delay())
-        except MessageGone as error:
-            self._budget.lost(bucket.key)
-            if step.is_post or error.code != _UNKNOWN_MESSAGE:
-                raise
-            self._plan.note_gone(step.ordinal)
-        except DeliveryError as error:
-            self._budget.lost(bucket.key)
-            if not step.is_post or not self._plan.messages:
-                raise
-            # what is on screen already may still get its final text
-            self._refusal = error
-            self._plan.note_full()
+            what, answered = await self._sender.send(call)
         except BaseException:
             self._budget.lost(bucket.key)
             raise
-        else:
-            self._note(step, sent, bucket, sent_at)
-
-    def _note(self, step: Step, sent: Sent, bucket: Bucket, sent_at: float) -> None:
-        self._backoff.reset()
-        self._plan.note(step, sent.text)
-        if step.ordinal == 0 and step.urgency is Urgency.FIRST:
-            self._lane.begin(sent_at)
-        if sent.headers is None:
+        if answered.outcome is Outcome.LIMITED:
+            self._budget.refused(bucket.key, answered.retry_after, everywhere=answered.is_global)
+        elif answered.headers is None:
             self._budget.lost(bucket.key)
         else:
-            went_at = sent_at if sent.headers.sent_at is None else sent.headers.sent_at
-            self._budget.observe(bucket.key, sent.headers, sent_at=went_at, received_at=self._budget.now())
+            went_at = sent_at if answered.headers.sent_at is None else answered.headers.sent_at
+            self._budget.observe(bucket.key, answered.headers, sent_at=went_at, received_at=self._budget.now())
+        if call.ordinal == 0 and call.urgency is Urgency.FIRST and what is Next.SHOWN and call.kind in PAGES:
+            self._lane.begin(sent_at)
+        await self._heed(what, answered)
 
-    def _check_patience(self, error: DeliveryError) -> None:
-        if self._plan.is_ended and self._budget.now() - self._ended_at > self._give_up_after:
-            raise error
+    async def _heed(self, what: Next, answered: Answered) -> None:
+        """Wait before the next try, or end."""
+        if what is Next.OVER:
+            raise _error(answered)
+        if what not in (Next.AGAIN, Next.WAIT):
+            self._backoff.reset()
+            self._failure = None
+            if what is Next.SKIP and isinstance(answered.error, DeliveryRetry):
+                self._missed = answered.error
+            return
+        self._failure = _error(answered)
+        self._check_patience()
+        if what is Next.AGAIN:
+            await asyncio.sleep(self._backoff.delay())
+
+    def _check_patience(self) -> None:
+        if self._failure is not None and self._patience() <= 0:
+            raise self._failure
+
+    def _patience(self) -> float:
+        """Return for how many seconds more the ending is tried."""
+        if not self._plan.is_ended:
+            return float("inf")
+        return self._ended_at + self._give_up_after - self._budget.now()
+
+
+def _error(answered: Answered) -> DeliveryError:
+    return answered.error or DeliveryRetry(detail=answered.outcome.name)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from sqlalchemy import select
 
 from bot.conversation.records import ReplyState
 from bot.conversation.schema import prompt, reply
-from bot.delivery import interaction_sink
+from bot.delivery import transport
 from bot.errors import StoreError
 from bot.generation.session import StopCause
 from bot.generation.status import StatusTiming
@@ -139,16 +138,14 @@ async def test_from_minute_fourteen_on_the_channels_route_is_used_before_the_tok
     await stack.shows("Early")
     await stack.until(lambda: not stack.discord.pending)
     by_token = len(edits(stack, WEBHOOK))
-    later = time.time() + 14 * 60 + 1
-    [reply] = list(stack.services.queue)
-    monkeypatch.setattr(reply.sink._sink._sink._sink, "_clock", lambda: later)
+    assert transport.TOKEN_SECONDS == 14 * 60
+    monkeypatch.setattr(transport, "TOKEN_SECONDS", 0)
     rest.set()
     await stack.shows("and late")
     await stack.idle()
     assert stack.texts() == [f"{QUOTE}\nEarly and late"]
     assert len(edits(stack, WEBHOOK)) == by_token
     assert edits(stack, f"/channels/{GENERAL_ID}/messages/{stack.replies()[0]['id']}")
-    assert interaction_sink._TOKEN_SECONDS == 14 * 60
 
 
 async def test_a_long_answer_goes_on_in_further_messages_and_only_the_first_has_the_quote(stack: Stack):

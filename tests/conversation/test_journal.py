@@ -43,7 +43,7 @@ async def until(condition: Callable[[], Any]) -> None:
 
 
 async def note(journal: ReplyJournal, text: str, message_id: int | None = 500, ordinal: int = 0) -> None:
-    await journal.note(ordinal, channel_id=CHANNEL, nonce=f"n{ordinal}", message_id=message_id, text=text)
+    await journal.note(ReplyMessage(ordinal, CHANNEL, message_id, f"n{ordinal}", text))
 
 
 def broken(store: Store, monkeypatch: pytest.MonkeyPatch, *methods: str) -> None:

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.delivery.quote import quote
 from bot.intake.quotes import without_marks
 from bot.markdown.splitter import Splitter
+from bot.streaming.dress import quote
 from bot.streaming.plan import overlong_line
 from tests.markdown.documents import documents
 

@@ -9,9 +9,13 @@ from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from bot.errors import DeliveryRateLimited, MessageGone
+from bot.delivery.http_errors import answered_with
+from bot.errors import DeliveryError, DeliveryRateLimited, MessageGone
 from bot.markdown.files import File
-from bot.streaming.sink import Bucket, RateHeaders, Sent
+from bot.streaming.bucket import Bucket, RateHeaders
+from bot.streaming.calls import POSTS, Answered, Call
+from bot.streaming.rules import Next, Outcome
+from bot.streaming.transcript import Transcript
 
 LimiterKind = Literal["fixed", "leaky"]
 
@@ -127,6 +131,14 @@ class SimulatedDiscord:
         return headers
 
 
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """What came of a request: the message's text now, and the rate-limit headers."""
+
+    text: str
+    headers: RateHeaders | None = None
+
+
 class SimulatedSink:
     """One reply's messages in a channel of a simulated Discord.
 
@@ -141,6 +153,7 @@ class SimulatedSink:
     def __init__(self, discord: SimulatedDiscord, channel: Hashable = 1) -> None:
         self.discord = discord
         self.channel = channel
+        self.transcript = Transcript(1, "1")
         self.messages: list[str] = []
         self.seen: list[tuple[float, int, str]] = []
         self.files: list[File] = []
@@ -153,6 +166,23 @@ class SimulatedSink:
 
     def edit_bucket(self) -> Bucket:
         return Bucket(("edit", self.channel))
+
+    def bucket(self, call: Call) -> Bucket:
+        return self.post_bucket() if call.kind in POSTS else self.edit_bucket()
+
+    async def send(self, call: Call) -> tuple[Next, Answered]:
+        self.transcript.begin(call)
+        try:
+            if call.kind in POSTS:
+                sent = await self.post(call.text)
+            else:
+                sent = await self.edit(call.ordinal, call.text, call.file)
+        except DeliveryError as error:
+            answered = answered_with(error)
+        else:
+            outcome = Outcome.OK if sent.text == call.text.strip() else Outcome.OTHER
+            answered = Answered(outcome, sent.text, 100 + call.ordinal, 1, headers=sent.headers)
+        return self.transcript.take(call, answered), answered
 
     async def post(self, text: str) -> Sent:
         ordinal = len(self.messages)

@@ -7,8 +7,7 @@ from itertools import pairwise
 
 import pytest
 
-from bot.streaming.bucket import BucketState, Kind, Limits, Urgency
-from bot.streaming.sink import RateHeaders
+from bot.streaming.bucket import BucketState, Kind, Limits, RateHeaders, Urgency
 from tests.streaming.simulated import LimiterKind, SimulatedLimiter
 
 TRIP = 0.08

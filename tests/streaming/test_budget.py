@@ -8,10 +8,9 @@ from collections.abc import Callable, Hashable
 
 import pytest
 
-from bot.streaming.bucket import Kind, Limits, Urgency
+from bot.streaming.bucket import Bucket, Kind, Limits, RateHeaders, Urgency
 from bot.streaming.budget import EditBudget, Lane, Ticket
 from bot.streaming.rate import GlobalRate
-from bot.streaming.sink import Bucket, RateHeaders
 from tests.streaming.simulated import SimulatedLimiter
 from tests.streaming.virtual_time import in_virtual_time
 

@@ -12,11 +12,11 @@ import pytest
 
 from bot.errors import DeliveryForbidden, DeliveryRateLimited, DeliveryRetry, MessageGone
 from bot.streaming.backoff import Backoff
+from bot.streaming.bucket import Bucket, RateHeaders
 from bot.streaming.budget import EditBudget
 from bot.streaming.rate import GlobalRate
-from bot.streaming.sink import Bucket, RateHeaders, Sent
 from bot.streaming.streamer import ReplyStreamer
-from tests.streaming.simulated import LimiterKind, PlainPages, Request, SimulatedDiscord, SimulatedSink, words
+from tests.streaming.simulated import LimiterKind, PlainPages, Request, Sent, SimulatedDiscord, SimulatedSink, words
 from tests.streaming.virtual_time import in_virtual_time
 
 KINDS = pytest.mark.parametrize("kind", ["fixed", "leaky"])
@@ -410,7 +410,7 @@ async def test_a_channel_that_is_gone_ends_the_writer(error: Exception) -> None:
     discord = SimulatedDiscord()
     play = Play(discord)
     await play.talk(5, 40)
-    discord.faults.append(failing(99, lambda: error))
+    discord.faults += [failing(99, lambda: error), failing(99, lambda: error, which="post")]
     await play.talk(50, 40)
     with pytest.raises(type(error)):
         await play.writer

@@ -52,8 +52,7 @@ AWAY = {"first", "overflow"}
 
 @pytest.fixture
 async def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    for place in ("control", "steadfast"):
-        monkeypatch.setattr(f"bot.delivery.{place}.Backoff", lambda **_: Backoff(base=0.01, cap=0.02))
+    monkeypatch.setattr("bot.delivery.control.Backoff", lambda **_: Backoff(base=0.01, cap=0.02))
     async with running(tmp_path) as stack:
         assert stack.bot is not None
         stack.bot.request_seconds = 0.4

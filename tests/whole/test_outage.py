@@ -31,8 +31,7 @@ OUTAGES: dict[str, dict[str, Any]] = {
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     brief = partial(responder.ReplyStreamer, give_up_after=0.4, backoff=Backoff(base=0.02, cap=0.05))
     monkeypatch.setattr(responder, "ReplyStreamer", brief)
-    for place in ("control", "steadfast"):
-        monkeypatch.setattr(f"bot.delivery.{place}.Backoff", lambda **_: Backoff(base=0.01, cap=0.02))
+    monkeypatch.setattr("bot.delivery.control.Backoff", lambda **_: Backoff(base=0.01, cap=0.02))
 
 
 @pytest.mark.usefixtures("impatient")

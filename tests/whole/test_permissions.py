@@ -198,7 +198,7 @@ async def test_without_attach_files_and_direct_messages_the_answer_ends_in_true_
 
 async def test_a_file_that_is_handed_over_does_not_spend_the_last_resort(tmp_path: Path, monkeypatch):
     opened: list[DmFallback] = []
-    monkeypatch.setattr(DmFallback, "open", lambda self, *_, **__: opened.append(self))
+    monkeypatch.setattr(DmFallback, "note", lambda self, *_, **__: opened.append(self))
     async with running(tmp_path, max_messages=1) as stack:
         deny(stack, Permission.ATTACH_FILES)
         await overlong(stack)

@@ -1,0 +1,492 @@
+"""What stands on screen of one reply, and what is to be done next: the only record of it.
+
+Pure. The plan says what each message should show; `Transcript.call` makes the
+one request of that, dressed; `begin` is called before it leaves and `take` with
+what came of it. What must come before or beside the pages (opening a thread,
+the direct messages with who asked, closing lines) are calls too: `chores`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Protocol
+
+from bot.markdown.files import File
+from bot.streaming.bucket import Bucket, Urgency
+from bot.streaming.calls import (
+    POSTS,
+    Answered,
+    Call,
+    Closing,
+    FileState,
+    Left,
+    Message,
+    Place,
+    Row,
+    State,
+)
+from bot.streaming.closing import closings
+from bot.streaming.dress import (
+    PAGE_LIMIT,
+    has_cursor,
+    in_place_of,
+    with_hint,
+)
+from bot.streaming.rules import Kind, Next, Outcome, rule
+
+_REFUSALS = {Outcome.READ, Outcome.TEXT, Outcome.TOO_LARGE}
+_UNSURE = {Outcome.LATER, Outcome.CLOSED, Outcome.PROXY404}
+# So often a message is posted anew since it takes no edit; after that only its final text is tried.
+_PATIENT_WITH_EDITS = 2
+
+
+class Transcript:
+    """The messages of one reply in a channel.
+
+    *nonce_seed* is unique to the reply. *header* stands above the first message.
+    With *by_token* an interaction's token reaches them; *original_id* is the
+    loading message's, if it is known.
+
+    Attributes:
+        messages: those on screen, by ordinal.
+        left: messages that others stand in for.
+        moved_to: the direct messages with who asked, if the rest goes there.
+        over: why nothing more can be posted.
+        can_move: whether the rest may go to who asked.
+        names_command: a line under the growing text says how to stop it.
+    """
+
+    def __init__(
+        self,
+        channel_id: int,
+        nonce_seed: str,
+        *,
+        header: str = "",
+        by_token: bool = False,
+        original_id: int | None = None,
+    ) -> None:
+        self.messages: list[Message] = []
+        self.left: list[Left] = []
+        self.channel_id = channel_id
+        self.moved_to: int | None = None
+        self.over: Answered | None = None
+        self.can_move = False
+        self.names_command = False
+        self.may_show_status = True
+        self.nonce_seed = nonce_seed
+        self.header = header
+        self.by_token = by_token
+        self.generation = 0
+        self.original_id = original_id
+        self.pending: Message | None = None  # the next one, once its POST was wanted
+        self._archived: int | None = None  # the thread that is to be opened
+        self._reason: Answered | None = None  # why the rest is to go to who asked
+        self._dm: int | None = None
+        self._file: tuple[Message, File] | None = None  # to be given to who asked
+        self._replaced = 0
+        self._tries: Counter[tuple[int, Kind, Outcome]] = Counter()
+        self._closings: list[Closing] = []
+        self.is_finished = False
+
+    # ------------------------------------------------------------ what the plan asks
+
+    def count(self) -> int:
+        """Return how many messages are on screen."""
+        return len(self.messages)
+
+    def may_post(self) -> bool:
+        """Tell whether a further message may be posted."""
+        return self.over is None
+
+    def takes_growth(self, ordinal: int) -> bool:
+        """Tell whether a message takes text that still grows: a part that was refused would be refused again."""
+        message = self.messages[ordinal]
+        if message.state is State.GONE or (message.state is State.WITHHELD and message.refusal is None):
+            return False
+        return not message.generation or self._replaced <= _PATIENT_WITH_EDITS
+
+    def shows(self, ordinal: int, page: str, *, is_final: bool = True) -> bool:
+        """Tell whether a message needs no edit to show *page*."""
+        message = self.messages[ordinal]
+        if message.state is State.GONE:
+            return True
+        if message.refusal is not None:
+            return False  # words are to come
+        if not is_final and not self.takes_growth(ordinal):
+            return True
+        if message.state is State.WITHHELD:
+            return page == message.refused_page
+        if message.page is None:
+            return page == message.odd_page or message.shown == (self.head(message) + page).strip()
+        return message.page == page
+
+    def is_gone(self, ordinal: int) -> bool:
+        """Tell whether somebody deleted that message."""
+        return self.messages[ordinal].state is State.GONE
+
+    def has_text(self) -> bool:
+        """Tell whether the first message shows text of the answer."""
+        return bool(self.messages) and not self.messages[0].is_status
+
+    def starts_with(self, ordinal: int, page: str) -> bool:
+        """Tell whether a message shows at least all of *page*."""
+        return (self.messages[ordinal].page or "").startswith(page)
+
+    def room(self, ordinal: int) -> int:
+        """Return how many code points a page in that message may have."""
+        return PAGE_LIMIT - (len(self.header) if ordinal == 0 else 0)
+
+    def length(self, ordinal: int) -> int:
+        """Return how long the text of a message is."""
+        message = self.messages[ordinal]
+        return len(message.shown if message.page is None else message.page)
+
+    def file(self, ordinal: int) -> FileState:
+        """Return what became of the file with a message."""
+        return self.messages[ordinal].file
+
+    # ------------------------------------------------------------ ids
+
+    def newest(self) -> Place | None:
+        """Return where the newest message is that is still there."""
+        for message in reversed(self.messages):
+            if message.state is not State.GONE and message.place.message_id is not None:
+                return message.place
+        return Place(self.channel_id, self.original_id) if self._is_loading() else None
+
+    def message_ids(self) -> list[int]:
+        """Return the ids of the reply's messages in order; at first the loading message's."""
+        ids = [each.place.message_id for each in self.messages if each.place.message_id is not None]
+        return [self.original_id] if self._is_loading() and self.original_id is not None else ids
+
+    def _is_loading(self) -> bool:
+        return self.original_id is not None and not self.messages and not self.left and self.moved_to is None
+
+    # ------------------------------------------------------------ calls
+
+    def call(
+        self,
+        ordinal: int,
+        urgency: Urgency,
+        page: str = "",
+        *,
+        is_final: bool = True,
+        is_status: bool = False,
+        file: File | None = None,
+    ) -> Call:
+        """Return the next request on the way to *page* in that message, with header, hint or words."""
+        message = self.messages[ordinal] if ordinal < len(self.messages) else self._next_message()
+        kind = _kind(message, file)
+        if not page:
+            text = ""
+        elif message.refusal is not None:
+            text = self._words(message, page, message.refusal, is_final=is_final)
+        elif file is not None and message.state is State.WITHHELD and page == message.refused_page:
+            text = message.shown  # the text was refused before: the file alone
+        else:
+            text = self._dressed(message, page, is_growing=not is_final and not is_status)
+        file = file if kind is Kind.FILE else None
+        return Call(
+            kind,
+            ordinal,
+            urgency,
+            message.place,
+            text,
+            page,
+            file,
+            is_final=is_final,
+            is_status=is_status,
+            is_first=message.is_first,
+        )
+
+    def _next_message(self) -> Message:
+        if self.pending is None:
+            ordinal = len(self.messages)
+            suffix = f".{self.generation}" if self.generation else ""
+            nonce = f"{self.nonce_seed}-{ordinal}{suffix}"[-25:]
+            is_away = self.moved_to is not None
+            channel_id = self.moved_to if self.moved_to is not None else self.channel_id
+            place = Place(channel_id, None, nonce, by_token=self.by_token and not is_away)
+            self.pending = Message(ordinal, self.generation, place)
+        return self.pending
+
+    def chores(self) -> list[Call]:
+        """Return what must come before the pages, or when they are done after them: one call at most."""
+        if self._archived is not None:
+            return [Call(Kind.UNARCHIVE, 0, Urgency.FIRST, Place(self._archived))]
+        if self._reason is not None or self._file is not None:
+            return [self._errand(self._dm)]
+        if self.pending is not None and self.pending.is_unsure:
+            return [Call(Kind.LOOK, self.pending.ordinal, Urgency.FIRST, self._before(self.pending))]
+        if self._closings:
+            closing = self._closings[0]
+            kind = Kind.DELETE if closing.text is None else Kind.CLOSE
+            message = closing.message
+            is_first = message.is_first
+            return [Call(kind, message.ordinal, Urgency.FINAL, message.place, closing.text or "", is_first=is_first)]
+        return []
+
+    def _errand(self, dm: int | None) -> Call:
+        if dm is None:
+            return Call(Kind.OPEN_DM, 0, Urgency.FIRST, Place(self.channel_id))
+        if self._file is not None:
+            return Call(Kind.HAND_OVER, self._file[0].ordinal, Urgency.FIRST, Place(dm), file=self._file[1])
+        return Call(Kind.SAY_WHY, len(self.messages), Urgency.FIRST, Place(dm), reason=self._reason)
+
+    def _before(self, message: Message) -> Place:
+        """Return the newest place before a message, which it must come after."""
+        ids = [each.place.message_id or 0 for each in self.every()]
+        return replace(message.place, message_id=max(ids, default=0) or None)
+
+    def begin(self, call: Call) -> Row | None:
+        """Return what the journal must know before *call* leaves, if anything."""
+        message = self._of(call)
+        if message is None:
+            return None
+        message.wanted = call.text
+        if call.kind in POSTS and not message.first_try:
+            message.first_try = call.text
+        return message.row()
+
+    def rows(self) -> list[Row]:
+        """Return what the journal knows of the messages."""
+        return [message.row() for message in [*self.every(), *filter(None, (self.pending,))]]
+
+    def _of(self, call: Call) -> Message | None:
+        if call.kind in POSTS:
+            return self.pending
+        if call.kind in (Kind.EDIT, Kind.FILE, Kind.EDIT_WORDS):
+            return self.messages[call.ordinal]
+        return self._closings[0].message if call.kind in (Kind.CLOSE, Kind.DELETE) and self._closings else None
+
+    # ------------------------------------------------------------ what came of them
+
+    def take(self, call: Call, answered: Answered) -> Next:
+        """Take in what came of *call*; return what is done about it. Nothing else changes what is known."""
+        key = (call.ordinal, call.kind, answered.outcome)
+        what = rule(call.kind, answered.outcome).at(self._tries[key])
+        self._tries[key] += 1
+        if call.is_status and answered.outcome in _REFUSALS:
+            self.may_show_status, self.pending = False, None if call.kind in POSTS else self.pending
+            return Next.SKIP
+        if what is Next.ELSEWHERE and (not self.can_move or self.moved_to is not None):
+            what = Next.FULL
+        if call.kind is Kind.OPEN_DM and what is Next.FULL and self._reason is None:
+            what = Next.SKIP  # only the file was to go there
+        if what is Next.HAND_OVER and not self.can_move:
+            self.messages[call.ordinal].file = FileState.FORBIDDEN
+            return Next.SKIP
+        self._carry_out(what, call, answered)
+        return what
+
+    def _carry_out(self, what: Next, call: Call, answered: Answered) -> None:  # noqa: C901 - one case each
+        match what:
+            case Next.SHOWN:
+                self._note(call, answered)
+            case Next.AGAIN if call.kind in POSTS and answered.outcome in _UNSURE and self.pending is not None:
+                self.pending.is_unsure = call.place.by_token
+            case Next.WORDS:
+                self._withhold(call, answered)
+            case Next.REPLACE:
+                self._replace(call.ordinal, answered)
+            case Next.UNARCHIVE:
+                self._archived = call.place.channel_id
+            case Next.ELSEWHERE:
+                self._reason = answered
+            case Next.FILELESS | Next.HAND_OVER if call.file is not None:
+                message = self.messages[call.ordinal]
+                message.file = FileState.REFUSED
+                self._file = (message, call.file) if what is Next.HAND_OVER else None
+            case Next.FORGET:
+                self._forget(call, answered)
+            case Next.SKIP:
+                self._skip(call)
+            case Next.FULL | Next.OVER:
+                self._shut(answered)
+
+    def _note(self, call: Call, answered: Answered) -> None:
+        match call.kind:
+            case Kind.UNARCHIVE:
+                self._archived = None
+            case Kind.OPEN_DM:
+                self._dm = answered.channel_id
+            case Kind.SAY_WHY:
+                self.moved_to, self._reason, self.pending = call.place.channel_id, None, None
+            case Kind.HAND_OVER if self._file is not None:
+                self._file[0].file = FileState.HANDED_OVER
+                self._file = None
+            case Kind.CLOSE | Kind.DELETE:
+                self._close(call.text)
+            case Kind.LOOK:
+                self._find(answered)
+            case _:
+                self._note_page(call, answered)
+
+    def _note_page(self, call: Call, answered: Answered) -> None:
+        for key in [key for key in self._tries if key[:2] == (call.ordinal, call.kind)]:
+            del self._tries[key]
+        message = self._land(answered) if call.kind in POSTS else self.messages[call.ordinal]
+        is_same = answered.text == call.text.strip()
+        message.shown = answered.text
+        message.is_status = call.is_status
+        if message.refusal is not None:
+            message.state, message.refusal = State.WITHHELD, None
+            if not is_same:
+                message.refused_page = ""
+        elif not (message.state is State.WITHHELD and call.page == message.refused_page):
+            message.state = State.FINAL if call.is_final and is_same else State.OPEN
+            message.page = call.page if is_same or message.odd_page == call.page else None
+            # a text that Discord always changes must not be sent for ever
+            message.odd_page = "" if is_same or call.kind in POSTS else call.page
+        if call.file is not None:
+            message.file = FileState.ATTACHED
+
+    def _land(self, answered: Answered) -> Message:
+        """Return the pending message, now that it is on screen."""
+        assert self.pending is not None, "it was wanted"
+        message, self.pending = self.pending, None
+        channel_id = answered.channel_id or message.place.channel_id
+        message.place = replace(message.place, channel_id=channel_id, message_id=answered.message_id)
+        message.first_try, message.is_unsure = "", False
+        self.messages.append(message)
+        return message
+
+    def _find(self, answered: Answered) -> None:
+        """Take the followup in whose answer was lost, or know that there is none."""
+        if self.pending is None:
+            return
+        self.pending.is_unsure = False
+        if answered.message_id is not None:
+            message = self._land(answered)
+            message.shown, message.refusal = answered.text, None
+
+    def _withhold(self, call: Call, answered: Answered) -> None:
+        message = self._of(call)
+        if message is None:
+            return
+        message.stage = 1 if call.kind is Kind.EDIT_WORDS else 0
+        if message.stage == 0:
+            message.refused_page = call.page
+        words = self._words(message, call.page, answered, is_final=call.is_final)
+        if words == message.shown:
+            message.state, message.refusal = State.WITHHELD, None
+        else:
+            message.refusal = answered
+
+    def _replace(self, ordinal: int, answered: Answered) -> None:
+        """Post a message anew, and those that stand below it after it: their order is the text's."""
+        refused = self.messages[ordinal]
+        if self.over is not None:
+            self.left.append(Left(refused, answered, is_replaced=False))
+            self.messages[ordinal] = refused.gone()
+            return
+        if answered.outcome is not Outcome.ARCHIVED:
+            self._replaced += 1
+        self.left += [Left(each, answered if each is refused else None) for each in self.messages[ordinal:]]
+        del self.messages[ordinal:]
+        self.generation += 1
+        self.pending = None
+
+    def _forget(self, call: Call, answered: Answered) -> None:
+        if call.kind in POSTS:
+            self.messages.append(self._next_message().gone())
+            self.pending = None
+            self.over = answered
+        else:
+            self.messages[call.ordinal].state = State.GONE
+            self.messages[call.ordinal].refusal = None
+
+    def _skip(self, call: Call) -> None:
+        match call.kind:
+            case Kind.UNARCHIVE:
+                self._archived = None
+            case Kind.LOOK if self.pending is not None:
+                self.pending.is_unsure = False
+            case Kind.OPEN_DM | Kind.HAND_OVER if self._file is not None:
+                self._file[0].file = FileState.FORBIDDEN
+                self._file = None
+            case Kind.CLOSE | Kind.DELETE:
+                self._close(None)
+
+    def _shut(self, answered: Answered) -> None:
+        """Post nothing more; what was to be posted anew stays where it is."""
+        self.over = answered
+        self._reason, self.pending = None, None
+        latest = {left.message.ordinal: left for left in self.left}  # the newest of each
+        while (left := latest.get(len(self.messages))) is not None:
+            if left.refusal is None:
+                self.left.remove(left)
+                self.messages.append(left.message)
+            else:
+                left.is_replaced = False
+                self.messages.append(left.message.gone())
+
+    # ------------------------------------------------------------ the end
+
+    def finish(self, wanted: int | None) -> None:
+        """Want what is left to be done when nothing more comes; the text fills so many messages, if that is known."""
+        self.is_finished = True
+        self._closings = closings(self, wanted)
+
+    def every(self) -> Iterator[Message]:
+        """Return all messages that were ever posted."""
+        yield from self.messages
+        yield from (left.message for left in self.left)
+
+    def _close(self, text: str | None) -> None:
+        """Note that the first closing is done, or (None) that it is not to be."""
+        closing = self._closings.pop(0)
+        for key in [key for key in self._tries if key[1] in (Kind.CLOSE, Kind.DELETE)]:
+            del self._tries[key]
+        if text is None:
+            if closing.then_delete:
+                self._closings.insert(0, Closing(closing.message, None))
+        elif closing.text is None:
+            closing.message.state = State.GONE
+        else:
+            closing.message.shown, closing.message.page = text.strip(), None
+            closing.message.state = State.FINAL
+
+    # ------------------------------------------------------------ words
+
+    def head(self, message: Message) -> str:
+        """Return what stands above the text of a message."""
+        return self.header if message.ordinal == 0 else ""
+
+    def _dressed(self, message: Message, page: str, *, is_growing: bool) -> str:
+        head = self.head(message)
+        if is_growing and self.names_command and has_cursor(page):
+            page = with_hint(page, PAGE_LIMIT - len(head))
+        return head + page
+
+    def _words(self, message: Message, page: str, answered: Answered, *, is_final: bool) -> str:
+        head = self.head(message)
+        accepted = message.bare(self.head(message)) if message.stage == 0 else ""
+        limit = PAGE_LIMIT - len(head)
+        return head + in_place_of(page, accepted, answered.reason, is_final=is_final, limit=limit)
+
+
+class Sender(Protocol):
+    """What sends calls; never two at a time for one reply. It raises nothing that is to be expected."""
+
+    @property
+    def transcript(self) -> Transcript:
+        """What stands on screen."""
+        ...
+
+    def bucket(self, call: Call) -> Bucket:
+        """Return the bucket that *call* is counted in now (it may change: interactions age)."""
+        ...
+
+    async def send(self, call: Call) -> tuple[Next, Answered]:
+        """Send one request, take in what came of it; return what is to be done about it."""
+        ...
+
+
+def _kind(message: Message, file: File | None) -> Kind:
+    is_posted = message.place.message_id is not None
+    if message.refusal is not None:
+        return Kind.EDIT_WORDS if is_posted else Kind.POST_WORDS
+    return (Kind.EDIT if file is None else Kind.FILE) if is_posted else Kind.POST
