@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from bot.markdown.code import add_code_line, after_line, end_code, fence_start, late_fence, may_be_fence
+from bot.markdown.code import MAX_INFO, add_code_line, after_line, end_code, fence_opening, may_be_fence
 from bot.markdown.formulas import displayed, formula_cap, formula_goes_on
 from bot.markdown.inline import render_inline
-from bot.markdown.items import DEFINITION, ITEM, lead, text_indent
+from bot.markdown.items import DEFINITION, ITEM, lead
+from bot.markdown.languages import EXTENSIONS
 from bot.markdown.pieces import PLAIN, Context, Fence, Piece, Rank, TableHead, closed
 from bot.markdown.table_block import Row, Table, render_table
 from bot.markdown.tables import is_delimiter_row, is_row, parse_aligns, split_row
@@ -100,6 +101,10 @@ class BlockReader:
         """Whether *line* so far shows only marks whose meaning depends on what follows."""
         return _HALF.fullmatch(line) is not None and not (self.interrupted and line.strip().isdigit())
 
+    def _line_start(self, at: int) -> int:
+        """Return where the text of the line starts that *at* is in."""
+        return self._after_quote(self.source.rfind("\n", 0, at) + 1)[1]
+
     # Blocks
 
     def _block(self, at: int, *, quoted: bool) -> Block:
@@ -115,12 +120,11 @@ class BlockReader:
             return Block([], min(end + 1, len(self.source)), complete=self._known(at))
         if not self._known(at) and self._is_half(line):
             return Block([], end, complete=False)
-        fence = fence_start(line, raw=self.raw)
-        if fence:
-            if at and self.source[at - 1] != "\n":
-                begin = self._after_quote(self.source.rfind("\n", 0, at) + 1)[1]
-                fence = replace(fence, indent=text_indent(self.source[begin:at]))
-            return self._fence(min(end + 1, len(self.source)), context, fence)
+        # behind text or the mark of an item the fence is read once more, for its line says how far it is indented
+        begin = start if not at or self.source[at - 1] == "\n" else self._line_start(at)
+        opening = fence_opening(self.source[begin:end], raw=self.raw)
+        if opening and begin + opening.at == start:
+            return self._fence_start(begin + opening.code, end, context, opening.fence)
         return self._text_block(start, end, context)
 
     def _text_block(self, start: int, end: int, context: Context) -> Block:
@@ -230,9 +234,11 @@ class BlockReader:
 
     def _late_fence(self, start: int, end: int, context: Context) -> int:
         """Return where code begins in the line of a paragraph from *start* to *end*, or -1."""
+        if end >= len(self.source) or "```" not in self.source[start:end]:
+            return -1
         in_code = context.spans and context.spans[-1].startswith("`")
-        is_known = end < len(self.source)
-        return late_fence(self.source, start, end) if is_known and not in_code else -1
+        opening = None if in_code else fence_opening(self.source[start:end], raw=self.raw)
+        return start + opening.at if opening else -1
 
     def _before_fence(self, start: int, end: int, context: Context, lead: str) -> Block:
         """Return the paragraph from *start* that code follows at *end*, in its last line."""
@@ -284,7 +290,7 @@ class BlockReader:
             return False
         if not self._known(at) and self._is_half(line):
             return False
-        if fence_start(line, raw=self.raw) or ITEM.match(line) or _HEADING.match(line) or _RULE.fullmatch(line):
+        if self._opens_fence(line) or ITEM.match(line) or _HEADING.match(line) or _RULE.fullmatch(line):
             return False
         if DEFINITION.match(line):
             return False
@@ -292,8 +298,20 @@ class BlockReader:
 
     # Code
 
-    def _fence(self, at: int, context: Context, fence: Fence) -> Block:
-        """Render code from *at* on."""
+    def _opens_fence(self, line: str) -> bool:
+        opening = fence_opening(line, raw=self.raw)
+        return opening is not None and not opening.at
+
+    def _fence_start(self, code: int, end: int, context: Context, fence: Fence) -> Block:
+        """Render the code of the *fence* whose line ends at *end*; it begins at *code*, perhaps in that line."""
+        if code <= end:
+            if not (self._known(code) or self.interrupted or end - code > MAX_INFO):
+                return Block([], len(self.source), complete=False)  # inline code, perhaps, or more of a language
+            return self._fence(code, replace(context, midline=True), fence)
+        return self._fence(min(end + 1, len(self.source)), context, fence, name=fence.language)
+
+    def _fence(self, at: int, context: Context, fence: Fence, *, name: str = "") -> Block:
+        """Render code from *at* on; without any, *name* is what the fence was put around."""
         quoted = context.quoted
         code = Context(quoted=quoted, fence=fence)
         pieces: list[Piece] = []
@@ -307,7 +325,7 @@ class BlockReader:
             if line_quoted != quoted or following is None:
                 closed = line_quoted == quoted
                 if self._known(at) or not closed:
-                    return self._fence_end(pieces, end if closed else at - 1, quoted=quoted)
+                    return self._fence_end(pieces, end if closed else at - 1, name, quoted=quoted)
                 return Block(pieces, len(self.source), complete=False, context=code)
             if not self._known(at) and line.strip() and not line.strip().strip(fence.mark):
                 break
@@ -317,11 +335,14 @@ class BlockReader:
             if end < len(self.source) and pieces:
                 pieces[-1].end = end + 1
             at = min(end + 1, len(self.source))
-        if self.final:
-            return self._fence_end(pieces, len(self.source), quoted=quoted)
+        if self.final or (self.interrupted and not pieces):
+            return self._fence_end(pieces, len(self.source), name, quoted=quoted)
         return Block(pieces, len(self.source), complete=False, context=code)
 
-    def _fence_end(self, pieces: list[Piece], end: int, *, quoted: bool) -> Block:
+    def _fence_end(self, pieces: list[Piece], end: int, name: str, *, quoted: bool) -> Block:
+        if not pieces and name and name.lower() not in EXTENSIONS:
+            code = Context(quoted=quoted, fence=Fence("`", 3, 0, ""))
+            add_code_line(pieces, name, end, code, atom_cap=self.atom_cap)
         if pieces:
             end_code(pieces[-1])
         return self._finish(pieces, end, quoted=quoted)
@@ -340,10 +361,12 @@ class BlockReader:
         if next_quoted != quoted or not is_delimiter_row(rule) or ITEM.match(rule):
             return None
         header = self.source[start:end].lstrip()
-        cells = tuple(header[a:b] for a, b in split_row(header))
         aligns = parse_aligns(rule)
+        cells = tuple(header[a:b] for a, b in split_row(header, len(aligns)))
         if len(cells) < len(aligns) or (len(cells) > len(aligns) and self._known(second)):
             return None
+        if any(len(cell) > self.atom_cap - 4 for cell in cells):
+            return None  # as the title of a record it would not fit
         aligns = (aligns + ("l",) * len(cells))[: len(cells)]
         return TableHead(cells, aligns, barred=header.startswith("|")), min(stop + 1, len(self.source))
 

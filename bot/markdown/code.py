@@ -3,29 +3,47 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import regex
 
+from bot.markdown.items import ITEM
+from bot.markdown.languages import EXTENSIONS
 from bot.markdown.pieces import MAX_CLUSTER, PLAIN, Context, Fence, Piece, Rank, closed
 
 __all__ = [
+    "LATE",
+    "MAX_INFO",
+    "Opening",
     "add_code_line",
     "after_line",
     "end_code",
-    "fence_closes",
-    "fence_start",
-    "late_fence",
+    "fence_opening",
     "may_be_fence",
     "unbreakable",
     "without_indent",
 ]
 
-_FENCE = regex.compile(r"([ \t]*)(`{3,}(?!.*`)|~{3,})[ \t]*([^\s`]*)")
+MAX_INFO = 300
+"""Characters behind the mark of a fence in which a backtick makes it inline code; text that is longer is code."""
+
+_FENCE = regex.compile(r"([ \t]*)(`{3,}(?!`)(?![^`\n]{0,300}`)|~{3,})[ \t]*")
 _LANGUAGE = regex.compile(r"[A-Za-z0-9_+\-.#]{1,20}")  # what Discord takes for one; else it is shown as code
-_LATE = regex.compile(r"`{3,}[\w+#.\-]{0,20}[ \t]*")
+_ATTRIBUTES = regex.compile(
+    r"(?:(?:[\w.:-]++=(?:\"[^\"]*+\"|'[^']*+'|\{[^{}]*+\}|[^\s\"'{},]*+)|\{[^{}]*+\})[\s,]*+)*+"
+)
+LATE = regex.compile(r"`{3,}[\w+#.\-]{0,20}[ \t]*")
 _QUOTING = frozenset({"markdown", "md", "mdx"})  # code that itself has fences
 _LONG_LINE = 200
 _CHUNK = regex.compile(r"\s{1,50}|(?=\S)\X{1,50}")
+
+
+class Opening(NamedTuple):
+    """A fence that a line opens: it, where its mark stands, and where in the line code begins or behind its end."""
+
+    fence: Fence
+    at: int
+    code: int
 
 
 def may_be_fence(line: str) -> bool:
@@ -33,25 +51,47 @@ def may_be_fence(line: str) -> bool:
     return _FENCE.match(line) is not None
 
 
-def fence_start(line: str, *, raw: bool) -> Fence | None:
-    """Return the fence that *line* opens; Discord knows no tilde fences, so there is none in *raw* mode."""
-    match = _FENCE.match(line)
-    if not match or (raw and match[2][0] == "~"):
-        return None
-    language = _LANGUAGE.match(match[3])
-    return Fence(match[2][0], len(match[2]), len(match[1].expandtabs(4)), language[0] if language else "")
+def fence_opening(line: str, *, raw: bool) -> Opening | None:
+    """Return the fence that *line* opens: at its start, behind the mark of an item or, as models do, behind text.
 
-
-def late_fence(source: str, start: int, end: int) -> int:
-    """Return where a fence begins in the line of text from *start* to *end*, as at its end models write them, or -1.
-
-    Markdown has none behind ``1.`` and text, but Discord has, and the line that closes it would open another one.
+    Discord knows no tilde fences, so there is none in *raw* mode. Markdown has
+    none behind text, but Discord has, and the line that closes it would open another one.
     """
-    at = source.find("```", start, end)
-    if at < 0 or not _LATE.fullmatch(source, at, end):
-        return -1
-    before = source[start:at]
-    return at if not before or (before[-1] in " \t:" and before.count("`") % 2 == 0) else -1
+    item = ITEM.match(line) if "```" in line or "~~~" in line else None
+    begin = item.end() if item else 0
+    match = _FENCE.match(line, begin)
+    if match and raw and match[2][0] == "~":
+        return None
+    indent = len(match[1].expandtabs(4)) if match and not item else begin
+    if match is None or (item and len(line) - match.end() > MAX_INFO):
+        at = line.find("```", begin)
+        if at < 0 or not LATE.fullmatch(line, at):
+            return None
+        before = line[begin:at]
+        if before[-1] not in " \t:" or before.count("`") % 2:
+            return None
+        begin, match = at, _FENCE.match(line, at)
+        if match is None:
+            return None
+        indent = indent or len(line) - len(line.lstrip())
+    language, code = _info(line, match.end())
+    return Opening(Fence(match[2][0], len(match[2]), indent, language), begin, code)
+
+
+def _info(line: str, start: int) -> tuple[str, int]:
+    """Return the language that *line* names from *start* on, and where code begins: models begin it there, too."""
+    end = len(line.rstrip())
+    if start >= end:
+        return "", len(line) + 1
+    word = line[start:end].split(maxsplit=1)[0]
+    language = word.partition("{")[0]
+    rest = line[start + len(language) : end].strip() if end - start <= MAX_INFO else line
+    if _LANGUAGE.fullmatch(language) and _ATTRIBUTES.fullmatch(rest):
+        return language, len(line) + 1
+    if word in EXTENSIONS:
+        return word, end - len(line[start + len(word) : end].lstrip())
+    name = word.partition(":")[0]  # py:src/main.py
+    return (name if name in EXTENSIONS else ""), start
 
 
 def after_line(line: str, fence: Fence) -> Fence | None:
@@ -59,19 +99,15 @@ def after_line(line: str, fence: Fence) -> Fence | None:
 
     Models put Markdown with code in it between fences that are no longer than those in it.
     """
-    if fence_closes(line, fence):
+    text = line.strip()
+    if len(text) >= fence.length and not text.strip(fence.mark):
         return replace(fence, depth=fence.depth - 1) if fence.depth else None
     if fence.language.lower() in _QUOTING:
-        inner = fence_start(line, raw=False)
+        opening = fence_opening(line, raw=False)
+        inner = opening.fence if opening and not opening.at else None
         if inner and inner.mark == fence.mark and inner.length >= fence.length and inner.language:
             return replace(fence, depth=fence.depth + 1)
     return fence
-
-
-def fence_closes(line: str, fence: Fence) -> bool:
-    """Return whether *line* closes *fence*."""
-    text = line.strip()
-    return len(text) >= fence.length and not text.strip(fence.mark)
 
 
 def without_indent(line: str, indent: int) -> str:

@@ -55,6 +55,9 @@ def flanking(source: str, begin: int, at: int, stop: int, end: int, *, raw: bool
     if run[0] == "_":
         can_open = can_open and not (before.isalnum() or before == "_")
         can_close = can_close and not (after.isalnum() or after == "_")
+    if run[0] == "|" and not raw:
+        can_open = can_open and _may_open_spoiler(source, begin, at)
+        return can_open, can_close and not (after.isascii() and (after.isalnum() or after in "([{$'\"\\"))
     if raw or run[0] != "*":
         return can_open, can_close
     is_glob = (before.isspace() or before in _BEFORE_GLOB) and _GLOB.match(source, at, end)
@@ -63,6 +66,14 @@ def flanking(source: str, begin: int, at: int, stop: int, end: int, *, raw: bool
     can_open = can_open and after not in ")]}"
     can_close = can_close and before not in "([{"
     return _unless_operator(source, begin, at, stop, end, can_open=can_open, can_close=can_close)
+
+
+def _may_open_spoiler(source: str, begin: int, at: int) -> bool:
+    """Whether no operand stands before the bars at *at*: ``(a||b)``, ``first||' '||last``."""
+    before = source[at - 1] if at > begin else " "
+    if before in "\"'":
+        return source.count(before, begin, at) % 2 == 1
+    return not before.isascii() or not (before.isalnum() or before in ")]}$%;\\")
 
 
 def _flanks(inner: str, outer: str, length: int) -> bool:

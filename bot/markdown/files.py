@@ -3,29 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from bot.markdown.code import after_line, fence_start, late_fence, without_indent
-from bot.markdown.items import text_indent
-from bot.markdown.pieces import Fence
+from bot.markdown.code import after_line, fence_opening, without_indent
+from bot.markdown.languages import EXTENSIONS
 
 LONG_CODE = 4000
 """Code points from which a code block also comes as a file: it fills more than two messages."""
 
 _MAX_FILES = 9  # Discord takes ten in a message, and one may be the whole answer
-
-_EXTENSIONS = {
-    "bash": "sh", "c": "c", "c#": "cs", "c++": "cpp", "clojure": "clj", "cpp": "cpp", "cs": "cs", "csharp": "cs",
-    "css": "css", "csv": "csv", "dart": "dart", "diff": "diff", "dockerfile": "dockerfile", "elixir": "ex",
-    "erlang": "erl", "fortran": "f90", "fsharp": "fs", "go": "go", "golang": "go", "groovy": "groovy", "haskell": "hs",
-    "html": "html", "ini": "ini", "java": "java", "javascript": "js", "js": "js", "json": "json", "jsx": "jsx",
-    "julia": "jl", "kotlin": "kt", "latex": "tex", "lisp": "lisp", "lua": "lua", "makefile": "mk", "markdown": "md",
-    "matlab": "m", "md": "md", "nim": "nim", "objectivec": "m", "ocaml": "ml", "perl": "pl", "php": "php",
-    "powershell": "ps1", "ps1": "ps1", "py": "py", "python": "py", "python3": "py", "r": "r", "rb": "rb", "ruby": "rb",
-    "rs": "rs", "rust": "rs", "scala": "scala", "scss": "scss", "sh": "sh", "shell": "sh", "sql": "sql", "svg": "svg",
-    "swift": "swift", "tex": "tex", "toml": "toml", "ts": "ts", "tsx": "tsx", "typescript": "ts", "vb": "vb",
-    "vue": "vue", "xml": "xml", "yaml": "yaml", "yml": "yml", "zig": "zig", "zsh": "sh",
-}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +34,9 @@ def code_blocks(text: str) -> Iterator[tuple[str, str]]:
     fence, code = None, list[str]()
     for line in text.split("\n"):
         if fence is None:
-            fence, code = _fence(line), []
+            opening = fence_opening(line, raw=False)
+            fence = opening.fence if opening else None
+            code = [line[opening.code :]] if opening and opening.code <= len(line) else []
             continue
         following = after_line(line, fence)
         if following is None:
@@ -60,21 +48,12 @@ def code_blocks(text: str) -> Iterator[tuple[str, str]]:
         yield fence.language.lower(), "\n".join(code)
 
 
-def _fence(line: str) -> Fence | None:
-    """Return the fence that *line* opens, perhaps behind text or the mark of an item."""
-    at = late_fence(line, 0, len(line))
-    if at < 0:
-        return fence_start(line, raw=False)
-    fence = fence_start(line[at:], raw=False)
-    return replace(fence, indent=text_indent(line[:at])) if fence else None
-
-
 def long_code(text: str, threshold: int = LONG_CODE) -> list[File]:
     """Return the code blocks of *text* that are too long to copy from messages, named by their language."""
     blocks = [(language, code) for language, code in code_blocks(text) if len(code) > threshold][:_MAX_FILES]
     return [
         File(
-            f"code{'' if len(blocks) == 1 else f'-{number}'}.{_EXTENSIONS.get(language, 'txt')}",
+            f"code{'' if len(blocks) == 1 else f'-{number}'}.{EXTENSIONS.get(language, 'txt')}",
             f"{code}\n".encode(errors="replace"),
         )
         for number, (language, code) in enumerate(blocks, 1)

@@ -8,32 +8,54 @@ from typing import NamedTuple
 
 from bot.markdown.latex import to_unicode
 
-__all__ = ["Formula", "displayed", "formula_at", "formula_cap", "formula_goes_on", "show_formula"]
+__all__ = ["DOLLARS", "Formula", "displayed", "formula_at", "formula_cap", "formula_goes_on", "show_formula"]
+
+DOLLARS = (
+    r"(?<![\w$])\$(?![\s$)\]},.;:])(?:[^$\n\\`]|\\[^\n]){1,300}?(?<![\s\\(\[{])\$(?:(?![\w$])|(?=(?:th|st|nd|rd|s)\b))"
+)
+"""What looks like a formula between dollars, on one line; a group of the pattern would be one of who uses it."""
 
 _MATH = re.compile(
-    r"\\\((?P<paren>(?![?*+|]|\\\)).{1,1000}?)\\\)|\\\[(?P<bracket>(?!\\\]).{1,1000}?)\\\]|\$\$(?P<double>(?:[^$\\]|\\.){1,1000}?)\$\$"
-    r"|(?<![\w$])\$(?![\s$])(?P<dollar>(?:[^$\n\\`]|\\[^\n]){1,300}?)(?<![\s\\])\$(?:(?![\w$])|(?=(?:th|st|nd|rd|s)\b))",
+    r"\\\((?P<paren>(?![?*+|]|\\\)).{1,1000}?)\\\)|\\\[(?P<bracket>(?!\\\]).{1,1000}?)\\\]"
+    r"|(?<!\$)\$\$(?![$)\].,;:])(?P<double>(?:[^$\\]|\\.){1,1000}?)\$\$|(?P<dollar>" + DOLLARS + ")",
     re.DOTALL,
 )
+# A command, or something raised or lowered as formulas have it: without, dollars are money, variables or cells of
+# a sheet, and brackets with a backslash are escaped ones. Regular expressions have commands of one letter.
+_TEX = re.compile(
+    r"\\[A-Za-z]{2}|\^\{|_\{|[\w)\]}|'!]\s?\^\s?[\w{(\\+*'-]|(?<![A-Za-z_]{2})[\w)\]}|']_[A-Za-z0-9](?![A-Za-z_])"
+)
+_COMMAND = re.compile(r"\\[A-Za-z]{2}")
 _BARE = r"\\begin\{((?:align|equation|gather)\*?)\}"
 _ENVIRONMENT = re.compile(_BARE + r".{1,1000}?\\end\{\1\}", re.DOTALL)
-_PARTIAL = re.compile(r"(?:\\\((?!\\\))|\\\[(?!\\\])|\$\$|(?=" + _BARE + r"))(?P<tex>.{0,1000})", re.DOTALL)
-_PARTIAL_DOLLAR = re.compile(r"(?<![\w$])\$(?![\s$])(?P<tex>(?:[^$\n\\`]|\\[^\n]){1,300})\\?")
+_PARTIAL = re.compile(
+    r"(?:\\\((?!\\\))|\\\[(?!\\\])|(?<!\$)\$\$(?![$)\].,;:])|(?=" + _BARE + r"))(?P<tex>.{0,1000})", re.DOTALL
+)
+_PARTIAL_DOLLAR = re.compile(r"(?<![\w$])\$(?![\s$)\]},.;:])(?P<tex>(?:[^$\n\\`]|\\[^\n]){1,300})\\?")
 _SURELY = re.compile(r"\\[A-Za-z]|\^")  # in what may as well be an amount of money or a variable
-_DISPLAY = re.compile(r"\\\\|\\[\[\]]|\$\$")
+_DISPLAY = re.compile(r"\\\\|\\[\[\]]|(?<!\$)\$\$(?!\$)")
 _CLOSING = {r"\[": r"\]", "$$": "$$"}
 _GAP = re.compile(r"\n[ \t>]*(?:\n|```|~~~)|\n {0,3}>(?![=\d])")
 _GAP_QUOTED = re.compile(r"\n[ \t>]*(?:\n|```|~~~)|\n {0,3}[^>\s]")
 _MONEY = re.compile(r"\d[\d.,]*(?:\s|(?<=\D)$|[kKmMbB]\b)")
-_WORDS = re.compile(r"\d[\d, –-]*|[^\W\d_]{3,}(?:[ ,.'’-]+\w+)*")  # in brackets that were escaped: \[1\], \[optional\]
+_QUOTE_MARKS = re.compile(r"\n(?: {0,3}>(?![=\d])[ \t]?)+")
+_BRACKETS = re.compile(r"\\.|([(\[{])|([)\]}])", re.DOTALL)
 
 
 class Formula(NamedTuple):
-    """A formula: what is between its marks, where it ends, and whether its closing mark is there."""
+    """A formula.
+
+    Attributes:
+        tex: what is between its marks.
+        end: where it ends.
+        complete: whether its closing mark is there.
+        marks: what is shown around it, if nothing but its lines tells that it is one.
+    """
 
     tex: str
     end: int
     complete: bool
+    marks: tuple[str, str] = ("", "")
 
 
 def formula_cap(atom_cap: int) -> int:
@@ -87,17 +109,38 @@ def formula_at(source: str, at: int, end: int, *, final: bool, cap: int) -> Form
     match = _MATH.match(source, at, end)
     if match:
         tex = match[match.lastgroup or 0]
-        if match.lastgroup == "dollar" and _MONEY.match(tex):
-            return None
-        if match.lastgroup == "dollar" and not final and match.end() == end:
-            return Formula(tex, end, complete=False) if _SURELY.search(tex) else None
-        if match.lastgroup == "bracket" and (_WORDS.fullmatch(tex) or source.startswith("(", match.end(), end)):
-            return None
-        return _whole(tex, match.end(), cap)
+        if match.lastgroup == "dollar":
+            tex = tex[1:-1]
+            if not final and match.end() == end:
+                return Formula(tex, end, complete=False) if _SURELY.search(tex) else None
+            return _whole(tex, match.end(), cap) if _is_in_dollars(tex, source[match.end() : end][:1]) else None
+        if _TEX.search(tex):
+            return _whole(tex, match.end(), cap)
+        return _plain(source, match, tex, cap) if match.lastgroup != "paren" else None
     match = _ENVIRONMENT.match(source, at, end)
     if match:
         return _whole(match[0], match.end(), cap)
     return None if final else _half(source, at, end, cap)
+
+
+def _is_in_dollars(tex: str, following: str) -> bool:
+    """Whether *tex* between two dollars is a formula, and not what stands between two prices or shell variables."""
+    if not _TEX.search(tex) or _MONEY.match(tex) or (following in {"(", "{"} and not _COMMAND.search(tex)):
+        return False
+    depth = 0
+    for match in _BRACKETS.finditer(tex):
+        depth += bool(match[1]) - bool(match[2])
+        if depth < 0:
+            return False
+    return depth == 0
+
+
+def _plain(source: str, match: re.Match[str], tex: str, cap: int) -> Formula | None:
+    """Return the displayed formula without any command that stands on lines of its own, its marks kept, or None."""
+    is_alone = tex.lstrip(" \t>")[:1] == "\n" and not source[: match.start()].rpartition("\n")[2].strip(" \t>")
+    formula = _whole(tex, match.end(), cap) if is_alone and not set(tex) & set("{}\\") else None
+    opening = source[match.start() : match.start() + 2]
+    return formula and formula._replace(marks=(opening, _CLOSING[opening]))
 
 
 def _whole(tex: str, end: int, cap: int) -> Formula | None:
@@ -117,16 +160,20 @@ def _half(source: str, at: int, end: int, cap: int) -> Formula | None:
     return Formula(match["tex"].rstrip("\\$ "), end, complete=False)
 
 
-def show_formula(tex: str, *, quoted: bool, growing: bool = False) -> str:
-    """Return readable Unicode for *tex*, or inline code where there is none; in a quote, *quoted*.
+def show_formula(formula: Formula, source: str, *, quoted: bool) -> str:
+    """Return readable Unicode for *formula*, written as *source*, or inline code where there is none.
 
-    Of a formula that is still *growing* the end may be left out.
+    In a quote it is *quoted*. Of a formula that is still growing the end may be left out.
     """
+    tex = _QUOTE_MARKS.sub("\n", formula.tex) if quoted else formula.tex
     if not tex.strip():
         return ""
-    readable = to_unicode(tex, growing=growing)
+    readable = to_unicode(tex, growing=not formula.complete)
     if readable is not None:
         escaped = re.sub(r"([\\`*_~|<\[\]]|^[>#])", r"\\\1", readable, flags=re.MULTILINE)
-        return escaped.replace("\n", "\n> ") if quoted else escaped
-    source = re.sub(r"\s+", " ", tex.strip())
-    return f"`` {source} ``" if "`" in source else f"`{source}`"
+        opening, closing = formula.marks
+        return opening + (escaped.replace("\n", "\n> ") if quoted else escaped) + closing
+    if formula.complete and source.startswith(("\\(", "\\[")) and "\\begin" not in tex:
+        tex = _QUOTE_MARKS.sub("\n", source)  # a regular expression, perhaps
+    code = re.sub(r"\s+", " ", tex.strip())
+    return f"`` {code} ``" if "`" in code else f"`{code}`"

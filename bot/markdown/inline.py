@@ -94,6 +94,10 @@ class _OpenMarks:
         marks = [shown for size in sizes if (shown := self.shown(char * size))[0] == char or size == left]
         return max([self._depths[mark][-1] for mark in marks if self._depths.get(mark)], default=-1)
 
+    def has(self, mark: str) -> bool:
+        """Return whether *mark* is open."""
+        return bool(self._depths.get(mark))
+
     def shown(self, mark: str) -> str:
         """Return the mark that Discord has for *mark*."""
         return "**" if mark == "__" and not self.raw else mark
@@ -112,7 +116,7 @@ class _OpenMarks:
 
 def _match_run(token: Token, stack: _OpenMarks) -> list[Action]:
     """Return what the marks of a delimiter run do."""
-    char, left = token.text[0], len(token.text)
+    char, left = token.text[:1], len(token.text)
     if not token.can_open and not token.can_close:
         return [Action("text", token.text)]
     actions: list[Action] = []
@@ -122,7 +126,7 @@ def _match_run(token: Token, stack: _OpenMarks) -> list[Action]:
         left -= len(mark)
     while left:
         mark = char * min(left, 2)
-        if token.can_open:
+        if token.can_open and not (char == "|" and stack.has(mark)):
             actions.append(Action("open", stack.shown(mark)))
             stack.push(actions[-1].mark, actions[-1])
         else:
@@ -277,12 +281,13 @@ class _Emitter:
         return self.hanging if indent else ""
 
     def _marks(self, token: Token) -> None:
+        self.fragile |= token.is_tag and self.line_start
         for action in token.actions:
             if action.kind == "open":
                 self.open(action.mark)
             elif action.kind == "close":
                 self._close(action.mark, token.end)
-            else:
+            elif not token.is_tag:
                 self._show(
                     Token(Kind.ATOM, self._literal(token.text[0] * len(action.mark), token), token.end, code=True)
                 )

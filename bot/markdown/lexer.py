@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable
 from typing import ClassVar
 
-from bot.markdown.code import late_fence
+from bot.markdown.code import LATE
 from bot.markdown.delimiters import flanking, identifier
 from bot.markdown.formulas import formula_at, formula_cap, show_formula
-from bot.markdown.latex_symbols import SUBSCRIPTS, SUPERSCRIPTS
+from bot.markdown.html_tags import is_half_tag, line_break, tag_at, tagged_text
 from bot.markdown.links import (
     FOOTNOTE,
     LABEL_PARTIAL,
@@ -36,7 +36,6 @@ _PLAIN = re.compile(r"[^\s\\`*_~|<\[!&$]+(?: [^\s\\`*_~|<\[!&$]+)*")
 _SPACE = re.compile(r"[^\S\n]+")
 _NEWLINE = re.compile(r"\\?\n[ \t]*")
 _NEWLINE_QUOTED = re.compile(r"\\?\n(?: {0,3}>(?![=\d])[ \t]?)*[ \t]*")
-_QUOTE_MARKS = re.compile(r"\n(?: {0,3}>(?![=\d])[ \t]?)+")
 _NEWLINE_RAW_QUOTED = re.compile(r"\\?\n(?: {0,3}>[ \t]?)?[ \t]*")
 _TICKS = re.compile(r"`{1,60}")
 _PAIR = re.compile(r"`(?=`)")
@@ -47,13 +46,6 @@ _ANGLE = re.compile(
 )
 _ANGLE_PARTIAL = re.compile(r"<(?:[@#:!&/]|a:?|t:?|i|b|h|s|$)[\w:!&+ ./?=%-]{0,80}")
 _ANGLE_HALF = re.compile(r"<(?:(?:[@#:/]|a:|t:)[\w:&-]{0,80}|br?\s?/?|su[bp]?>?)?")
-_BREAK = re.compile(r"<br\s*/?>\n?", re.IGNORECASE)
-_ANCHOR = re.compile(
-    r"<a\s[^<>\n]{0,100}?href=([\"'])(https?://[^\"'\s<>]{1,500})\1[^<>\n]{0,100}>([^<>\n]{1,200})</a>"
-)
-_SHIFTED = re.compile(r"<(su[bp])>([^<>\n*]{1,20})</\1>")
-_SHIFTED_PARTIAL = re.compile(r"<su[bp]>[\w+=()-]{0,12}(?:<(?:/(?:s(?:u[bp]?)?)?)?)?")
-_SHIFTS = {"sub": SUBSCRIPTS, "sup": SUPERSCRIPTS}
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[a-zA-Z][a-zA-Z0-9]{1,31});")
 _ENTITY_PARTIAL = re.compile(r"&#?\w{0,8}")
 _PUNCTUATION = frozenset("!\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~")
@@ -190,8 +182,7 @@ class Lexer:
         if formula is None:
             return False
         kind = Kind.ATOM if formula.complete else Kind.HELD
-        tex = _QUOTE_MARKS.sub("\n", formula.tex) if self.quoted else formula.tex
-        shown = show_formula(tex, quoted=self.quoted, growing=not formula.complete)
+        shown = show_formula(formula, self.source[self.at : formula.end], quoted=self.quoted)
         return self._emit(kind, shown, formula.end)
 
     def _ticks(self) -> bool:
@@ -219,7 +210,7 @@ class Lexer:
             return False
         code = _PAIR.sub("`\u200b", code)  # which Discord would take for the end
         shown = f"`` {code} ``" if "`" in code else f"`{code}`"
-        if close < 0 and not self.final and late_fence(self.source, self.at, self.end) >= 0:
+        if close < 0 and not self.final and LATE.fullmatch(self.source, self.at, self.end):
             return self._hold()  # a fence, perhaps
         if close < 0:
             return not self.final and self._emit(Kind.HELD, shown, self.end)
@@ -291,17 +282,24 @@ class Lexer:
 
     def _tag(self) -> bool:
         """Take a tag of HTML that can be shown otherwise."""
-        match = _BREAK.match(self.source, self.at, self.end)
-        if match:
-            return self._emit(Kind.NEWLINE, "br", match.end())
-        match = _ANCHOR.match(self.source, self.at, self.end)
-        if match and len(match[0]) <= self.atom_cap:
-            return self._emit(Kind.ATOM, shown_link(plain_label(match[3]), match[2]), match.end())
-        match = _SHIFTED.match(self.source, self.at, self.end)
-        if match and all(char in _SHIFTS[match[1]] for char in match[2]):
-            return self._emit(Kind.ATOM, "".join(_SHIFTS[match[1]][char] for char in match[2]), match.end())
-        is_half = not self.final and _SHIFTED_PARTIAL.fullmatch(self.source, self.at, self.end)
-        return bool(is_half) and self._hold()
+        source, at, end = self.source, self.at, self.end
+        after = line_break(source, self.begin, at, end, in_cell=self.in_cell)
+        if after >= 0:
+            return self._emit(Kind.NEWLINE, "br", after)
+        shown = tagged_text(source, at, end)
+        if shown and shown[1] - at <= self.atom_cap:
+            return self._emit(Kind.ATOM, *shown)
+        if not self.final and is_half_tag(source, at, end) and not self.interrupted:
+            return self._hold()
+        tag = tag_at(source, self.begin, at, end, final=self.final)
+        if tag is None:
+            return False
+        if tag.end == end and not self.final and not self.interrupted:
+            return self._hold()
+        self._emit(Kind.DELIMITER, tag.mark, tag.end)
+        token = self.tokens[-1]
+        token.can_open, token.can_close, token.is_tag = tag.opens, not tag.opens, True
+        return True
 
     def _ampersand(self) -> bool:
         if self.raw:
@@ -349,11 +347,12 @@ class Lexer:
 
     def _link(self, default: str = "") -> bool:
         match = LINK.match(self.source, self.at, self.end)
-        if match and not default and not self.raw and self._is_call(match[2]):
+        if match and not self.raw and (not match[2] or (not default and self._is_call(match[2]))):
             return False
         if match and len(match[0]) <= self.atom_cap:
-            text = f"[{defused(match[0][1:])}" if self.raw else shown_link(match[1].strip() or default, match[2])
-            return self._emit(Kind.ATOM, text, match.end())
+            title = (match[3] or "").strip()[1:-1].replace('"', "'")
+            shown = shown_link(match[1].strip() or default, match[2], title)
+            return self._emit(Kind.ATOM, f"[{defused(match[0][1:])}" if self.raw else shown, match.end())
         if match or self.final or (self._goes_on_word() and not self.source.startswith("[^", self.at)):
             return False
         partial = LINK_PARTIAL.fullmatch(self.source, self.at, self.end)

@@ -22,12 +22,12 @@ __all__ = [
 URL = re.compile(r"https?://[^\s<>`]{1,2000}")
 WIDE_PUNCTUATION = re.compile("[，。、；：！？（）「」『』《》〈〉【】“”…]")
 _LABEL = r"\[((?:[^\[\]\\\n]|\\.|\[[^\[\]\n]*\])*+)\]"
-LINK = re.compile(_LABEL + r"\(\s*<?((?:[^\s()<>]|\([^\s()<>]*\))*+)>?(?:\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)")
+LINK = re.compile(_LABEL + r"\(\s*<?((?:[^\s()<>]|\([^\s()<>]*\))*+)>?(\s+(?:\"[^\"\n]*\"|'[^'\n]*'))?\s*\)")
 LINK_PARTIAL = re.compile(_LABEL + r"\([^\n]{0,1000}")
 LABEL_PARTIAL = re.compile(r"\[(?:[^\[\]\n]|\[[^\[\]\n]*\]){0,300}\]?")
 FOOTNOTE = re.compile(r"\[\^([\w-]{1,30})\]")
 
-_INNER_IMAGE = re.compile(r"!\[([^\[\]]*)\]\([^()\s]*\)")
+_INNER_IMAGE = re.compile(r"!\[([^\[\]]*)\]\(\s*([^()\s]*)[^()]*\)")
 
 _URL_TAIL = "*_~|].,;:!?'\""
 TARGETS = ("http://", "https://", "mailto:", "discord://")
@@ -51,17 +51,19 @@ def defused(label: str) -> str:
     return "\\" + label if label.lstrip().startswith("-#") else label
 
 
-def shown_link(text: str, target: str) -> str:
+def shown_link(text: str, target: str, title: str = "") -> str:
     """Return a link that Discord takes, or *text* and *target* in words where it takes none."""
     bare = _INNER_IMAGE.sub(r"\1", text).strip()
+    images = "".join(f" (<{image[2]}>)" for image in _INNER_IMAGE.finditer(text) if image[2] != target)
     text = bare or ("image" if _INNER_IMAGE.search(text) else "")
     if target.startswith(TARGETS):
         if text and not URL.search(text):
-            return f"[{defused(text)}]({target})"
+            hint = f' "{title}"' if title else ""
+            return f"[{defused(text)}]({target}{hint}){images}"
         # Discord shows no link whose text is an address, lest it be another one.
-        return f"<{target}>" if not text or text.rstrip("/") == target.rstrip("/") else f"{text} (<{target}>)"
-    label = plain_label(text)
-    return label if not target or target.startswith("#") else f"{label} ({plain_label(target)})"
+        shown = f"<{target}>" if not text or text.rstrip("/") == target.rstrip("/") else f"{text} (<{target}>)"
+        return shown + (f" ({plain_label(title)})" if title else "") + images
+    return f"{plain_label(text)} ({plain_label(f'{target} {title}')}){images}"
 
 
 def plain_label(text: str) -> str:

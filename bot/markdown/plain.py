@@ -13,8 +13,8 @@ __all__ = ["plain_text"]
 _SHOWN = re.compile(
     r"\\(?P<escaped>[!-/:-@\[-`{-~])"
     r"|(?P<ticks>`+)(?P<code>.*?)(?:(?<!`)(?P=ticks)(?!`)|$)"
-    r"|\[(?P<label>(?:\\.|[^\[\]\\])*)\]\((?:[^()]|\([^()]*\))*\)"
-    r"|<(?P<url>https?://[^\s<>]+)>"
+    r"|\[(?P<label>(?:\\.|[^\[\]\\])*)\]\((?P<target>(?:[^()]|\([^()]*\))*)\)"
+    r"|<?(?P<url>https?://[^\s<>]*[^\s<>*_~|`)])>?"
     r"|\*\*|\*|~~|\|\||(?<!\w)_+|_+(?!\w)"
 )
 _MARKUP = re.compile(r"[\\`*_~|<\[&$]")
@@ -34,4 +34,5 @@ def plain_text(source: str, *, final: bool = True) -> str:
 def _without_marks(match: re.Match[str]) -> str:
     if match["ticks"]:
         return match["code"].strip().replace(r"\|", "|")  # a bar in a table's cell, even in code
-    return match["escaped"] or match["url"] or _SHOWN.sub(_without_marks, match["label"] or "")
+    label = _SHOWN.sub(_without_marks, match["label"] or "")
+    return match["escaped"] or match["url"] or (f"{label} ({match['target']})" if match["target"] else label)

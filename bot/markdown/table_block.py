@@ -64,8 +64,9 @@ class Table:
 
     def cells(self, row: Row) -> list[tuple[int, int]]:
         """Return where the cells of *row* start and end in the source; the last one takes what is left over."""
-        spans = split_row(self.source[row.start : row.end], whole=row.whole)
-        spans, surplus = spans[: len(self.head.cells)], spans[len(self.head.cells) :]
+        columns = len(self.head.cells) - (self.head.column if row is self.rows[0] else 0)
+        spans = split_row(self.source[row.start : row.end], columns, whole=row.whole)
+        spans, surplus = spans[:columns], spans[columns:]
         if spans and any(start < end for start, end in surplus):
             spans[-1] = (spans[-1][0], surplus[-1][1])
         return [(row.start + start, row.start + end) for start, end in spans]
@@ -114,16 +115,17 @@ def _aligned(table: Table, rows: list[Row], lines: list[str], rule: str, widths:
 def _records(table: Table) -> list[Piece]:
     context, head = table.context, table.head
     pieces: list[Piece] = []
-    for number, row in enumerate(table.rows):
+    rows = table.rows or [Row(table.begin, table.begin, table.begin, whole=True)] * table.fresh
+    for number, row in enumerate(rows):
         shown: list[Piece] = []
-        spans = table.cells(row)
-        for i, span in enumerate(spans):
-            column = i + (0 if number else head.column)
-            if column >= len(head.cells):
-                break
-            done = row.whole or i + 1 < len(spans)
-            resumed = context if context.midline and not number and not i else None
-            shown += _cell(table, span, resumed, column, done=done)
+        spans = table.cells(row) if table.rows else []
+        is_first = table.fresh and not number  # it shows every title, once
+        if is_first and row.whole:
+            spans += [(row.end, row.end)] * (len(head.cells) - len(spans))
+        for i, span in enumerate(spans, 0 if number else head.column):
+            done = row.whole or i + 1 < len(spans) + (0 if number else head.column)
+            resumed = context if context.midline and not number and i == head.column else None
+            shown += _cell(table, span, resumed, i, done=done, is_first=is_first)
         if shown and row.whole:
             last = shown[-1]
             last.text = last.text.rstrip() + ("\n> \n" if context.quoted else "\n\n")
@@ -133,10 +135,13 @@ def _records(table: Table) -> list[Piece]:
     return pieces
 
 
-def _cell(table: Table, span: tuple[int, int], resumed: Context | None, column: int, *, done: bool) -> list[Piece]:
+def _cell(
+    table: Table, span: tuple[int, int], resumed: Context | None, column: int, *, done: bool, is_first: bool
+) -> list[Piece]:
     """Return the pieces of one cell of a record, its header before it unless the page was cut in it."""
     context, head = table.context, table.head
-    title = plain_text(head.cells[column])[:_MAX_TITLE].rstrip()
+    title = plain_text(head.cells[column])
+    title = title if is_first else title[:_MAX_TITLE].rstrip()
     pieces = render_inline(
         table.source,
         *span,
@@ -148,8 +153,13 @@ def _cell(table: Table, span: tuple[int, int], resumed: Context | None, column: 
         in_cell=True,
         atom_cap=table.atom_cap,
     )
+    if not pieces and is_first and title:
+        pieces = [Piece(f"{table.prefix}**{escape_markdown(title)}:**", span[1], Rank.NEVER)]
+    here = replace(head, column=column)
     for piece in pieces:
-        piece.after = replace(piece.after, table=replace(head, column=column))
+        piece.after = replace(piece.after, table=here)
+        if piece.run:
+            piece.run = replace(piece.run, inside=replace(piece.run.inside, table=here))
     if pieces and done:
         last = pieces[-1]
         last.text = last.text.rstrip() + "\n"

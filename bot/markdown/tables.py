@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from bot.markdown.formulas import DOLLARS
 from bot.markdown.text import display_width
 
 __all__ = ["MAX_WIDTH", "align_rows", "is_delimiter_row", "is_row", "parse_aligns", "split_row"]
@@ -12,24 +13,34 @@ MAX_WIDTH = 64  # columns of a code block that a narrow window still shows unwra
 
 _DELIMITER_ROW = re.compile(r"\s*+\|?\s*+:?-++:?\s*+(?:\|\s*+:?-++:?\s*+)*+\|?\s*+")
 # Not possessive: CPython 3.11 miscounts a group inside a possessive repeat.
-_FORMULA = r"\$(?![\s$\d])(?:\\.|[^$\n\\`]){1,100}?(?<![\s\\])\$(?![\w$])"
-_CELL_END = re.compile(r"(?:\\.|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)|" + _FORMULA + r"|[^|\\])*")
+_CODE = r"(?:\\.|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)|"
+_CELL_END = re.compile(_CODE + r"[^|\\])*")
+_FORMULA_CELL_END = re.compile(_CODE + DOLLARS + r"|[^|\\])*")
 _CLOSED = re.compile(r"\\.|(?<!`)(`+)(?!`)[^\n]*?(?<!`)\1(?!`)")
 
 
-def split_row(line: str, *, whole: bool = True) -> list[tuple[int, int]]:
-    """Return start and end offsets of the cells of *line*, white space stripped.
+def split_row(line: str, columns: int, *, whole: bool = True) -> list[tuple[int, int]]:
+    """Return start and end offsets of the cells of *line*, white space stripped; *columns* cells, if it can be read so.
 
+    A bar between dollars may be part of a formula, and parts two prices if that gives as many cells as wanted.
     In a line that is not there as a *whole*, inline code may be open that hides the bars after it:
     then what follows the first of them is left out.
     """
+    cells = _split(line, _FORMULA_CELL_END if "$" in line else _CELL_END, whole=whole)
+    if len(cells) != columns and "$" in line:
+        plain = _split(line, _CELL_END, whole=whole)
+        return plain if len(plain) == columns else cells
+    return cells
+
+
+def _split(line: str, cell_end: re.Pattern[str], *, whole: bool) -> list[tuple[int, int]]:
     cells: list[tuple[int, int]] = []
     at = len(line) - len(line.lstrip())
     end = len(line.rstrip())
     if at < end and line[at] == "|":
         at += 1
     while at < end:
-        match = _CELL_END.match(line, at, end)
+        match = cell_end.match(line, at, end)
         stop = match.end() if match else end
         cells.append(_stripped(line, at, stop))
         if not whole and "`" in _CLOSED.sub("", line[at:stop]):
@@ -57,7 +68,7 @@ def is_row(line: str, *, barred: bool) -> bool:
 def parse_aligns(line: str) -> tuple[str, ...]:
     """Return "l", "r" or "c" for each column of the delimiter row *line*."""
     aligns = []
-    for start, end in split_row(line):
+    for start, end in split_row(line, 0):
         left, right = line[start] == ":", line[end - 1] == ":"
         aligns.append("c" if left and right else "r" if right else "l")
     return tuple(aligns)

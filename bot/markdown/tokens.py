@@ -40,6 +40,7 @@ class Token:
         end: offset in the source after it.
         code: whether it is the content of inline code.
         can_open, can_close: for delimiters.
+        is_tag: for delimiters; a tag of HTML, which is not shown if it says nothing.
         actions: for delimiters, filled by the matching.
     """
 
@@ -49,4 +50,5 @@ class Token:
     code: bool = False
     can_open: bool = False
     can_close: bool = False
+    is_tag: bool = False
     actions: Sequence[Action] = ()
