@@ -20,7 +20,7 @@ _MODELS_WITHIN = 1.0
 _TEXT = """\
 I answer with a language model that my host runs, and show the answer while it is written.
 **Ask:** {how}. I remember the conversation of each channel, thread and DM on its own.
-**Stop:** Click ⏹️ under my answer, delete your question, or use `/stop`.
+**Stop:** Click ⏹️ under my answer, delete your question, or use `/stop`.{click}
 **Commands:**
 - `/ask` – one question on its own, without the conversation
 - `/model list`, `/model use`, `/model show` – the models; each channel has its own
@@ -29,6 +29,7 @@ I answer with a language model that my host runs, and show the answer while it i
 **Here:** {model}.\
 """
 
+_CLICK = " My own ⏹️ goes at the end; yours stays, as I cannot remove it here, and does nothing more."
 _ALL = "Mention me ({me}), reply to one of my messages, or write me a DM"
 _MENTIONS = (
     "Mention me ({me}), reply to one of my messages with the ping on, or write me a DM. I cannot see other messages: "
@@ -48,7 +49,9 @@ class Help(commands.Cog):
         model = await patiently(interaction, self._model(interaction.channel_id or 0), ephemeral=True)
         me = f"@{shown_name(self.bot.user)}" if self.bot.user else "@me"
         how = (_ALL if self.bot.sees_all_messages else _MENTIONS).format(me=me)
-        await say(interaction, _TEXT.format(how=how, model=model), ephemeral=True)
+        can_remove = interaction.guild_id is not None and interaction.app_permissions.manage_messages
+        text = _TEXT.format(how=how, model=model, click="" if can_remove else _CLICK)
+        await say(interaction, text, ephemeral=True)
 
     async def _model(self, channel_id: int) -> str:
         chosen = await self.bot.store.channel_model(channel_id)

@@ -10,7 +10,7 @@ import discord
 from discord import app_commands
 from discord.ext import commands
 
-from bot.delivery.control import is_stop_emoji
+from bot.delivery.control import STOP_EMOJI, is_stop_emoji
 from bot.delivery.interactions import say
 from bot.errors import DeliveryError
 from bot.generation.ending import broken
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from bot.bot import OllamaBot
 
 log = logging.getLogger(__name__)
+
+_MAY_NOT = "Only who asked, or who can manage messages {where}, can stop that."
 
 
 class Stop(commands.Cog):
@@ -34,20 +36,38 @@ class Stop(commands.Cog):
         """Stop the reply that somebody reacted to with ⏹️, or whose prompt it was."""
         if not is_stop_emoji(payload.emoji.name) or self.bot.user is None or payload.user_id == self.bot.user.id:
             return
+        if payload.member is not None and payload.member.bot:
+            return
         try:
-            self._clicked(payload)
+            await self._clicked(payload)
         except Exception:
             reference = secrets.token_hex(4)
             log.exception("⏹️ on message %s failed, reference %s", payload.message_id, reference)
             await self._tell(payload, broken(reference).line)
 
-    def _clicked(self, payload: discord.RawReactionActionEvent) -> None:
+    async def _clicked(self, payload: discord.RawReactionActionEvent) -> None:
         reply = self.bot.queue.find(payload.message_id)
-        if reply is None or not self._may_stop(reply, payload):
+        if reply is None:
+            return
+        if not self._may_stop(reply, payload):
+            await self._refuse(payload)
             return
         name = payload.member or reply.prompt.author_name
         clicked = (payload.message_id, payload.user_id) if self._may_remove(payload) else None
         reply.stop(StopCause(f" by {shown_name(name)}", clicked=clicked))
+
+    async def _refuse(self, payload: discord.RawReactionActionEvent) -> None:
+        """Take the reaction of somebody who may not stop away, or tell them, once in ten minutes for a channel."""
+        courier = self.bot.courier
+        try:
+            if self._may_remove(payload):
+                await courier.remove_reaction(payload.channel_id, payload.message_id, STOP_EMOJI, payload.user_id)
+            elif self.bot.pauses.may_tell(payload.user_id, payload.channel_id) and self.bot.invalid.allows_optional:
+                direct = await courier.open_dm(payload.user_id)
+                text = f"You clicked ⏹️ in <#{payload.channel_id}>. {_MAY_NOT.format(where='there')}"
+                await courier.post_notice(direct, text, about=payload.message_id, refer=False)
+        except DeliveryError as error:
+            log.info("Who clicked ⏹️ on message %s cannot be told that they may not: %s", payload.message_id, error)
 
     async def _tell(self, payload: discord.RawReactionActionEvent, sentence: str) -> None:
         try:
@@ -62,11 +82,7 @@ class Stop(commands.Cog):
         mine = [reply for reply in replies if reply.prompt.author_id == interaction.user.id]
         chosen = replies if interaction.permissions.manage_messages and interaction.guild_id else mine
         if not chosen:
-            text = (
-                "Only who asked, or who can manage messages here, can stop that."
-                if replies
-                else "Nothing is running here."
-            )
+            text = _MAY_NOT.format(where="here") if replies else "Nothing is running here."
             await say(interaction, text, ephemeral=True)
             return
         stopped = sum(reply.stop(StopCause(f" by {shown_name(interaction.user)}")) for reply in chosen)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bot.playground.loopback.permissions import Permission
+from bot.playground.loopback.seed import BOT_ID
 from tests.cogs.conftest import Scene, opened
 
 
@@ -48,3 +50,10 @@ async def test_it_does_not_say_that_a_model_answers_whose_server_went_away(scene
 
 async def test_it_works_in_a_dm(scene: Scene):
     assert "Mention me" in (await scene.ada.slash(scene.ada.dm, "help")).content
+
+
+async def test_it_explains_a_click_that_it_cannot_take_back(scene: Scene):
+    assert "yours stays" in (await scene.ada.slash(scene.channel, "help")).content
+    assert "yours stays" in (await scene.ada.slash(scene.ada.dm, "help")).content
+    scene.stack.world.set_permissions(scene.channel.key, BOT_ID, allow=int(Permission.MANAGE_MESSAGES))
+    assert "yours stays" not in (await scene.ada.slash(scene.channel, "help")).content

@@ -81,6 +81,41 @@ async def test_the_reaction_of_others_changes_nothing(stack: Stack):
     await ended(stack, "stopped by Ada")
 
 
+def direct(stack: Stack, user: str) -> list[str]:
+    dm = stack.world.open_dm(user)["id"]
+    return [message["content"] for message in stack.world.messages(dm, user)]
+
+
+async def test_the_reaction_of_who_may_not_stop_is_taken_away_where_that_can_be(stack: Stack):
+    stack.world.set_permissions(GENERAL_ID, BOT_ID, allow=int(Permission.MANAGE_MESSAGES))
+    _, reply = await half_answer(stack)
+    stack.world.react(LINUS_ID, GENERAL_ID, reply["id"], STOP)
+    await stack.until(lambda: control(stack.replies()[-1]) == [BOT_ID])
+    assert not stack.ollama.chats[-1].closed.is_set()
+    assert direct(stack, LINUS_ID) == []
+
+
+async def test_who_may_not_stop_hears_so_once_where_the_reaction_cannot_be_taken_away(stack: Stack):
+    prompt, reply = await half_answer(stack)
+    stack.world.react(LINUS_ID, GENERAL_ID, reply["id"], STOP)
+    stack.world.react(LINUS_ID, GENERAL_ID, prompt["id"], STOP)
+    await stack.until(lambda: direct(stack, LINUS_ID))
+    await asyncio.sleep(0.05)
+    [text] = direct(stack, LINUS_ID)
+    assert "Only who asked" in text
+    assert not stack.ollama.chats[-1].closed.is_set()
+    assert not [record for record in stack.discord.log if record.status == 403]
+
+
+async def test_the_reaction_of_another_bot_is_nobodys_wish(stack: Stack):
+    _, reply = await half_answer(stack)
+    other = stack.world.add_bot("Other")
+    stack.world.react(other, GENERAL_ID, reply["id"], STOP)
+    await asyncio.sleep(0.05)
+    assert not [record for record in stack.discord.log if record.path == "/users/@me/channels"]
+    assert not stack.ollama.chats[-1].closed.is_set()
+
+
 async def test_stopping_before_the_first_token(stack: Stack):
     stack.ollama.enqueue([hang()])
     prompt = stack.ask("Anyone there?")
