@@ -1,4 +1,4 @@
-"""Hears what people change after the fact: deleted messages, channels that go, servers that we leave."""
+"""Hears what people change after the fact: deleted and edited messages, channels that go, servers that we leave."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from discord.ext import commands
 
 if TYPE_CHECKING:
     from bot.bot import OllamaBot
+
+
+_ASKED_WITHIN_SECONDS = 180.0  # for an edit that makes a message a question
 
 
 class Changes(commands.Cog):
@@ -28,6 +31,21 @@ class Changes(commands.Cog):
     async def on_raw_bulk_message_delete(self, payload: discord.RawBulkMessageDeleteEvent) -> None:
         """Forget several messages."""
         self._changes.note_deleted(*payload.message_ids)
+
+    @commands.Cog.listener()
+    async def on_message(self, message: discord.Message) -> None:
+        """Look at what a webhook writes: it may be somebody's question."""
+        if message.webhook_id is not None and self.bot.user is not None:
+            self._changes.note_copy(message, self.bot.user)
+
+    @commands.Cog.listener()
+    async def on_raw_message_edit(self, payload: discord.RawMessageUpdateEvent) -> None:
+        """Take an edit in; one that addresses us now may be a question."""
+        message = payload.message
+        if self.bot.user is None or not await self._changes.note_edited(message, self.bot.user):
+            return
+        if time.time() - message.created_at.timestamp() <= _ASKED_WITHIN_SECONDS:
+            await self.bot.chat.take(message)
 
     @commands.Cog.listener()
     async def on_guild_channel_delete(self, channel: discord.abc.GuildChannel) -> None:

@@ -99,6 +99,15 @@ class Erasure:
         """Remember a question with other words from now on."""
         self._note(lambda connection: statements.reword(connection, message_id, parts))
 
+    def note_copy(self, message_id: int, copy_id: int) -> None:
+        """Note that a question also stands in a second message."""
+        self._note(partial(statements.add_copy, prompt_id=message_id, copy_id=copy_id))
+
+    async def question_in(self, message_id: int) -> PromptRecord | None:
+        """Return the question of a conversation that stands in a message."""
+        await self.settle()
+        return await self._database.run(partial(statements.question_in, message_id=message_id), is_read=True)
+
     async def messages_of(self, prompt_ids: Sequence[int]) -> set[int]:
         """Return the messages in which questions and their answers stand."""
         return await self._database.run(partial(statements.messages_of, prompt_ids=prompt_ids), is_read=True)

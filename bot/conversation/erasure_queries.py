@@ -82,6 +82,20 @@ def reword(connection: Connection, prompt_id: int, parts: tuple[Part, ...]) -> D
     return Done(rows=connection.execute(update(prompt).where(is_kept).values(parts=parts)).rowcount)
 
 
+def add_copy(connection: Connection, prompt_id: int, copy_id: int) -> Done:
+    """Note that a question also stands in a second message."""
+    connection.execute(update(prompt).where(prompt.c.message_id == prompt_id).values(copy_id=copy_id))
+    return Done()
+
+
+def question_in(connection: Connection, message_id: int) -> PromptRecord | None:
+    """Return the question of a conversation that stands in a message."""
+    stands = or_(prompt.c.message_id == message_id, prompt.c.copy_id == message_id)
+    chats = and_(stands, prompt.c.kind == PromptKind.CHAT, prompt.c.state.not_in(GONE))
+    row = connection.execute(select(prompt).where(chats)).first()
+    return prompt_record(row) if row is not None else None
+
+
 def messages_of(connection: Connection, prompt_ids: Sequence[int]) -> set[int]:
     """Return the messages in which questions stand, and those of their answers that are sent."""
     asked = select(prompt.c.message_id, prompt.c.copy_id).where(prompt.c.message_id.in_(prompt_ids))
@@ -90,8 +104,11 @@ def messages_of(connection: Connection, prompt_ids: Sequence[int]) -> set[int]:
         .join(reply)
         .where(reply.c.prompt_id.in_(prompt_ids), reply.c.text != "", ~reply.c.is_deleted)
     )
-    found = {message_id for row in connection.execute(asked) for message_id in row}
-    return (found | set(connection.execute(shown).scalars())) - {None}
+    found = set(connection.execute(shown).scalars())
+    for message_id, copy_id in connection.execute(asked):
+        # a copy that came later took the message's place, one before it has the words
+        found |= {copy_id} if copy_id and copy_id > message_id else {message_id, copy_id}
+    return found - {None}
 
 
 def forget_messages(connection: Connection, message_ids: Collection[int]) -> Done:

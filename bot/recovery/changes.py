@@ -1,21 +1,32 @@
-"""What people change after the fact: messages that they delete, channels and servers that are gone.
+"""What people change after the fact: messages that they delete or edit, channels and servers that are gone.
 
-Whatever of it runs is stopped, and all of it is forgotten (`bot.conversation.erasure`).
-What stands on screen stays there.
+What is deleted is stopped if it runs, and forgotten (`bot.conversation.erasure`);
+what stands on screen stays there. What is edited is remembered as it reads now.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
+from typing import Any
+
+import discord
 
 from bot.conversation.erasure import Erasure
 from bot.conversation.records import PromptKind
 from bot.delivery.reply_api import HttpLine
+from bot.errors import StoreError
 from bot.generation.responder import Responder
 from bot.generation.session import Session, StopCause
+from bot.intake.edits import edited_parts
+from bot.intake.message_text import words_of
 from bot.parts import sources_of, without_sources
+from bot.recovery.copies import Copies
+
+log = logging.getLogger(__name__)
 
 _DELETED_KEPT = 200  # an event about a message comes within seconds of the others
 
@@ -28,13 +39,15 @@ class Changes:
         self._erasure = erasure
         self._line = line
         self._deleted: deque[int] = deque(maxlen=_DELETED_KEPT)
+        self._copies = Copies()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def note_deleted(self, *message_ids: int) -> None:
         """Forget messages that somebody deleted, and stop replies to or in them; our own deletions forget nothing."""
         own = {message_id for message_id in message_ids if self._line.has_deleted(message_id)}
         if own:
             self._erasure.note_own_deleted(own)
-        foreign = [message_id for message_id in message_ids if message_id not in own]
+        foreign = [each for each in message_ids if each not in own and not self._goes_on(each)]
         if not foreign:
             return
         self._deleted.extend(foreign)
@@ -54,10 +67,46 @@ class Changes:
             if not sources_of(session.prompt.parts).isdisjoint(foreign):
                 session.prompt = replace(session.prompt, parts=without_sources(session.prompt.parts, foreign))
         self._erasure.note_deleted({*foreign, *asked}, asked=asked, answered=answered)
+        if self._copies.has_any:
+            self._spawn(self._restore_copied())
 
     def was_deleted(self, message_id: int) -> bool:
         """Tell whether a message was deleted lately: events come in any order."""
         return message_id in self._deleted
+
+    def note_copy(self, message: discord.Message, me: discord.abc.User) -> None:
+        """Take in a message of a webhook: it may hold the question of somebody whose own message is deleted."""
+        if message.author.id == me.id or message.webhook_id is None or message.application_id == me.id:
+            return
+        self._copies.note(message.id, message.channel.id, words_of(message, me))
+        self._spawn(self._restore_copied())
+
+    async def note_edited(self, message: discord.Message, me: discord.abc.User) -> bool:
+        """Take in an edit by a message's author; return whether the message was no question so far.
+
+        An event tells of more than edits: previews that were loaded, pins, threads.
+        """
+        if message.edited_at is None or not message.content or (message.author.bot and message.webhook_id is None):
+            return False
+        session = self._responder.queue.find(message.id)
+        if session is not None and not session.is_message(message.id):
+            prompt = session.prompt
+            parts = edited_parts(prompt.parts, message, me)
+            if parts != prompt.parts:
+                session.prompt = replace(prompt, parts=parts)
+                self._erasure.note_edited(prompt.message_id, parts)
+            return False
+        try:
+            record = await self._erasure.question_in(message.id)
+        except StoreError as error:
+            log.warning("The edit of message %s is not noted: %s", message.id, error)
+            return False
+        if record is None:
+            return not self._responder.knows(message.id)
+        parts = edited_parts(record.parts, message, me)
+        if parts != record.parts:
+            self._erasure.note_edited(record.message_id, parts)
+        return False
 
     def note_channel_deleted(self, channel_id: int, what: str) -> None:
         """Stop and forget what was said in a channel that Discord says is deleted; *what* it was, in a word."""
@@ -76,6 +125,34 @@ class Changes:
     def note_servers(self, guild_ids: Iterable[int], at: float) -> None:
         """Take in the complete list of the bot's servers (*at*, Unix seconds)."""
         self._erasure.note_servers(set(guild_ids), at=at)
+
+    def _goes_on(self, message_id: int) -> bool:
+        """Tell whether a deleted question stands in a copy by now, and note that one."""
+        session = self._responder.queue.find(message_id)
+        if session is None or session.is_message(message_id) or session.prompt.kind is not PromptKind.CHAT:
+            return False
+        copy_id = self._copies.take(session.prompt.channel_id, session.prompt.text)
+        if copy_id is None:
+            return False
+        session.prompt = replace(session.prompt, copy_id=copy_id)
+        self._erasure.note_copy(session.prompt.message_id, copy_id)
+        return True
+
+    async def _restore_copied(self) -> None:
+        """Restore questions that were deleted a moment ago and stand in a copy."""
+        try:
+            await self._erasure.settle()
+            for record in list(self._erasure.withdrawn.values()):
+                copy_id = self._copies.take(record.channel_id, record.text)
+                if copy_id is not None and await self._erasure.restore(record.message_id, copy_id):
+                    self._deleted.remove(record.message_id)
+        except StoreError as error:
+            log.warning("What a proxy bot wrote anew is not recognized: %s", error)
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work, name="changes")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _stop_where(self, is_there: Callable[[Session], bool], why: str) -> None:
         for session in [session for session in self._responder.queue if is_there(session)]:
