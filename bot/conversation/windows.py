@@ -14,7 +14,7 @@ from sqlalchemy import and_, case, select, update
 from bot.conversation.queries import GONE
 from bot.conversation.records import ContextWindow
 from bot.conversation.schema import context_window, prompt, quoted, setting
-from bot.parts import sources_of, without_sources
+from bot.parts import sources_of, text_of, without_sources
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -54,7 +54,7 @@ class Windows:
     async def fix(self, record: PromptRecord, *, model: str, begins_at: int) -> None:
         """Keep how a prompt is first sent and where its window begins, so that both stay so.
 
-        What was erased of it meanwhile stays erased.
+        What was erased of it meanwhile stays erased, and one that was edited stays so.
         """
         kept = and_(prompt.c.message_id == record.message_id, prompt.c.state.not_in(GONE))
         still_there = select(quoted.c.source_id).where(quoted.c.prompt_id == record.message_id)
@@ -66,7 +66,9 @@ class Windows:
         def work(connection: Connection) -> None:
             erased = sources_of(record.parts).difference(connection.execute(still_there).scalars())
             parts = without_sources(record.parts, erased)
-            connection.execute(update(prompt).where(kept).values(label=record.label, parts=parts))
+            stored = connection.scalar(select(prompt.c.parts).where(kept))
+            if stored is not None and text_of(stored) == text_of(parts):
+                connection.execute(update(prompt).where(kept).values(label=record.label, parts=parts))
             connection.execute(begun)
 
         await self._database.run(work)

@@ -26,15 +26,15 @@ def edit(stack: Stack, message: dict, text: str, user: str = ADA_ID) -> None:
 
 
 async def test_an_older_question_is_remembered_with_its_new_words(stack: Stack):
-    prompt, _ = await asked(stack, "Question-before", "Answer-one")
+    prompt, _ = await asked(stack, "Question-oldish", "Answer-one")
     await asked(stack, "Another", "Answer-two")
-    edit(stack, prompt, f"<@{BOT_ID}> Question-after")
+    edit(stack, prompt, f"<@{BOT_ID}> Question-newish")
     request = await sent(stack)
-    assert "before" not in request
-    assert "Question-after" in request
+    assert "oldish" not in request
+    assert "Question-newish" in request
     assert "Answer-one" in request
     assert len(stack.ollama.chats) == 3
-    await erased(stack, "Question-before")
+    await erased(stack, "Question-oldish")
 
 
 async def test_a_question_that_waits_is_asked_with_its_new_words_in_its_old_place(stack: Stack):
@@ -42,20 +42,20 @@ async def test_a_question_that_waits_is_asked_with_its_new_words_in_its_old_plac
     stack.ollama.enqueue(say("one"), hold(go))
     stack.ask("first")
     await stack.until(lambda: stack.ollama.chats)
-    waiting = stack.ask("second-before")
+    waiting = stack.ask("second-oldish")
     stack.ask("third", user=LINUS_ID)
     await stack.until(lambda: len(list(stack.services.queue)) == 3)
-    edit(stack, waiting, f"<@{BOT_ID}> second-after")
+    edit(stack, waiting, f"<@{BOT_ID}> second-newish")
     await asyncio.sleep(0.05)
     go.set()
     await stack.answered(3)
     assert [talk(stack, index)[-1]["content"] for index in range(3)] == [
         "⟦Ada⟧ first",
-        "⟦Ada⟧ second-after",
+        "⟦Ada⟧ second-newish",
         "⟦Linus⟧ third",
     ]
-    assert "before" not in str([chat.json for chat in stack.ollama.chats])
-    await erased(stack, "second-before")
+    assert "oldish" not in str([chat.json for chat in stack.ollama.chats])
+    await erased(stack, "second-oldish")
 
 
 async def test_a_mention_that_is_added_makes_a_question(stack: Stack):
@@ -99,9 +99,9 @@ async def test_what_is_no_edit_changes_nothing(stack: Stack, what: str):
 
 async def test_an_edit_keeps_what_the_question_refers_to(stack: Stack):
     source = stack.say("A message to be quoted", user=LINUS_ID)
-    prompt, _ = await asked(stack, "before", "Well.", reply_to=source["id"])
+    prompt, _ = await asked(stack, "oldish", "Well.", reply_to=source["id"])
     await asked(stack, "Another", "Yes.")
-    edit(stack, prompt, f"<@{BOT_ID}> after")
+    edit(stack, prompt, f"<@{BOT_ID}> newish")
     request = await sent(stack)
     assert "A message to be quoted" in request
-    assert "after" in request
+    assert "newish" in request

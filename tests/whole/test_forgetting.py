@@ -276,7 +276,7 @@ async def test_what_was_deleted_or_edited_in_a_gap_is_found_before_it_is_sent(tm
         async with stack.running_bot():
             question, _ = await asked(stack, "Question-secret", "Answer-secret")
             _, replies = await asked(stack, "Question-kept", "Other-secret")
-            edited, _ = await asked(stack, "Question-before", "Answer-kept")
+            edited, _ = await asked(stack, "Question-oldish", "Answer-kept")
             source = stack.say("Quoted-secret")
             await asked(stack, "Quoting-kept", "Fine.", reply_to=source["id"])
 
@@ -298,10 +298,10 @@ async def test_what_was_deleted_or_edited_in_a_gap_is_found_before_it_is_sent(tm
                 await asyncio.sleep(0.05)
             request = await sent(stack)
             assert "secret" not in request
-            assert "before" not in request
+            assert "oldish" not in request
             for words in ("Question-kept", "Question-after", "Answer-kept", "Quoting-kept"):
                 assert words in request
-            await erased(stack, "secret", "before")
+            await erased(stack, "secret", "oldish")
             looked = looks(stack)
             await sent(stack)
             assert looks(stack) == looked  # once in a session
