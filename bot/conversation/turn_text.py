@@ -17,27 +17,28 @@ from bot.parts import Attachment, Part, Quote, QuoteKind, text_of
 QUOTE_LENGTH = 2000
 """Code points of a quote at most: what a Discord message holds."""
 
+_NO_WORDS = "(no words of their own: answer what is quoted)"
 _CUT = "\n⟦the quote is cut here⟧"
 
 
 def said(label: str, parts: tuple[Part, ...]) -> str:
     """Return a person's message as the model gets it, signed with *label* unless that is empty."""
-    words = text_of(parts)
+    words = text_of(parts) or (_NO_WORDS if any(isinstance(part, Quote) for part in parts) else "")
     if names := ", ".join(part.name for part in parts if isinstance(part, Attachment)):
         words += f"\n(attached, not visible to you: {names})"
     return "\n".join([*(_quoted(part) for part in parts if isinstance(part, Quote)), speak(label, words)])
 
 
 def without(parts: tuple[Part, ...], *, known: Collection[int], is_first: bool) -> tuple[Part, ...]:
-    """Return *parts* without the quotes that are no news to the model.
+    """Return *parts* without the quotes that are no news to the model; without words, they are what is asked about.
 
     Args:
         parts: of a prompt that was not sent yet.
-        known: ids of messages that stand right before it anyway; without words, they are what is asked about.
+        known: ids of messages that stand right before it anyway.
         is_first: it begins the conversation, so what its thread began with belongs to it.
     """
     if not text_of(parts):
-        known = ()
+        return parts
     return tuple(
         part
         for part in parts

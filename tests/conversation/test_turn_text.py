@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from bot.conversation.tokens import TokenEstimator
 from bot.conversation.turn_text import QUOTE_LENGTH, said, trimmed, without
-from bot.parts import Attachment, Part, Quote, QuoteKind, Text
+from bot.parts import Attachment, Part, Quote, QuoteKind, Text, text_of
 
 ESTIMATE = TokenEstimator().bind("m")
 CUT = "⟦the quote is cut here⟧"
@@ -107,7 +107,14 @@ def test_what_is_known_is_not_quoted_and_a_threads_beginning_stands_at_the_begin
 ) -> None:
     left = without(made, known=known, is_first=is_first)
     for part in made:
-        stays = not isinstance(part, Quote) or (
-            part.source_id not in known and (is_first or part.kind is not QuoteKind.STARTER)
+        stays = (
+            not text_of(made)
+            or not isinstance(part, Quote)
+            or (part.source_id not in known and (is_first or part.kind is not QuoteKind.STARTER))
         )
         assert (part in left) is stays
+
+
+def test_where_nothing_is_said_beside_a_quote_the_model_is_asked_to_answer_the_quote() -> None:
+    text = said("Ada", (Quote(QuoteKind.REPLY, "Linus", "Is it?"),))
+    assert text.splitlines()[-1] == "⟦Ada⟧ (no words of their own: answer what is quoted)"
