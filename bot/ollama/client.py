@@ -14,7 +14,14 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from bot.errors import FirstByteTimeout, NotOllama, OllamaError, OllamaUnreachable, ProtocolError
+from bot.errors import (
+    FirstByteTimeout,
+    NotOllama,
+    OllamaError,
+    OllamaStatusError,
+    OllamaUnreachable,
+    ProtocolError,
+)
 from bot.ollama.credentials import authorization, concealing, secrets_of
 from bot.ollama.failures import connection_error, error_text, foreign_line, is_error, status_error
 from bot.ollama.ndjson import NDJSONError, decode_json
@@ -204,7 +211,7 @@ class OllamaClient:
     ) -> AsyncIterator[ChatStream]:
         with concealing(self._secrets):
             async with self._within(self._timeouts.first_byte):
-                response = await self._request("POST", path, body, model)
+                response = await self._ask(path, body, model)
             stream = ChatStream(
                 response, parse, url=self.url, idle=self._timeouts.idle, first=self._timeouts.first_byte
             )
@@ -255,6 +262,16 @@ class OllamaClient:
         if not isinstance(answer, dict) or (needs and needs not in answer):
             raise NotOllama(self.url, "the answer is not Ollama's JSON")
         return answer
+
+    async def _ask(self, path: str, body: dict[str, Any], model: str) -> aiohttp.ClientResponse:
+        """Send a question, once more without ``think`` where that is refused: gateways may know less than the model."""
+        try:
+            return await self._request("POST", path, body, model)
+        except OllamaStatusError as error:
+            if not body.get("think") or error.status not in (400, 422) or "think" not in error.detail.lower():
+                raise
+            _log.info("%s refuses to have %s think, asking without: %s", self.url, model, error.detail)
+        return await self._request("POST", path, {k: v for k, v in body.items() if k != "think"}, model)
 
     async def _request(
         self, method: str, path: str, body: dict[str, Any] | None, model: str | None

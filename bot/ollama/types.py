@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from bot.ollama.names import is_cloud_name
+from bot.ollama import fields
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -210,7 +210,6 @@ class RunningModel:
 
 
 _NANOSECONDS = 1e9
-_MAX_COUNT = 2**53
 _COUNT_KEYS = (
     "prompt_eval_count",
     "eval_count",
@@ -236,7 +235,7 @@ def parse_generate_chunk(line: dict[str, Any]) -> ChatChunk:
 
 def _chunk(line: dict[str, Any], message: dict[str, Any], content: object) -> ChatChunk:
     """Build a chunk; this runs once per token, so the common line takes the short way."""
-    text = content if type(content) is str else _of_parts(content)
+    text = content if type(content) is str else fields.text_of_parts(content)
     if "\0" in text:
         # PostgreSQL cannot store it and no client shows it.
         text = text.replace("\0", "")
@@ -244,25 +243,20 @@ def _chunk(line: dict[str, Any], message: dict[str, Any], content: object) -> Ch
     if done is False and "thinking" not in message and "tool_calls" not in message:
         return ChatChunk(text)
     # some gateways only give the reason
-    finished = done in (True, "true") or (done is None and bool(_text(line.get("done_reason"))))
+    finished = done in (True, "true") or (done is None and bool(fields.text(line.get("done_reason"))))
     return ChatChunk(
         content=text,
-        thinking=_text(message.get("thinking")).replace("\0", ""),
+        thinking=fields.text(message.get("thinking")).replace("\0", ""),
         done=finished,
-        done_reason=(_text(line.get("done_reason")) or None) if finished else None,
+        done_reason=(fields.text(line.get("done_reason")) or None) if finished else None,
         counts=parse_counts(line) if finished else None,
         tool_calls=_tool_calls(message.get("tool_calls")),
     )
 
 
-def _of_parts(content: object) -> str:
-    """Return the text of a content that gateways give in parts, as OpenAI's API has it."""
-    return "".join(_text(_dict(part).get("text")) for part in _list(content))
-
-
 def parse_counts(line: dict[str, Any]) -> Counts | None:
     """Return the metrics of a last line, or None if it has none that can be used."""
-    prompt, reply, *durations = (_count(line.get(key)) for key in _COUNT_KEYS)
+    prompt, reply, *durations = (fields.count(line.get(key)) for key in _COUNT_KEYS)
     seconds = [None if value is None else value / _NANOSECONDS for value in durations]
     if prompt is None and reply is None and not any(seconds):
         return None
@@ -271,7 +265,7 @@ def parse_counts(line: dict[str, Any]) -> Counts | None:
 
 def parse_models(answer: object) -> list[Model]:
     """Return the models of a ``/api/tags`` answer; entries without a name are skipped."""
-    return [_model(entry, name) for entry, name in _named(answer)]
+    return [_model(entry, name) for entry, name in fields.named(answer)]
 
 
 def parse_running(answer: object) -> list[RunningModel]:
@@ -279,129 +273,71 @@ def parse_running(answer: object) -> list[RunningModel]:
     return [
         RunningModel(
             name=name,
-            size=_count(entry.get("size")) or 0,
-            size_vram=_count(entry.get("size_vram")) or 0,
-            context_length=_count(entry.get("context_length")) or None,
-            expires_at=_text(entry.get("expires_at")),
+            size=fields.count(entry.get("size")) or 0,
+            size_vram=fields.count(entry.get("size_vram")) or 0,
+            context_length=fields.count(entry.get("context_length")) or None,
+            expires_at=fields.text(entry.get("expires_at")),
         )
-        for entry, name in _named(answer)
+        for entry, name in fields.named(answer)
     ]
 
 
 def parse_details(answer: object, model: str) -> ModelDetails:
     """Return what a ``/api/show`` answer says about *model*."""
-    entry = _dict(answer)
-    details = _dict(entry.get("details"))
-    parameters = _parameters(_text(entry.get("parameters")))
+    entry = fields.mapping(answer)
+    details = fields.mapping(entry.get("details"))
+    parameters = fields.parameters(fields.text(entry.get("parameters")))
     return ModelDetails(
         model=model,
         parameters=parameters,
-        template=_text(entry.get("template")),
-        system=_text(entry.get("system")),
+        template=fields.text(entry.get("template")),
+        system=fields.text(entry.get("system")),
         messages=_messages(entry.get("messages")),
-        license=_first_line(_text(entry.get("license"))),
-        context_length=_training_length(_dict(entry.get("model_info"))),
-        num_ctx=_num_ctx(parameters),
-        capabilities=_capabilities(entry.get("capabilities")) or _guessed(_dict(entry.get("model_info"))),
-        family=_text(details.get("family")),
-        parameter_size=_text(details.get("parameter_size")),
-        quantization=_text(details.get("quantization_level")),
-        format=_text(details.get("format")),
-        modified_at=_text(entry.get("modified_at")),
-        is_remote=_is_remote(entry, model),
+        license=fields.first_line(fields.text(entry.get("license"))),
+        context_length=fields.training_length(fields.mapping(entry.get("model_info"))),
+        num_ctx=fields.num_ctx(parameters),
+        capabilities=fields.capabilities(entry.get("capabilities"))
+        or fields.guessed_capabilities(fields.mapping(entry.get("model_info"))),
+        family=fields.text(details.get("family")),
+        parameter_size=fields.text(details.get("parameter_size")),
+        quantization=fields.text(details.get("quantization_level")),
+        format=fields.text(details.get("format")),
+        modified_at=fields.text(entry.get("modified_at")),
+        is_remote=fields.is_remote(entry, model),
     )
 
 
 def _model(entry: dict[str, Any], name: str) -> Model:
-    details = _dict(entry.get("details"))
+    details = fields.mapping(entry.get("details"))
     return Model(
         name=name,
-        size=_count(entry.get("size")) or 0,
-        digest=_text(entry.get("digest")),
-        modified_at=_text(entry.get("modified_at")),
-        parameter_size=_text(details.get("parameter_size")),
-        quantization=_text(details.get("quantization_level")),
-        family=_text(details.get("family")),
-        context_length=_count(details.get("context_length")) or None,
-        capabilities=_capabilities(entry.get("capabilities")),
-        is_remote=_is_remote(entry, name),
+        size=fields.count(entry.get("size")) or 0,
+        digest=fields.text(entry.get("digest")),
+        modified_at=fields.text(entry.get("modified_at")),
+        parameter_size=fields.text(details.get("parameter_size")),
+        quantization=fields.text(details.get("quantization_level")),
+        family=fields.text(details.get("family")),
+        context_length=fields.count(details.get("context_length")) or None,
+        capabilities=fields.capabilities(entry.get("capabilities")),
+        is_remote=fields.is_remote(entry, name),
     )
-
-
-def _named(answer: object) -> list[tuple[dict[str, Any], str]]:
-    """Return the entries of ``models`` with their names; ``models: null`` is an empty list."""
-    entries = _list(_dict(answer).get("models"))
-    named = ((entry, _text(entry.get("name")) or _text(entry.get("model"))) for entry in map(_dict, entries))
-    return [(entry, name) for entry, name in named if name.strip()]
-
-
-def _is_remote(entry: dict[str, Any], name: str) -> bool:
-    if entry.get("remote_model") or entry.get("remote_host"):
-        return True
-    return is_cloud_name(name)
-
-
-def _parameters(text: str) -> tuple[tuple[str, str], ...]:
-    """Read the ``%-30s value`` lines of ``/api/show``."""
-    pairs = (line.split(None, 1) for line in text.split("\n"))
-    return tuple((pair[0], pair[1].strip()) for pair in pairs if len(pair) == 2)
-
-
-def _num_ctx(parameters: tuple[tuple[str, str], ...]) -> int | None:
-    for name, value in parameters:
-        if name == "num_ctx" and value.isascii() and value.isdigit() and len(value) < 16:
-            return int(value) or None
-    return None
-
-
-def _training_length(info: dict[str, Any]) -> int | None:
-    architecture = _text(info.get("general.architecture"))
-    return _count(info.get(f"{architecture}.context_length")) or None
-
-
-def _capabilities(value: object) -> frozenset[str] | None:
-    return frozenset(name for name in _list(value) if isinstance(name, str)) or None
-
-
-def _guessed(info: dict[str, Any]) -> frozenset[str] | None:
-    """Return what an older server does not say: only an embedder has a way to pool (``server/images.go``)."""
-    return frozenset({"embedding"}) if any(key.endswith(".pooling_type") for key in info) else None
 
 
 def _messages(value: object) -> tuple[Message, ...]:
     roles = get_args(Role)
-    entries = (_dict(entry) for entry in _list(value))
-    return tuple(Message(e["role"], _text(e.get("content"))) for e in entries if e.get("role") in roles)
+    entries = (fields.mapping(entry) for entry in fields.sequence(value))
+    return tuple(Message(e["role"], fields.text(e.get("content"))) for e in entries if e.get("role") in roles)
 
 
 def _tool_calls(calls: object) -> tuple[ToolCall, ...]:
-    found = ((_dict(call), _dict(_dict(call).get("function"))) for call in _list(calls))
+    found = (
+        (fields.mapping(call), fields.mapping(fields.mapping(call).get("function"))) for call in fields.sequence(calls)
+    )
     return tuple(
-        ToolCall(_text(function.get("name")) or "unnamed", _dict(function.get("arguments")), _text(call.get("id")))
+        ToolCall(
+            fields.text(function.get("name")) or "unnamed",
+            fields.mapping(function.get("arguments")),
+            fields.text(call.get("id")),
+        )
         for call, function in found
     )
-
-
-def _first_line(text: str) -> str:
-    return next((line.strip() for line in text.split("\n") if line.strip()), "")
-
-
-def _count(value: object) -> int | None:
-    """Return a whole number from 0 to 2**53, None for everything else (NaN and booleans too)."""
-    if type(value) is int:
-        return value if 0 <= value <= _MAX_COUNT else None
-    if type(value) is float and 0 <= value <= _MAX_COUNT:
-        return int(value)
-    return None
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
-
-
-def _dict(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _list(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []

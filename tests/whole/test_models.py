@@ -88,3 +88,15 @@ async def test_an_embedder_and_a_cloud_model_do_not_answer_where_nothing_was_cho
         stack.ask("Who are you?")
         await stack.answered(1)
         assert stack.ollama.chats[0].json["model"] == "llama3.2:latest"
+
+
+REFUSAL = status(400, {"error": '"llama3.2" does not support thinking'})
+
+
+async def test_where_thinking_is_refused_after_all_it_is_asked_without(stack: Stack) -> None:
+    stack.ollama.details["llama3.2"] = NATIVE
+    stack.ollama.enqueue(REFUSAL)
+    stack.ollama.enqueue(say("Fine."))
+    stack.ask("Hello")
+    assert await stack.answered(1) == ["Fine."]
+    assert ["think" in request.json for request in stack.ollama.chats] == [True, False]
