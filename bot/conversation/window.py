@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 from math import ceil, inf
 from typing import TYPE_CHECKING
 
-from bot.conversation.records import Turn
+from bot.conversation.records import ContextWindow, Turn
 from bot.conversation.speaker_labels import neutralise
-from bot.conversation.tokens import MESSAGE_OVERHEAD, Message, units
+from bot.conversation.tokens import MESSAGE_OVERHEAD, Message, TokenEstimator, units
 from bot.conversation.turn_text import said
 from bot.errors import PromptTooLong
 
@@ -35,6 +35,8 @@ LARGEST_RESERVE = 8192
 KEPT_SHARE = 0.65
 """How full the room for turns is after the beginning moved: less is read anew more seldom, more is remembered."""
 
+_ANSWER_MARGIN = 1.25
+
 
 @dataclass(frozen=True, slots=True)
 class Scale:
@@ -44,7 +46,6 @@ class Scale:
         known: of what the model has counted.
         new: of what people wrote and it has not counted; rather too many.
         answer: of its own words that it has not counted.
-        least: of anything at all.
         asked: of a prompt alone, when it is to be told whether that fits at all.
         counted_at: the prompt up to which the model has counted; None: all turns are taken for counted.
     """
@@ -52,9 +53,17 @@ class Scale:
     known: float = 1.0
     new: float = 1.0
     answer: float = 1.0
-    least: float = 1.0
     asked: float = 1.0
     counted_at: int | None = None
+
+    @classmethod
+    def of(cls, window: ContextWindow, of_model: float) -> Scale:
+        """Return what the counts of *window* have taught, or before the first one those of the model elsewhere."""
+        known = window.scale or of_model
+        # other people's words may be of another kind, the model's own are rather like those before
+        new = max(1.0, known)
+        counted_at = None if window.scale is None else window.counted_at
+        return cls(known, new, min(new, known * _ANSWER_MARGIN), max(known, of_model), counted_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +146,9 @@ def fit(
         len(kept),
         dropped,
         ceil(fixed + asked * scale.new + sum(exchange.tokens for exchange in kept)),
-        0.0 if dropped or scale.counted_at is None else counted + (weight - counted / scale.known) * scale.least,
+        0.0
+        if dropped or scale.counted_at is None
+        else counted + (weight - counted / scale.known) * TokenEstimator.FLOOR,
         weight,
         around * scale.known,
         preface,

@@ -28,7 +28,6 @@ from bot.parts import Part, Quote
 
 # Of the least; a tokenizer may join what stands at a border.
 _LEAST_COUNTED = 0.95
-_ANSWER_MARGIN = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ class Requests:
         prompt, window, turns = memory or (prompt, ContextWindow(), [])
         if self._check is not None:
             await self._check.check(prompt, turns)
-        scale = self._scale(key, window)
+        scale = Scale.of(window, self._estimator.scale(key))
         sent, turns = await self._signed(prompt, turns, num_ctx, scale)
         opening = Opening.of(
             await self._catalog.details(model), self._system_prompt, by_chat=by_chat, labelled=bool(sent.label)
@@ -160,17 +159,6 @@ class Requests:
             return prompt, window, await self._health.read(history)
         except StoreError:
             return None
-
-    def _scale(self, key: str, window: ContextWindow) -> Scale:
-        """Return what the counts of this window, or else of the model, have taught."""
-        of_model = self._estimator.scale(key)
-        known = window.scale or of_model
-        # other people's words may be of another kind, the model's own are rather like those before
-        new = max(1.0, known)
-        counted_at = None if window.scale is None else window.counted_at
-        return Scale(
-            known, new, min(new, known * _ANSWER_MARGIN), TokenEstimator.FLOOR, max(of_model, known), counted_at
-        )
 
     async def _signed(
         self, prompt: PromptRecord, turns: list[Turn], num_ctx: int, scale: Scale
