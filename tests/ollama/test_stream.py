@@ -4,9 +4,14 @@ import asyncio
 import gzip
 import json
 import zlib
+from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
+import aiohttp
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from bot.errors import (
     ContextOverflow,
@@ -19,7 +24,8 @@ from bot.errors import (
     StreamError,
 )
 from bot.ollama.client import OllamaClient, Timeouts
-from bot.ollama.types import ChatChunk, Message
+from bot.ollama.stream import ChatStream
+from bot.ollama.types import ChatChunk, Message, parse_chat_chunk
 from tests.scripted_ollama import (
     Script,
     ScriptedOllama,
@@ -346,3 +352,66 @@ async def test_a_line_of_megabytes_is_read() -> None:
     chunks, failure = await play(raw(m("x" * 3_000_000)), done())
     assert failure is None
     assert len(text(chunks)) == 3_000_000
+
+
+class Pieces:
+    """A response whose body comes in *pieces*, as the client's reader sees one."""
+
+    connection = None
+
+    def __init__(self, pieces: list[bytes]) -> None:
+        self.content = self
+        self._pieces = [piece for piece in pieces if piece]
+
+    async def readany(self) -> bytes:
+        return self._pieces.pop(0) if self._pieces else b""
+
+    def close(self) -> None:
+        self._pieces.clear()
+
+
+def shapes(word: str) -> list[bytes]:
+    """One line of a chat as different servers write it."""
+    value = {"model": "m", "message": {"role": "assistant", "content": word}, "done": False}
+    return [
+        json.dumps(value, ensure_ascii=False).encode() + b"\n",
+        json.dumps(value).encode() + b"\r\n\r\n",
+        json.dumps(value | {"error": None}, ensure_ascii=False).encode() + b"\n",
+        json.dumps(value | {"error": ""}).encode() + b" \n",
+        json.dumps(value, ensure_ascii=False, indent=2).encode() + b"\n",
+        json.dumps(value, indent="\t").replace("\n", "\r\n").encode() + b"\r\n",
+        b"[]\n{}\nnull\n" + json.dumps(value).encode() + b"\n7\n",
+    ]
+
+
+ENDS = [
+    b'{"message":{"content":""},"done":true,"done_reason":"stop"}\n',
+    b'{"message":{},"done":true}',
+    b'{"message":{},"done_reason":"stop"}\n',
+    b'{"message":{},"done":false,"done_reason":"length"}\n',
+    b'{\n  "message": {"content": ""},\n  "done": true\n}',
+]
+
+
+@given(
+    st.lists(st.tuples(st.text(max_size=8), st.integers(0, 6)), max_size=6),
+    st.sampled_from(ENDS),
+    st.lists(st.integers(0, 3000), max_size=40),
+    st.booleans(),
+)
+def test_any_server_in_any_chunking_gives_its_words_and_its_end(
+    words: list[tuple[str, int]], last: bytes, cuts: list[int], has_mark: bool
+) -> None:
+    body = b"\xef\xbb\xbf" * has_mark + b"".join(shapes(word)[shape] for word, shape in words) + last
+    edges = [0, *sorted(cut % (len(body) + 1) for cut in cuts), len(body)]
+
+    async def read() -> list[ChatChunk]:
+        pieces = Pieces([body[i:j] for i, j in pairwise(edges)])
+        stream = ChatStream(cast(aiohttp.ClientResponse, pieces), parse_chat_chunk, url="http://x", idle=5.0)
+        chunks = [chunk async for chunk in stream]
+        stream.close()
+        return chunks
+
+    chunks = asyncio.run(read())
+    assert text(chunks) == "".join(word for word, _ in words).replace("\0", "")
+    assert chunks[-1].done
