@@ -74,7 +74,8 @@ async def test_a_disk_that_takes_nothing_more_ends_the_start_with_the_remedy(
 async def test_the_database_of_an_earlier_version_is_upgraded_and_used(tmp_path: Path, revision: str):
     with contextlib.closing(sqlite3.connect(tmp_path / "burble.db")) as old:
         old.executescript((SCHEMAS / f"{revision}.sql").read_text(encoding="utf-8"))
-        before = old.execute("SELECT message_id, text FROM prompt ORDER BY message_id").fetchall()
+        words = "text" if revision < "0005" else "json_extract(parts, '$[0].text')"
+        before = old.execute(f"SELECT message_id, {words} FROM prompt ORDER BY message_id").fetchall()
     async with servers(tmp_path) as stack, stack.running_bot():
         stack.ollama.enqueue(say("Noted."))
         stack.ask("Remember the number 42.")
