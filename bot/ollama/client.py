@@ -23,7 +23,7 @@ from bot.errors import (
     ProtocolError,
 )
 from bot.ollama.credentials import authorization, concealing, secrets_of
-from bot.ollama.failures import connection_error, error_text, foreign_line, is_error, status_error
+from bot.ollama.failures import connection_error, error_text, foreign_line, is_error, status_error, told_error
 from bot.ollama.ndjson import NDJSONError, decode_json
 from bot.ollama.requests import Parameters, chat_body, generate_body
 from bot.ollama.stream import ChatStream, ParseChunk
@@ -258,7 +258,8 @@ class OllamaClient:
         except NDJSONError:
             raise NotOllama(self.url, foreign_line(data) or "the answer is not JSON") from None
         if isinstance(answer, dict) and is_error(answer):
-            raise OllamaError(self.url, error_text(answer))
+            text = error_text(answer)
+            raise told_error(self.url, 200, answer, text) or OllamaError(self.url, text)
         if not isinstance(answer, dict) or (needs and needs not in answer):
             raise NotOllama(self.url, "the answer is not Ollama's JSON")
         return answer

@@ -65,7 +65,7 @@ def status_error(url: str, status: int, headers: Mapping[str, str], body: bytes,
     """Return our error for an HTTP status of 300 or more and (the beginning of) its body."""
     answer = _json_or_none(body)
     text = error_text(answer)
-    if told := _told(url, status, answer, text):
+    if told := told_error(url, status, answer, text):
         return told
     retry_after = parse_retry_after(headers.get("Retry-After"))
     if is_used_up(status, body.decode("utf-8", "replace"), retry_after):
@@ -93,7 +93,7 @@ def is_error(answer: Mapping[str, Any]) -> bool:
 def line_error(url: str, answer: Mapping[str, Any]) -> OllamaError:
     """Return our error for an ``{"error": …}`` object that came with status 200."""
     text = error_text(answer) or "an error without a text"
-    if told := _told(url, 400, answer, text):
+    if told := told_error(url, 400, answer, text):
         return told
     if is_used_up(429, str(answer)):
         return QuotaExceeded(url, 429, text)
@@ -151,7 +151,7 @@ def _error_field(answer: object) -> object:
     return answer.get("error") or answer.get("message")
 
 
-def _told(url: str, status: int, answer: object, text: str) -> OllamaError | None:
+def told_error(url: str, status: int, answer: object, text: str) -> OllamaError | None:
     """Return the error that the words alone tell, whatever they came with."""
     if text and _is_overflow(answer, text):
         return ContextOverflow(url, status, text)

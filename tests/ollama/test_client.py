@@ -272,9 +272,10 @@ async def test_load_and_unload(server: ScriptedOllama, client: OllamaClient) -> 
         (b"{}", NotOllama),
         (b"", NotOllama),
         (b'{"error":"boom"}', OllamaError),
+        (b'{"error":"Unexpected endpoint or method. (GET /api/tags)"}', NotOllama),
         (b'{"models":[' + b" " * (33 * 1024 * 1024), ProtocolError),
     ],
-    ids=["page", "text", "list", "other", "empty", "error", "huge"],
+    ids=["page", "text", "list", "other", "empty", "error", "LM Studio", "huge"],
 )
 async def test_a_list_that_is_none_is_told(
     server: ScriptedOllama, client: OllamaClient, body: bytes, kind: type[OllamaError]
