@@ -179,6 +179,13 @@ def test_a_speakers_label_becomes_a_name_and_counts_as_no_word():
     assert "You said:\n> hi\nOne word" in compose([{"role": "user", "content": "hi"}]).content
 
 
+def test_what_is_quoted_is_told_apart_from_what_is_said():
+    quote = "⟦quoted: what Linus wrote, which this message replies to⟧\n> ⟦ hello\n> there\n⟦the quote is cut here⟧\n"
+    answer = compose([{"role": "user", "content": f"{quote}⟦Grace⟧ is it so?"}]).content
+    assert "Grace, you said:\n> is it so?\nYou mean what somebody wrote:\n> ⟦ hello\n> there\n3 words" in answer
+    assert "code" in compose([{"role": "user", "content": f"{quote}⟦Grace⟧ code"}]).content
+
+
 def test_it_recalls_who_said_what():
     said = ["⟦Ada⟧ my cat is black", "⟦Linus⟧ mine is white", "⟦Linus⟧ what did I say first?"]
     answer = compose([{"role": "user", "content": text} for text in said]).content

@@ -19,7 +19,8 @@ __all__ = ["Script", "compose", "tokens_of"]
 CONFESSION = "I am a stand-in, not a real model"
 _MAX_WORDS = 20_000
 _TOKEN = re.compile(r" ?\w{1,7}|\s(?=\w)|\s+|[^\w\s]")
-# Burble puts the speaker before each message of a channel.
+# Burble puts what a message refers to before it, and the speaker before each message of a channel.
+_QUOTES = re.compile(r"(?:⟦quoted: [^\n]*⟧\n(?:> [^\n]*\n)*(?:⟦the quote is cut here⟧\n)?)+")
 _SPEAKER = re.compile(r"⟦([^⟦⟧\n]{1,64})⟧ ?")
 _RECALL = re.compile(
     r"\b(what|which)\b.*\b(did|have|had|was)\b.*\b(i|we|my)\b|\bdo you remember\b|\brecall\b", re.IGNORECASE | re.DOTALL
@@ -198,10 +199,11 @@ class Script:
 
 @dataclass(frozen=True, slots=True)
 class _Said:
-    """One message of a person; *name* is "" where nobody says who speaks."""
+    """One message of a person; *name* is "" where nobody says who speaks, *quoted* what they refer to."""
 
     name: str
     text: str
+    quoted: str = ""
 
 
 def tokens_of(text: str) -> list[str]:
@@ -224,8 +226,10 @@ def compose(messages: Sequence[Mapping[str, Any]], *, always_think: bool = False
 
 def _said(message: Mapping[str, Any]) -> _Said:
     content = str(message.get("content") or "")
+    quotes = _QUOTES.match(content)
+    quoted, content = (quotes[0], content[quotes.end() :]) if quotes else ("", content)
     label = _SPEAKER.match(content)
-    return _Said(label[1], content[label.end() :]) if label else _Said("", content)
+    return _Said(label[1], content[label.end() :], quoted) if label else _Said("", content, quoted)
 
 
 def _script_for(last: _Said, earlier: Sequence[_Said]) -> Script:
@@ -289,10 +293,12 @@ def _echo(last: _Said, earlier: int) -> str:
     said = f"{last.name}, you said" if last.name else "You said"
     count = len(last.text.split())
     words = "One word, and it arrived." if count == 1 else f"{count} words, and every one of them arrived."
+    quoted = "".join(f"{line}\n" for line in last.quoted.splitlines() if line.startswith("> "))
+    about = f"You mean what somebody wrote:\n{quoted}" if quoted else ""
     memory = f" That was message {earlier + 1} of this conversation." if earlier else ""
     return (
         f"{CONFESSION}, so I can only tell you that I heard you. {said}:\n{_quote(last.text)}\n"
-        f"{words}{memory} Say **help** to see what I can show."
+        f"{about}{words}{memory} Say **help** to see what I can show."
     )
 
 
