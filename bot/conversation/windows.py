@@ -1,4 +1,4 @@
-"""Where what a model is sent of a channel begins, and what its counts have taught: kept over restarts.
+"""Where what a model is sent of a channel begins, and what was counted of that: kept over restarts.
 
 A window belongs to a channel and a model; *model* is the name under which the
 caller knows it again. Its beginning only moves forward.
@@ -13,18 +13,16 @@ from sqlalchemy import and_, case, select, update
 
 from bot.conversation.queries import GONE
 from bot.conversation.records import ContextWindow
-from bot.conversation.schema import context_window, prompt, quoted, setting
+from bot.conversation.schema import context_window, prompt, quoted
 from bot.parts import sources_of, text_of, without_sources
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from sqlalchemy import Connection, Table
 
     from bot.conversation.database import Database
     from bot.conversation.records import PromptRecord
-
-_RATIOS = "tokens:"
 
 
 class Windows:
@@ -34,19 +32,16 @@ class Windows:
         self._database = database
         self._insert = insert
 
-    async def read(self, record: PromptRecord, model: str) -> tuple[PromptRecord, ContextWindow, tuple[float, ...]]:
-        """Return a prompt as it is kept, its window (an empty one if there is none), the model's latest ratios."""
+    async def read(self, record: PromptRecord, model: str) -> tuple[PromptRecord, ContextWindow]:
+        """Return a prompt as it is kept, and its window: an empty one if there is none."""
         kept = select(prompt.c.parts, prompt.c.label).where(prompt.c.message_id == record.message_id)
-        of_model = select(setting.c.value).where(setting.c.key == _RATIOS + model)
 
-        def work(connection: Connection) -> tuple[PromptRecord, ContextWindow, tuple[float, ...]]:
+        def work(connection: Connection) -> tuple[PromptRecord, ContextWindow]:
             asked = connection.execute(kept).first()
             row = connection.execute(select(context_window).where(_is(record.channel_id, model))).first()
-            ratios = connection.execute(of_model).scalar() or ""
             return (
                 replace(record, parts=asked.parts, label=asked.label) if asked else record,
                 ContextWindow(row.begins_at, row.scale, row.counted_at) if row else ContextWindow(),
-                tuple(float(ratio) for ratio in ratios.split()),
             )
 
         return await self._database.run(work, is_read=True)
@@ -73,22 +68,11 @@ class Windows:
 
         await self._database.run(work)
 
-    async def learn(
-        self, record: PromptRecord, *, model: str, scale: float | None, ratios: Sequence[float] = ()
-    ) -> None:
-        """Keep what the count of the request for *record* taught: of its window (unless None), and of the model."""
+    async def learn(self, record: PromptRecord, *, model: str, scale: float) -> None:
+        """Keep what the count of the request for *record* taught of its window."""
         older = and_(_is(record.channel_id, model), context_window.c.counted_at <= record.message_id)
         counted = update(context_window).where(older).values(scale=scale, counted_at=record.message_id)
-        kept = self._insert(setting).values(key=_RATIOS + model, value=" ".join(str(ratio) for ratio in ratios))
-        kept = kept.on_conflict_do_update(index_elements=["key"], set_={"value": kept.excluded.value})
-
-        def work(connection: Connection) -> None:
-            if scale is not None:
-                connection.execute(counted)
-            if ratios:
-                connection.execute(kept)
-
-        await self._database.run(work)
+        await self._database.run(lambda connection: connection.execute(counted))
 
 
 def _is(channel_id: int, model: str) -> Any:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Self
+
+import orjson
 
 from bot.conversation.tokens import Message
 from bot.ollama.types import ModelDetails
@@ -11,6 +14,29 @@ LABELS_NOTE = (
     "Several people talk to you in a chat. Each of their messages begins with the speaker's name in ⟦ ⟧; "
     "what a message refers to is quoted before it. Write only your answer, without such a label."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Modelfile:
+    """What a model's Modelfile puts before every conversation: a system prompt (or none) and messages."""
+
+    system: str = ""
+    messages: tuple[Message, ...] = ()
+
+    @classmethod
+    def of(cls, details: ModelDetails) -> Self:
+        """Return the part of *details* that goes before conversations."""
+        return cls(details.system.strip(), tuple(Message(each.role, each.content) for each in details.messages))
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return what `to_json` gave."""
+        system, messages = orjson.loads(text)
+        return cls(system, tuple(Message(*each) for each in messages))
+
+    def to_json(self) -> str:
+        """Return it as it is kept, for when the server does not say."""
+        return orjson.dumps([self.system, [list(message) for message in self.messages]]).decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +56,7 @@ class Opening:
     is_guess: bool = False
 
     @classmethod
-    def of(cls, details: ModelDetails | None, system_prompt: str, *, by_chat: bool, labelled: bool) -> Opening:
+    def of(cls, modelfile: Modelfile | None, system_prompt: str, *, by_chat: bool, labelled: bool) -> Opening:
         """Return the opening for a model (None: nothing is known of it), asked by ``/api/chat`` or not.
 
         A system message replaces the one in the model's own Modelfile
@@ -39,12 +65,11 @@ class Opening:
         own. Messages of a Modelfile stand even before a system message, which
         strict templates refuse: then ours goes before the first user's words.
         """
-        if details is None:
+        if modelfile is None:
             note = LABELS_NOTE if labelled and system_prompt else ""
             return cls(_joined(system_prompt, note), is_guess=True)
         note = LABELS_NOTE if labelled else ""
-        own = details.system.strip()
-        messages = tuple(Message(message.role, message.content) for message in details.messages)
+        own, messages = modelfile.system, modelfile.messages
         by_server = (Message("system", own), *messages) if own else messages
         if messages and by_chat:
             return cls(preface=_joined(system_prompt, note), added=by_server)

@@ -18,6 +18,7 @@ from bot.conversation.tokens import Message as ContextMessage
 from bot.conversation.turn_text import said, trimmed, without
 from bot.conversation.window import Fitted, Scale, default_reserve, extend, fit
 from bot.errors import StoreError
+from bot.generation.model_memory import ModelMemory
 from bot.generation.models import ModelCatalog
 from bot.generation.opening import Opening
 from bot.ollama.client import OllamaClient
@@ -93,7 +94,7 @@ class Requests:
         self._check = check
         self._system_prompt = system_prompt.strip()
         self._keep_alive = keep_alive
-        self._estimator = TokenEstimator()
+        self._models = ModelMemory(store, health)
 
     async def build(self, prompt: PromptRecord, model: str) -> Request:
         """Return what to send for *prompt*.
@@ -114,11 +115,10 @@ class Requests:
         prompt, window, turns = memory or (prompt, ContextWindow(), [])
         if self._check is not None:
             await self._check.check(prompt, turns)
-        scale = Scale.of(window, self._estimator.scale(key))
+        scale = Scale.of(window, await self._models.scale(key))
         sent, turns = await self._signed(prompt, turns, num_ctx, scale)
-        opening = Opening.of(
-            await self._catalog.details(model), self._system_prompt, by_chat=by_chat, labelled=bool(sent.label)
-        )
+        modelfile = await self._models.modelfile(key, await self._catalog.details(model))
+        opening = Opening.of(modelfile, self._system_prompt, by_chat=by_chat, labelled=bool(sent.label))
         asked = said(sent.label or "", sent.parts)
         fitted = fit(
             opening.system, turns, asked, num_ctx=num_ctx, preface=opening.preface, added=opening.added, scale=scale
@@ -143,8 +143,7 @@ class Requests:
     ) -> tuple[PromptRecord, ContextWindow, list[Turn]] | None:
         """Return *prompt* as it is kept, its window and the turns in that which may fit; None if the store is away."""
         try:
-            prompt, window, ratios = await self._health.read(self._store.windows.read(prompt, key))
-            self._estimator.restore(key, ratios)
+            prompt, window = await self._health.read(self._store.windows.read(prompt, key))
             if prompt.kind is PromptKind.ASK:
                 return prompt, ContextWindow(), []
             if prompt.message_id < window.begins_at:  # asked before what the window begins with, answered after it
@@ -240,14 +239,11 @@ class Requests:
         if tokens is None or request.opening.is_guess or tokens < fitted.least_tokens * _LEAST_COUNTED:
             return
         key = canonical_name(request.model).casefold()
-        self._estimator.observe(key, [*request.opening.added, *fitted.messages], tokens)
+        await self._models.learn(key, [*request.opening.added, *fitted.messages], tokens)
         scale = tokens / fitted.weight
-        is_kept = request.prompt.kind is PromptKind.CHAT and TokenEstimator.FLOOR <= scale <= TokenEstimator.CEILING
-        with suppress(StoreError):
-            learning = self._store.windows.learn(
-                request.prompt, model=key, scale=scale if is_kept else None, ratios=self._estimator.latest(key)
-            )
-            await self._health.read(learning)
+        if request.prompt.kind is PromptKind.CHAT and TokenEstimator.FLOOR <= scale <= TokenEstimator.CEILING:
+            with suppress(StoreError):
+                await self._health.read(self._store.windows.learn(request.prompt, model=key, scale=scale))
 
 
 def _labels(turns: Sequence[Turn], prompt: PromptRecord) -> list[str]:

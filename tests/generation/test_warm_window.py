@@ -283,7 +283,7 @@ async def test_what_the_modelfile_adds_is_counted(
             )
             assert is_grown(before, now)
             before = now
-        assert talk.requests._estimator.scale("persona:latest") < 1  # as little as the text took
+        assert await talk.requests._models.scale("persona:latest") < 1  # as little as the text took
         long = await talk.ask(200, prose(rng, 1500), guild=guild, model="persona", count=served(added))
         assert served(added)({"messages": long}) <= 4096
     with closing(sqlite3.connect(tmp_path / "burble.db")) as database:
@@ -315,9 +315,9 @@ async def test_a_model_with_messages_of_its_own_gets_our_words_in_the_first_user
 async def test_nothing_is_learned_where_it_is_not_known_what_the_server_adds(talk: Talk) -> None:
     talk.server.override("/api/show", status(500, {"error": "no"}))
     await talk.ask(100, "x " * 300, count=lambda body: 2000)
-    _, window, _ = await talk.store.windows.read(talk.prompt(100), MODEL)
+    _, window = await talk.store.windows.read(talk.prompt(100), MODEL)
     assert window.scale is None
-    assert talk.requests._estimator.scale(MODEL) == 1.0
+    assert await talk.requests._models.scale(MODEL) == 1.0
 
 
 async def test_a_prompt_that_does_not_fit_moves_nothing(talk: Talk) -> None:
@@ -325,3 +325,18 @@ async def test_a_prompt_that_does_not_fit_moves_nothing(talk: Talk) -> None:
     with pytest.raises(PromptTooLong):
         await talk.ask(101, "12345" * 400, count=counting())
     assert is_grown(first, await talk.ask(102, "Two", count=counting()))
+
+
+@pytest.mark.parametrize("examples", [False, True], ids=["system", "system and messages"])
+async def test_a_server_that_is_slow_to_tell_of_a_model_after_a_restart_changes_nothing(
+    tmp_path: Path, server: ScriptedOllama, examples: bool
+) -> None:
+    messages = [{"role": "user", "content": "Ahoy"}, {"role": "assistant", "content": "Aye"}]
+    server.details[MODEL] = {"system": "You are a pirate.", "messages": messages if examples else [], "details": {}}
+    async with talking(tmp_path, server) as talk:
+        first = await talk.ask(100, "One", count=counting())
+    server.override("/api/show", status(500, {"error": "no"}))
+    async with talking(tmp_path, server) as talk:
+        second = await talk.ask(101, "Two", count=counting())
+    assert is_grown(first, second)
+    assert len(second) == len(first) + 2
