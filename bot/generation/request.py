@@ -183,13 +183,14 @@ class Requests:
 
     async def _news(self, prompt: PromptRecord, turns: Sequence[Turn]) -> tuple[Part, ...]:
         """Return the parts of *prompt* without quotes of what stands right before it in *turns*."""
-        last = turns[-1].message_id if turns else 0
-        known = {last}
-        for part in prompt.parts if turns else ():
+        last = turns[-1] if turns else None
+        known: set[int] = set()
+        for part in prompt.parts if last else ():
             if isinstance(part, Quote) and part.source_id:
                 with suppress(StoreError):
                     owner = await self._health.read(self._store.reply_by_message(part.source_id))
-                    if owner is not None and owner.prompt_id == last:
+                    source = owner.prompt_id if owner else part.source_id
+                    if last and source in (last.message_id, last.copy_id):
                         known.add(part.source_id)
         return without(prompt.parts, known=known, is_first=not turns)
 

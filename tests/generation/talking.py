@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -70,9 +71,11 @@ class Talk:
         kind: PromptKind = PromptKind.CHAT,
         count: Count | None = None,
         shown_in: int | None = None,
+        copy_id: int | None = None,
     ) -> list[dict[str, Any]]:
         """Ask and answer; return the messages that the model got. *count* gives its tokens of a request's body."""
         prompt = self.prompt(message_id, *parts, name=name, user=user, guild=guild, channel=channel, kind=kind)
+        prompt = replace(prompt, copy_id=copy_id)
         reply_id = await self.store.take_in(prompt, model=model, at=time.time())
         assert reply_id is not None
         if shown_in is not None:

@@ -45,10 +45,10 @@ async def test_a_command_is_sent_without_a_label(talk: Talk) -> None:
     assert body["prompt"] == "Alone?"
 
 
-@pytest.mark.parametrize("source", [10, 500], ids=["the question", "the answer"])
+@pytest.mark.parametrize("source", [10, 20, 500], ids=["the question", "its copy", "the answer"])
 async def test_the_turn_just_before_is_not_sent_twice(talk: Talk, source: int) -> None:
-    await talk.ask(10, "Hi", reply="Hello", shown_in=500)
-    messages = await talk.ask(11, Quote(QuoteKind.REPLY, "Burble", "Hello", source, is_own=True), "Why?")
+    await talk.ask(10, "Hi", reply="Hello", shown_in=500, copy_id=20)
+    messages = await talk.ask(30, Quote(QuoteKind.REPLY, "Burble", "Hello", source, is_own=True), "Why?")
     assert contents(messages) == ["⟦Ada⟧ Hi", "Hello", "⟦Ada⟧ Why?"]
 
 
