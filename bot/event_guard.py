@@ -1,4 +1,4 @@
-"""An event that discord.py cannot parse costs that event: one line in the log, the same one not again for a minute."""
+"""Events as discord.py can read them; one that it cannot read costs that event and one line in the log a minute."""
 
 from __future__ import annotations
 
@@ -14,6 +14,42 @@ _QUIET_SECONDS = 60.0
 _TOLD_KEPT = 100
 # Without it there is no session: the shard begins a new one.
 _VITAL = frozenset({"READY", "RESUMED"})
+
+
+Payload = dict[str, Any]
+
+
+def completed_message(data: Payload) -> Payload:
+    """Return a message in which what is optional is not null: a reply's deleted target alone is told that way."""
+    kept = {key: value for key, value in data.items() if value is not None or key == "referenced_message"}
+    if isinstance(kept.get("referenced_message"), dict):
+        kept["referenced_message"] = completed_message(kept["referenced_message"])
+    return kept
+
+
+def completed_interaction(data: Payload) -> Payload:
+    """Return an interaction with its channel, of which discord.py takes no other notice than this object."""
+    kept = {key: value for key, value in data.items() if value is not None}
+    if "channel" not in kept and "channel_id" in kept:
+        in_guild = {"type": 0, "name": "unknown", "position": 0, "guild_id": kept.get("guild_id")}
+        kept["channel"] = {"id": kept["channel_id"], **(in_guild if "guild_id" in kept else {"type": 1})}
+    if isinstance(kept.get("message"), dict):
+        kept["message"] = completed_message(kept["message"])
+    return kept
+
+
+def _completed_channel(data: Payload) -> Payload:
+    return {"position": 0} | data
+
+
+_COMPLETED: dict[str, Callable[[Payload], Payload]] = {
+    "MESSAGE_CREATE": completed_message,
+    "MESSAGE_UPDATE": completed_message,
+    "INTERACTION_CREATE": completed_interaction,
+    "CHANNEL_CREATE": _completed_channel,
+    "CHANNEL_UPDATE": _completed_channel,
+}
+"""What Discord may leave out, or send as null, and discord.py takes for granted."""
 
 
 class EventGuard:
@@ -34,9 +70,11 @@ class EventGuard:
                 parsers[name] = self._guarded(name, parser)
 
     def _guarded(self, name: str, parser: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        completed = _COMPLETED.get(name)
+
         def parse(data: Any) -> Any:
             try:
-                return parser(data)
+                return parser(completed(data) if completed else data)
             except Exception as error:  # noqa: BLE001 - told
                 self._tell(name, error)
                 return None

@@ -8,12 +8,13 @@ import logging
 import threading
 from typing import Any
 
+import discord
 import yarl
 from discord.ext import commands
 from discord.gateway import DiscordWebSocket, KeepAliveHandler
 
 from bot.delivery import endpoint
-from bot.event_guard import EventGuard
+from bot.event_guard import EventGuard, completed_message
 from bot.gateway_pace import RedialPace, RedialTiming, SessionStarts
 from bot.shards import PacedShard, cause_of
 
@@ -38,6 +39,17 @@ class GatewayBot(commands.AutoShardedBot):
         self.session_starts = SessionStarts()
         self._redial = redial or RedialTiming()
         EventGuard().protect(self._connection.parsers)
+        self._complete_messages()
+
+    def _complete_messages(self) -> None:
+        """Have messages that are asked for read as those that come by themselves."""
+        state = self._connection
+        create = state.create_message
+
+        def create_message(*, channel: Any, data: Any) -> discord.Message:
+            return create(channel=channel, data=completed_message(data))  # type: ignore[arg-type]
+
+        state.create_message = create_message  # type: ignore[method-assign]
 
     async def connect(self, *, reconnect: bool = True) -> None:
         """Connect to the gateway that the API names, and stay with it (see `endpoint.use_gateway`).

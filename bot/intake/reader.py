@@ -20,6 +20,7 @@ import discord
 
 from bot.conversation.store import Store
 from bot.errors import StoreError
+from bot.intake.history import read_history
 from bot.intake.message_text import file_names, is_addressed, is_prompt, words_of
 from bot.intake.quotes import DELETED, FORBIDDEN, UNREACHABLE, forwarded, missing_quote, quote_of
 from bot.parts import Attachment, Part, Quote, QuoteKind, Text
@@ -231,10 +232,9 @@ async def _told(look: Coroutine[Any, Any, T]) -> T | str:
 
 
 async def _first_message(thread: discord.Thread) -> discord.Message | None:
-    after = discord.Object(thread.id - 1)
-    found = [each async for each in thread.history(after=after, limit=1, oldest_first=True)]
+    found = (await read_history(thread, after=thread.id - 1, limit=1)).messages
     return found[0] if found else None
 
 
 async def _messages_before(message: discord.Message) -> list[discord.Message]:
-    return [each async for each in message.channel.history(before=message, limit=_LOOK_BACK)]
+    return (await read_history(message.channel, before=message.id, limit=_LOOK_BACK)).messages[::-1]

@@ -15,6 +15,7 @@ import discord
 
 from bot.delivery.permissions import may_look_back
 from bot.errors import DeliveryError, StoreError
+from bot.intake.history import read_history
 from bot.intake.message_text import is_addressed
 from bot.recovery.recovery import ANSWERED_WITHIN_SECONDS, INTERRUPTED
 from bot.streaming.backoff import Backoff
@@ -110,8 +111,9 @@ class Backfill:
                 if backoff.failures >= _TRIES or isinstance(error, discord.Forbidden | discord.NotFound):
                     log.warning("What was missed in channel %s cannot be read: %r", place.channel_id, error)
                     return []
-            except Exception:  # a message that discord.py cannot make sense of
-                log.exception("What was missed in channel %s cannot be read", place.channel_id)
+            except Exception as error:
+                log.warning("What was missed in channel %s cannot be read: %s", place.channel_id, type(error).__name__)
+                log.debug("Looking into a channel failed", exc_info=error)
                 return []
             await asyncio.sleep(delay)
 
@@ -120,8 +122,7 @@ class Backfill:
         channel, me = self._channel(place), self._client.user
         if channel is None or me is None:
             return []
-        after = discord.Object(place.after)
-        found = [each async for each in channel.history(after=after, limit=_LOOK_BACK, oldest_first=True)]
+        found = (await read_history(channel, after=place.after, limit=_LOOK_BACK)).messages
         own = [each for each in found if each.author.id == me.id]
         replied_to = {each.reference.message_id for each in own if each.reference is not None}
         asked = [each for each in found if not each.author.bot and each.id not in replied_to and is_addressed(each, me)]

@@ -20,6 +20,7 @@ from bot.conversation.store import Store
 from bot.delivery.permissions import may_look_back
 from bot.errors import StoreError
 from bot.intake.edits import edited_parts
+from bot.intake.history import read_history
 from bot.parts import Quote, QuoteKind
 
 log = logging.getLogger(__name__)
@@ -100,17 +101,18 @@ async def _compare(
     *anchor* is a message that stands there: where nothing at all is found, nothing can be said.
     """
     seen: dict[int, discord.Message] = {}
+    there: set[int] = set()  # also what cannot be read
     gone: set[int] = set()
     newest = max({anchor, *wanted})
     for _ in range(_REQUESTS):
-        before = discord.Object(newest + 1)
-        page = {each.id: each async for each in channel.history(limit=_PER_REQUEST, before=before)}
-        seen |= page
-        if not seen:
+        page = await read_history(channel, limit=_PER_REQUEST, before=newest + 1)
+        seen |= {each.id: each for each in page.messages}
+        there |= seen.keys() | page.unreadable
+        if not there:
             break
-        lowest = min(page) if len(page) == _PER_REQUEST else 0
+        lowest = min(there) if len(page) == _PER_REQUEST else 0
         covered = {message_id for message_id in wanted if message_id >= lowest}
-        gone |= covered - seen.keys()
+        gone |= covered - there
         wanted = wanted - covered
         if not wanted:
             break
