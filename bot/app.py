@@ -10,6 +10,7 @@ import time
 from collections.abc import AsyncIterator
 
 from bot.conversation.database import file_of
+from bot.conversation.db_errors import ClaimLost
 from bot.conversation.store import Store
 from bot.delivery import endpoint
 from bot.delivery.reply_api import HttpLine
@@ -38,7 +39,7 @@ from bot.services import Services
 from bot.settings.settings import Settings
 from bot.settings.startup_warnings import shared_database
 from bot.shutdown import MARGIN_SECONDS
-from bot.signals import Stop, listening
+from bot.signals import EXIT_FAILED, Stop, listening
 from bot.streaming.budget import EditBudget
 from bot.supervisor import Supervisor
 
@@ -51,7 +52,7 @@ async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
     With *stop_with_input* the end of standard input stops it as well, at once.
 
     Raises:
-        StoreError: the database cannot be used, or another bot has taken it.
+        StoreError: the database cannot be used.
     """
     stop = Stop(settings.shutdown_grace_seconds)
     endpoint.use_api(settings.discord_api_url)
@@ -61,17 +62,22 @@ async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
         async with open_services(settings) as services:
             # beside the start: an Ollama that hangs holds nobody up
             report = asyncio.create_task(_report_ollama(services), name="report-ollama")
-            watch = asyncio.create_task(services.store.watch(), name="watch-database")
-            running = asyncio.create_task(Supervisor(services, stop).run(), name="supervisor")
-            tasks = (report, watch, running)
+            watch = asyncio.create_task(_end_without_database(services.store), name="watch-database")
             try:
-                await asyncio.wait((watch, running), return_when=asyncio.FIRST_COMPLETED)
-                # what runs then is left as a kill would leave it: the bot that has the database takes it up
-                return running.result() if running.done() else await watch
+                return await Supervisor(services, stop).run()
             finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.wait(tasks)
+                report.cancel()
+                watch.cancel()
+                await asyncio.wait((report, watch))
+
+
+async def _end_without_database(store: Store) -> None:
+    """End the process once another bot has the database, as a kill would: that one takes up what runs."""
+    try:
+        await store.watch()
+    except ClaimLost as error:
+        log.error("%s", error)
+        os._exit(EXIT_FAILED)
 
 
 @contextlib.asynccontextmanager

@@ -28,6 +28,7 @@ hypothesis.settings.load_profile(PROFILE)
 
 DEEP_FILES = ("test_splitter", "test_markdown")
 DEEP_TIMEOUT_SECONDS = 300
+WORKERS = 4
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -57,25 +58,32 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.timeout(DEEP_TIMEOUT_SECONDS))
     if os.environ.get("CI"):
         return
-    for marker, (find, sentence) in _NEEDED.items():
-        left_out = [] if find() else [item for item in items if item.get_closest_marker(marker)]
-        if left_out:
-            items[:] = [item for item in items if item not in left_out]
-            config.hook.pytest_deselected(items=left_out)
-            config.stash.setdefault(_left_out, []).append(f"{len(left_out)} {marker} tests left out: {sentence}.")
+    missing = {marker for marker, (find, _) in _NEEDED.items() if not find()}
+    left_out = [item for item in items if any(item.get_closest_marker(marker) for marker in missing)]
+    if left_out:
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
 
 
-_left_out = pytest.StashKey[list[str]]()
 _NEEDED: dict[str, tuple[Callable[[], object], str]] = {
     "browser": (find_chromium, "no Chromium found (install chromium, or name one in CHROMIUM)"),
     "postgresql": (find_postgresql, "no server or no driver found (install postgresql and psycopg)"),
 }
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which tests were left out, and why."""
-    for line in config.stash.get(_left_out, []):
-        terminalreporter.write_line(line)
+    for marker, (find, sentence) in _NEEDED.items():
+        if not find() and not os.environ.get("CI"):
+            terminalreporter.write_line(f"Tests marked {marker} are left out: {sentence}.")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Share a run of all tests among some processes: most of them wait, for sockets and for clocks of their own."""
+    options = config.option
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS and getattr(options, "numprocesses", 0) is None:
+        options.numprocesses, options.dist = WORKERS, "worksteal"
 
 
 @pytest.fixture(scope="session")

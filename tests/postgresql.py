@@ -27,6 +27,12 @@ _OPTIONS = (
     "autovacuum=off",
     "timezone=Asia/Kathmandu",  # of no importance to us, so let it be odd
 )
+_EMPTY = (
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'burble' AND datname = current_database()",
+    "DROP SCHEMA public CASCADE",
+    "CREATE SCHEMA public AUTHORIZATION pg_database_owner",
+    "GRANT USAGE ON SCHEMA public TO public",
+)
 
 
 def find_postgresql() -> Path | None:
@@ -46,6 +52,7 @@ class PostgresServer:
         self._data = directory / "data"
         self._log = directory / "log"
         self._numbers = itertools.count()
+        self._free: list[str] = []
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port: int = probe.getsockname()[1]
@@ -105,13 +112,17 @@ class PostgresServer:
 
     @contextlib.contextmanager
     def database(self) -> Iterator[str]:
-        """Return the URL of a database of its own, empty."""
-        name = f"burble_{next(self._numbers)}"
-        self.sql(f"CREATE DATABASE {name} OWNER burble STRATEGY FILE_COPY")
+        """Return the URL of a database of its own, empty; used again, since making one costs more than most tests."""
+        if not self._free:
+            self._free.append(f"burble_{next(self._numbers)}")
+            self.sql(f"CREATE DATABASE {self._free[0]} OWNER burble")
+        name = self._free.pop()
         try:
             yield f"postgresql://burble@127.0.0.1:{self.port}/{name}"
         finally:
-            self.sql(f"DROP DATABASE {name} WITH (FORCE)")
+            self.sql(f"ALTER DATABASE {name} RESET ALL")
+            self.sql(*_EMPTY, database=name)
+            self._free.append(name)
 
 
 @contextlib.contextmanager
