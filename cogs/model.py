@@ -59,7 +59,8 @@ class ModelCommands(commands.GroupCog, group_name="model", group_description="Th
                 return describe.cannot_answer(model), False
             await self.bot.store.set_channel_model(_channel(interaction), model.name)
             self.bot.services.preloader.want(model.name)
-            return f"{describe.code(model.name)} answers in this channel from the next message on", True
+            name_shown = describe.code(model.name, describe.WHOLE_NAME_LENGTH)
+            return f"{name_shown} answers in this channel from the next message on", True
 
         sentence, is_chosen = await patiently(interaction, choose(), ephemeral=False)
         if is_chosen:

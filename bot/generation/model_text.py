@@ -19,9 +19,10 @@ MAX_CHOICES = 25
 MAX_CHOICE_LENGTH = 100
 """Code points of a suggestion's label, and of its value."""
 
+WHOLE_NAME_LENGTH = 800
+"""Code points of a name where it stands whole."""
 _MESSAGE_LENGTH = 2000
 _NAME_LENGTH = 80
-_WHOLE_NAME_LENGTH = 800
 _WORD_LENGTH = 40
 # A line is added only if the one that counts the rest still fits after it.
 _REST_ROOM = 80
@@ -80,7 +81,7 @@ def model_card(
     details: ModelDetails, *, num_ctx: int, model: Model | None, running: RunningModel | None, is_current: bool
 ) -> str:
     """Return a message that tells all about one model; *num_ctx* is the window that it is asked with."""
-    lines = [f"**{code(details.model, _WHOLE_NAME_LENGTH)}**" + (" · answers in this channel" if is_current else "")]
+    lines = [f"**{code(details.model, WHOLE_NAME_LENGTH)}**" + (" · answers in this channel" if is_current else "")]
     kind = [details.family, f"{details.parameter_size} parameters" if details.parameter_size else ""]
     facts = [
         ("Kind", _joined([*kind, details.quantization, details.format])),
@@ -130,7 +131,7 @@ def choice_label(model: Model, current: str | None) -> str:
     facts = [model.parameter_size, model.quantization, _disk(model)]
     if current is not None and same_model(model.name, current):
         facts.append("current")
-    name = plain(model.name, _WHOLE_NAME_LENGTH)
+    name = plain(model.name, WHOLE_NAME_LENGTH)
     if len(name) > _NAME_LENGTH:
         name = f"{name[:30]}…{name[31 - _NAME_LENGTH :]}"
     return plain(_joined([name, *facts]), MAX_CHOICE_LENGTH) or "?"

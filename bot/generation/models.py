@@ -183,6 +183,11 @@ class ModelCatalog:
         details = await self.details(name)
         return (details and details.capabilities) or (listed and listed.capabilities) or None
 
+    async def shares_weights(self, one: str, other: str) -> bool:
+        """Tell whether the server loads both models as one: `/api/ps` then shows it under the name that came first."""
+        first, second = await self.details(one), await self.details(other)
+        return first is not None and second is not None and bool(first.weights) and first.weights == second.weights
+
     async def _tried_details(self, name: str, state: str) -> ModelDetails | None:
         """Return what the server says of a model, None if it does not in time; then it is left in peace for a while."""
         key = canonical_name(name)

@@ -70,7 +70,7 @@ class WaitWatch:
         await asyncio.sleep(self._look_after)
         if self._catalog.is_remote(self._model):
             return
-        while (loaded := await self._loaded()) is not None and not self._is_among(loaded):
+        while (loaded := await self._loaded()) is not None and not await self._is_among(loaded):
             self._say(self._why_absent(loaded))
             await asyncio.sleep(_LOOK_AGAIN)
         if loaded:
@@ -93,7 +93,7 @@ class WaitWatch:
         """Look now and then whether the model answers anybody."""
         while True:
             await asyncio.sleep(self._slots.after / 4)
-            if self._slots.is_stuck(self._model) and self._is_among(await self._loaded() or ()):
+            if self._slots.is_stuck(self._model) and await self._is_among(await self._loaded() or ()):
                 self._tell_stuck()
 
     def _tell_stuck(self) -> None:
@@ -114,7 +114,12 @@ class WaitWatch:
             return await self._client.ps()
         return None
 
-    def _is_among(self, loaded: Sequence[RunningModel]) -> bool:
-        """Tell whether our model is loaded, with our window."""
-        windows = [model.context_length for model in loaded if same_model(model.name, self._model)]
-        return any(window is None or 0 <= window - self._num_ctx < _WINDOW_SLACK for window in windows)
+    async def _is_among(self, loaded: Sequence[RunningModel]) -> bool:
+        """Tell whether our model is loaded, under whatever name, with our window."""
+        for model in loaded:
+            window = model.context_length
+            if window is not None and not 0 <= window - self._num_ctx < _WINDOW_SLACK:
+                continue
+            if same_model(model.name, self._model) or await self._catalog.shares_weights(self._model, model.name):
+                return True
+        return False

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from bot.ollama.names import is_cloud_name
 
 _MAX_COUNT = 2**53
+_BLOB = re.compile(r"^FROM \S*(sha256[-:][0-9a-f]{64})\s*$", re.MULTILINE)
 
 
 def text(value: object) -> str:
@@ -66,6 +68,12 @@ def capabilities(value: object) -> frozenset[str] | None:
 def guessed_capabilities(info: dict[str, Any]) -> frozenset[str] | None:
     """Return what an older server does not say: only an embedder has a way to pool (``server/images.go``)."""
     return frozenset({"embedding"}) if any(key.endswith(".pooling_type") for key in info) else None
+
+
+def weights(modelfile: str) -> str:
+    """Return the blob that a Modelfile is made ``FROM``, or an empty string."""
+    found = _BLOB.search(modelfile)
+    return found[1] if found else ""
 
 
 def first_line(lines: str) -> str:

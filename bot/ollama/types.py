@@ -159,6 +159,7 @@ class ModelDetails:
         family, parameter_size, quantization, format: as in `Model`; format is ``gguf`` or ``safetensors``.
         modified_at: as in `Model`.
         is_remote: as in `Model`.
+        weights: the file that it is made from; models that share one are loaded once. Empty if that is not told.
     """
 
     model: str
@@ -176,6 +177,7 @@ class ModelDetails:
     format: str = ""
     modified_at: str = ""
     is_remote: bool = False
+    weights: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,6 +306,7 @@ def parse_details(answer: object, model: str) -> ModelDetails:
         format=fields.text(details.get("format")),
         modified_at=fields.text(entry.get("modified_at")),
         is_remote=fields.is_remote(entry, model),
+        weights=fields.weights(fields.text(entry.get("modelfile"))),
     )
 
 

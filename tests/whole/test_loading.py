@@ -87,6 +87,18 @@ async def test_a_model_that_waits_for_anothers_room_says_so(stack: Stack, monkey
     assert await stack.answered(1, CODE_ID) == [KEPT]
 
 
+async def test_a_model_that_is_loaded_under_another_name_is_not_loading(stack: Stack) -> None:
+    weights = f"# made\nFROM /usr/share/ollama/blobs/sha256-{'a' * 64}\nSYSTEM be brief\n"
+    stack.ollama.details = {name: {"modelfile": weights, "details": {}} for name in ("llama3.2", "persona:latest")}
+    stack.ollama.running = [loaded("persona:latest")]
+    stack.ollama.enqueue(pause(0.3), say(KEPT))
+    stack.ask("Hello")
+    await stack.shows("waiting for `llama3.2`")
+    await stack.answered()
+    said = [str(payload.get("content")) for _, payload in stack.events]
+    assert not [text for text in said if "loading" in text or "being loaded" in text]
+
+
 async def test_another_model_of_somebody_else_may_have_to_make_room(stack: Stack) -> None:
     stack.ollama.running = [loaded("mistral:latest")]
     stack.ollama.enqueue(pause(0.2), say(KEPT))
