@@ -35,6 +35,7 @@ from bot.recovery.gap_tracker import (
 )
 from bot.recovery.memory_check import MemoryCheck
 from bot.recovery.recovery import Recovery
+from bot.recovery.reruns import Reruns
 from bot.services import Services
 from bot.settings.settings import Settings
 from bot.settings.startup_warnings import shared_database
@@ -123,7 +124,7 @@ async def open_services(
             )
             async with store.erasure.at_work(), preloading as preloader:
                 preloader.want()
-                line = HttpLine()
+                line, reruns = HttpLine(), Reruns(store, responder)
                 yield Services(
                     line,
                     settings,
@@ -135,8 +136,9 @@ async def open_services(
                     budget,
                     recovery,
                     preloader,
-                    Changes(responder, store.erasure, line),
+                    Changes(responder, store.erasure, line, reruns),
                     memory,
+                    reruns,
                     seen=seen,
                 )
 

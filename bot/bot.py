@@ -128,6 +128,7 @@ class OllamaBot(GatewayBot):
         """Take over the replies that run, load the cogs."""
         self.services.line.connect(self.http)
         self.services.memory.connect(self, self.permissions_at)
+        self.services.reruns.connect(self.chat)
         for cog in COGS:
             await self.load_extension(cog)
 

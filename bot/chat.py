@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import secrets
 from dataclasses import replace
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import discord
 
-from bot.conversation.records import PromptRecord
+from bot.conversation.records import PromptRecord, UnfinishedReply
 from bot.delivery.notice import post_notice
 from bot.delivery.permissions import may_look_back, may_react, may_refer, may_write, permissions_in
 from bot.delivery.reply import DiscordReply
@@ -25,6 +26,7 @@ from bot.intake.hints import hint, is_answerable
 from bot.intake.message_text import is_addressed, is_prompt
 from bot.intake.quotes import without_deleted
 from bot.intake.reader import MessageReader
+from bot.recovery.rebuild import rebuild
 from bot.streaming.transcript import Transcript
 
 if TYPE_CHECKING:
@@ -103,6 +105,7 @@ class Chat:
             return
         was_deleted = self.bot.changes.was_deleted
         if was_deleted(message.id):
+            self.bot.changes.note_unheard(message)
             return
         assert self.bot.user is not None, "messages come after READY"
         prompt = _record(message)
@@ -112,7 +115,7 @@ class Chat:
         if asked.question_id is not None and was_deleted(asked.question_id):
             parts = ()
         if is_answerable(message, parts):
-            prompt = replace(prompt, parts=parts, copy_id=asked.question_id)
+            prompt = replace(prompt, parts=parts, copy_id=asked.question_id or self.bot.changes.copy_of(message.id))
             await self.bot.responder.respond(prompt, self._opener(message))
         else:
             await self._say(message, hint(message, parts))
@@ -120,6 +123,33 @@ class Chat:
     def _way_out(self, message: discord.Message) -> DmFallback | None:
         guild_id = message.guild.id if message.guild else None
         return self.bot.way_out(guild_id, message.channel.id, message.author.id, message.id)
+
+    async def answer_again(self, reply: UnfinishedReply) -> None:
+        """Answer a question in the messages that its answer has."""
+        prompt, permissions = reply.prompt, self.bot.permissions_at(reply.prompt.channel_id)
+
+        def open_reply(journal: ReplyJournal) -> DiscordReply:
+            reply_to = prompt.message_id if may_refer(permissions) else None
+            return DiscordReply(
+                self.bot.courier,
+                rebuild(reply, None, ()),
+                ChannelTransport(self.bot.courier, asker_id=prompt.author_id, reply_to=reply_to),
+                journal,
+                self.bot.changes,
+                fallback=self.bot.way_out(prompt.guild_id, prompt.channel_id, prompt.author_id, prompt.message_id),
+                pauses=self.bot.pauses,
+                with_control=may_react(permissions),
+            )
+
+        await self.bot.responder.respond_again(reply, open_reply)
+
+    async def refuse(self, prompt: PromptRecord, refusal: PromptRefused) -> None:
+        """Tell who asked why a question is not answered anew."""
+        if refusal.is_repeated:
+            return
+        sentence, refer = f"⚠️ {refusal.sentence()}", may_refer(self.bot.permissions_at(prompt.channel_id))
+        with contextlib.suppress(DeliveryForbidden):
+            await post_notice(self.bot.courier, prompt.channel_id, sentence, about=prompt.message_id, refer=refer)
 
     def _opener(self, message: discord.Message) -> Callable[[ReplyJournal], DiscordReply]:
         permissions = permissions_in(message.channel, message.guild.me if message.guild else None)

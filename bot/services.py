@@ -16,6 +16,7 @@ from bot.recovery.changes import Changes
 from bot.recovery.gap_tracker import GapTracker
 from bot.recovery.memory_check import MemoryCheck
 from bot.recovery.recovery import Recovery
+from bot.recovery.reruns import Reruns
 from bot.settings.settings import Settings
 from bot.streaming.budget import EditBudget
 
@@ -36,5 +37,6 @@ class Services:
     preloader: Preloader
     changes: Changes
     memory: MemoryCheck
+    reruns: Reruns
     invalid: InvalidRequestGuard = field(default_factory=InvalidRequestGuard)
     seen: GapTracker = field(default_factory=GapTracker)

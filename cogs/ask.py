@@ -16,10 +16,9 @@ from bot.delivery.permissions import may_react
 from bot.delivery.reply import DiscordReply
 from bot.delivery.transport import ChannelTransport, TokenTransport
 from bot.generation import model_text as describe
-from bot.generation.responder import PAGE_LIMIT
 from bot.intake.message_text import option_text
 from bot.parts import Text
-from bot.streaming.dress import quote
+from bot.streaming.dress import PAGE_LIMIT, quote
 from bot.streaming.transcript import Transcript
 
 if TYPE_CHECKING:

@@ -181,9 +181,9 @@ class Erasure:
 
     def note_done(self, done: Done) -> None:
         """Take in what was changed: its traces stand in the files, and questions can be restored for a while."""
+        self._is_to_scrub = True
         if done.rows:
             self.count += 1
-            self._is_to_scrub = True
             self._has_work.set()
         for record in done.withdrawn:
             self.withdrawn[record.message_id] = record

@@ -196,16 +196,18 @@ class _News:
     end: ReplyEnd | None = None
     moved_to: int | None = None
     is_shown: bool = False
+    is_anew: bool = False  # what is stored of the text does not count any more
 
     def __bool__(self) -> bool:
-        return bool(self.text or self.messages or self.end or self.moved_to or self.is_shown)
+        return bool(self.text or self.messages or self.end or self.moved_to or self.is_shown or self.is_anew)
 
     def then(self, later: _News) -> _News:
         """Return both in one."""
         end = later.end or self.end
-        text = [] if end else self.text + later.text
-        moved_to = later.moved_to or self.moved_to
-        return _News(text, self.messages | later.messages, end, moved_to, self.is_shown or later.is_shown)
+        text = [] if end else later.text if later.is_anew else self.text + later.text
+        messages, moved_to = self.messages | later.messages, later.moved_to or self.moved_to
+        is_shown, is_anew = self.is_shown or later.is_shown, self.is_anew or later.is_anew
+        return _News(text, messages, end, moved_to, is_shown, is_anew)
 
 
 class ReplyJournal:
@@ -253,6 +255,11 @@ class ReplyJournal:
         """Add what the model wrote; it is stored within a second."""
         self._news.text.append(text)
         self._write_within(self._journals.flush_every)
+
+    def begin_anew(self) -> None:
+        """Forget the text so far: the model writes another one."""
+        self._news = self._news.then(_News(is_anew=True))
+        self._stored = 0
 
     async def note(self, message: ReplyMessage) -> None:
         """Write down what a message is about to show."""
@@ -336,16 +343,20 @@ class ReplyJournal:
         assert self._reply_id is not None, "taken in before"
         news, self._news = self._news, _News()
         text = "".join(news.text)
+        start = 0 if news.is_anew else self._stored
+        self._stored = start + len(text)
         try:
             await self._journals.store.write_down(
                 self._reply_id,
                 messages=list(news.messages.values()),
-                piece=Piece(self._stored, text) if text else None,
+                piece=Piece(start, text) if text else None,
                 end=news.end,
                 moved_to=news.moved_to,
                 is_shown=news.is_shown,
+                is_anew=news.is_anew,
             )
         except BaseException:
+            if not self._news.is_anew:
+                self._stored = start
             self._news = news.then(self._news)
             raise
-        self._stored += len(text)

@@ -209,6 +209,37 @@ def begin_again(reply_id: int) -> Update:
     return update(reply).where(reply.c.id == reply_id).values(attempts=reply.c.attempts + 1)
 
 
+def reopenable(prompt_id: int, finished_after: float | None) -> Select[int]:
+    """Select the reply of a prompt that can be begun anew; see `Store.reopen`."""
+    newest = select(func.max(reply.c.id)).where(reply.c.prompt_id == prompt_id).scalar_subquery()
+    found = (
+        select(reply.c.id)
+        .join(prompt)
+        .where(reply.c.id == newest, ~reply.c.is_open, ~reply.c.is_deleted, prompt.c.state.not_in(GONE))
+    )
+    if finished_after is None:
+        return found
+    other, answer = prompt.alias("other"), reply.alias("answer")
+    later = (
+        select(other.c.message_id)
+        .join(answer, answer.c.prompt_id == other.c.message_id)
+        .where(
+            other.c.channel_id == prompt.c.channel_id,
+            other.c.message_id > prompt_id,
+            other.c.kind == PromptKind.CHAT,
+            other.c.state.not_in(GONE),
+            answer.c.finished_at.is_not(None),
+        )
+    )
+    return found.where(reply.c.finished_at >= finished_after, ~later.exists())
+
+
+def reopen(reply_id: int) -> Update:
+    """Begin a reply anew."""
+    blank = {"text": "", "footer": "", "parts": (), "finished_at": None}
+    return update(reply).where(reply.c.id == reply_id).values(state=ReplyState.STREAMING, is_open=True, **blank)
+
+
 def prompt_record(row: Any) -> PromptRecord:
     """Return the prompt in a row that holds all its columns."""
     return PromptRecord(

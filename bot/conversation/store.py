@@ -173,6 +173,7 @@ class Store:
         end: ReplyEnd | None = None,
         moved_to: int | None = None,
         is_shown: bool = False,
+        is_anew: bool = False,
     ) -> None:
         """Keep a reply's journal; what is given is stored together or not at all.
 
@@ -185,11 +186,14 @@ class Store:
             end: how the reply ended.
             moved_to: the direct messages that the rest of it goes to.
             is_shown: its ending is on screen, so a restart has nothing to do.
+            is_anew: pieces from before do not count any more.
         """
 
         def write(connection: Connection) -> Done | None:
             if messages:
                 connection.execute(self._record_message, [message_row(reply_id, message) for message in messages])
+            if is_anew:
+                connection.execute(self._drop_pieces, {"ended": reply_id})
             if piece is not None:
                 part = {"reply_id": reply_id, "start": piece.start, "text": piece.text}
                 connection.execute(self._add_piece, part)
@@ -246,6 +250,28 @@ class Store:
             )
             for row in await self._read(queries.unfinished())
         ]
+
+    async def is_reopenable(self, prompt_id: int, *, finished_after: float) -> bool:
+        """Tell whether `reopen` would begin an answer anew."""
+        await self.erasure.settle()
+        return bool(await self._read(queries.reopenable(prompt_id, finished_after)))
+
+    async def reopen(self, prompt_id: int, *, finished_after: float | None) -> UnfinishedReply | None:
+        """Begin a question's answer anew in its messages; None if that cannot be.
+
+        Without *finished_after* (Unix seconds) it is the channel's latest or not;
+        with it, it must be, and have ended later than that.
+        """
+        found = queries.reopenable(prompt_id, finished_after)
+
+        def work(connection: Connection) -> int | None:
+            reply_id = connection.scalar(found)
+            if reply_id is not None:
+                connection.execute(queries.reopen(reply_id))
+            return reply_id
+
+        reply_id = await self._database.run(work)
+        return next((each for each in await self.unfinished_replies() if each.reply_id == reply_id), None)
 
     async def leftovers(self, *, at: float) -> list[UnfinishedReply]:
         """Return what an earlier process left to be done, oldest first; asked before any new prompt is taken in.

@@ -64,6 +64,22 @@ class Admission:
         except PromptRefused as refusal:
             self.note(refusal, prompt)
             raise
+        self._take(prompt)
+
+    def count(self, prompt: PromptRecord) -> None:
+        """Count a prompt that is asked once more.
+
+        Raises:
+            PromptRefused: as above.
+        """
+        try:
+            self._check_rates(prompt)
+        except PromptRefused as refusal:
+            self.note(refusal, prompt)
+            raise
+        self._take(prompt)
+
+    def _take(self, prompt: PromptRecord) -> None:
         self._of_user.take(prompt.author_id, prompt.created_at)
         self._of_channel.take(prompt.channel_id, prompt.created_at)
 

@@ -17,7 +17,8 @@ from bot.generation.session import ReplySink, Session
 from bot.generation.status import StatusTeller
 from bot.ollama.types import ChatChunk
 from bot.parts import Thinking
-from bot.streaming.streamer import ReplyStreamer
+from bot.streaming.dress import PAGE_LIMIT
+from bot.streaming.streamer import Pages, ReplyStreamer
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,7 @@ class Job:
 
     Attributes:
         model: who answers, once that is decided.
+        page_limit: what a message holds, in code points.
         last: the model's last line, or an empty chunk.
         thought: the model has been thinking.
         tools: names of the tools that it wanted to call.
@@ -55,6 +57,7 @@ class Job:
     streamer: ReplyStreamer
     status: StatusTeller
     model: str = ""
+    page_limit: int = PAGE_LIMIT
     last: ChatChunk = field(default_factory=ChatChunk)
     thought: bool = False
     tools: list[str] = field(default_factory=list)
@@ -118,6 +121,15 @@ class Job:
             self.tools += [call.name for call in chunk.tool_calls[:10]]
         if chunk.done:
             self.last = chunk
+
+    def begin_anew(self, pages: Pages) -> None:
+        """Forget what the model wrote: it is asked anew, and its text, cut into *pages*, takes the other's place."""
+        self.journal.begin_anew()
+        self.streamer.begin_anew(pages)
+        self.last, self.hint = ChatChunk(), ""
+        self.thought = self.is_resumed = self.is_forgetful = False
+        self.tools, self._thoughts = [], []
+        self._thought_characters = self._unseen = self._blank = 0
 
     def conclude(self, ending: Ending) -> None:
         """Note how the reply ended, for the journal and on screen; of one that is put off nothing is recorded."""

@@ -114,6 +114,7 @@ class ReplyQueue:
             return
         self._give_back(session)
         session.phase = Phase.DONE
+        session.done.set()
         self._entries.remove(entry)
         self._advance()
         if not self._entries:

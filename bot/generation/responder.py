@@ -24,18 +24,17 @@ from bot.generation.models import ModelCatalog
 from bot.generation.queue import ReplyQueue
 from bot.generation.request import HistoryCheck, Requests
 from bot.generation.retry import DEFAULT_RETRY, RetryPolicy
-from bot.generation.session import Phase, ReplySink, ReplyStopped, Session, StopCause
+from bot.generation.session import Phase, ReplyRestarted, ReplySink, ReplyStopped, Session, StopCause
 from bot.generation.status import DISCORD_TIMING, StatusTeller, StatusTiming, in_line
 from bot.generation.stuck_model import StuckModelWatch
 from bot.markdown.failsafe import FailsafePages
 from bot.ollama.client import OllamaClient
 from bot.streaming.budget import EditBudget
+from bot.streaming.dress import PAGE_LIMIT
 from bot.streaming.streamer import ReplyStreamer
 
 log = logging.getLogger(__name__)
 
-PAGE_LIMIT = 2000
-"""Code points of a Discord message."""
 _DRAIN_SECONDS = 0.5  # for what is not written down yet when the bot stops
 
 
@@ -104,6 +103,7 @@ class Responder:
             resumes=options.resumes,
         )
         self._tasks: set[asyncio.Task[None]] = set()
+        self._closings: dict[int, asyncio.Task[None]] = {}  # by prompt
         self._taking_in = 0  # prompts that are on their way into the store
         self._all_taken_in = asyncio.Event()
         self._all_taken_in.set()
@@ -190,11 +190,10 @@ class Responder:
     ) -> None:
         prompt = journal.prompt
         sink = open_sink(journal)
-        options = self._options
-        pages = FailsafePages(limit=page_limit, mode=options.render_markdown, last=options.max_messages)
-        streamer = ReplyStreamer(sink.deliverer, pages, self._budget, max_messages=options.max_messages, is_held=True)
+        pages, most = self._pages(page_limit), self._options.max_messages
+        streamer = ReplyStreamer(sink.deliverer, pages, self._budget, max_messages=most, is_held=True)
         status = StatusTeller(streamer, sink, timing=self._options.timing)
-        job = Job(Session(prompt), journal, sink, streamer, status, model=model)
+        job = Job(Session(prompt), journal, sink, streamer, status, model=model, page_limit=page_limit)
         try:
             job.reply = self.queue.enter(prompt, lambda session: self._moved(session, job), is_owed=is_owed)
         except BurbleError as error:
@@ -208,6 +207,17 @@ class Responder:
             await self._run(job)
         finally:
             self.queue.leave(job.reply)
+
+    def _pages(self, limit: int) -> FailsafePages:
+        return FailsafePages(limit=limit, mode=self._options.render_markdown, last=self._options.max_messages)
+
+    async def until_closed(self, prompt_id: int) -> None:
+        """Wait until nothing more is done for the answer to a prompt."""
+        for session in [session for session in self.queue if session.prompt.message_id == prompt_id]:
+            await session.done.wait()
+        closing = self._closings.get(prompt_id)
+        if closing is not None:
+            await asyncio.wait((closing,))
 
     @property
     def is_busy(self) -> bool:
@@ -251,7 +261,9 @@ class Responder:
         job.report(ending)
         await job.journal.settle()
         # the next in line need not wait until the control is gone
-        self._own(self._close(job), f"close-{job.journal.label}")
+        prompt_id = job.journal.prompt.message_id
+        self._closings[prompt_id] = self._own(self._close(job), f"close-{job.journal.label}")
+        self._closings[prompt_id].add_done_callback(lambda _: self._closings.pop(prompt_id, None))
 
     async def _close(self, job: Job) -> None:
         """Clear away what surrounds the text; only then a restart has nothing more to do for the reply."""
@@ -287,7 +299,7 @@ class Responder:
     async def _end(self, job: Job) -> Ending:
         """Do the reply's work; turn every way it can go into an ending."""
         try:
-            await job.reply.unless_stopped(self._work(job))
+            await self._work_until_it_stands(job)
         except ReplyStopped as stop:
             return endings.undeliverable() if job.is_undeliverable else self._stopped(job, stop.cause)
         except ModelMissing as error:
@@ -311,6 +323,17 @@ class Responder:
             tools=job.tools,
         )
         return endings.forgetful(ending) if job.is_forgetful else ending
+
+    async def _work_until_it_stands(self, job: Job) -> None:
+        """Do the reply's work, anew whenever its question gets other words."""
+        while True:
+            try:
+                await job.reply.unless_stopped(self._work(job))
+            except ReplyRestarted:
+                log.info("Reply %s begins anew: its question was edited", job.journal.label)
+                job.begin_anew(self._pages(job.page_limit))
+            else:
+                return
 
     @staticmethod
     def _stopped(job: Job, cause: StopCause) -> Ending:

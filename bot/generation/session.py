@@ -74,6 +74,10 @@ class ReplyStopped(Exception):
         self.cause = cause
 
 
+class ReplyRestarted(Exception):
+    """Raised out of a reply's work when its question has other words now."""
+
+
 class Phase(Enum):
     """What is being done for a reply."""
 
@@ -91,6 +95,7 @@ class Session:
         phase: what is being done; set by the queue alone.
         cause: why it was stopped, or None.
         stopped: set as soon as it is stopped.
+        done: set when it is done.
         sink: where it is shown.
     """
 
@@ -98,6 +103,8 @@ class Session:
         self.prompt = prompt
         self.phase = Phase.QUEUED
         self.stopped = asyncio.Event()
+        self.done = asyncio.Event()
+        self._is_anew = False
         self.cause: StopCause | None = None
         self.sink: ReplySink | None = None
         self._work: asyncio.Task[Any] | None = None
@@ -116,8 +123,16 @@ class Session:
             self._work.cancel()
         return True
 
+    def restart(self) -> bool:
+        """Have the model begin anew, with the prompt as it is now; return False if it is not at it."""
+        if self.phase is not Phase.GENERATING or self.cause is not None or self._work is None:
+            return False
+        self._is_anew = True
+        self._work.cancel()
+        return True
+
     async def unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run *work*; raise `ReplyStopped` as soon as the reply is stopped.
+        """Run *work*; raise `ReplyStopped` as soon as the reply is stopped, `ReplyRestarted` if it is to begin anew.
 
         *work* is cancelled then, so it must never be inside a request to Discord.
         """
@@ -125,16 +140,25 @@ class Session:
             work.close()
             raise ReplyStopped(self.cause)
         task: asyncio.Task[T] = asyncio.ensure_future(work)
-        self._work = task
+        self._work, self._is_anew = task, False
         try:
-            return await task
+            result = await task
         except asyncio.CancelledError:
-            if self.cause is None or not task.cancelled():
+            interruption = self._interruption()
+            if interruption is None or not task.cancelled():
                 task.cancel()
                 raise
-            raise ReplyStopped(self.cause) from None
+            raise interruption from None
         finally:
             self._work = None
+        if self._is_anew:  # it ended as it was told to
+            raise ReplyRestarted
+        return result
+
+    def _interruption(self) -> ReplyStopped | ReplyRestarted | None:
+        if self.cause is not None:
+            return ReplyStopped(self.cause)
+        return ReplyRestarted() if self._is_anew else None
 
     def shows(self, message_id: int) -> bool:
         """Tell whether a message is the prompt or one of the reply's."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
 from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import replace
@@ -24,22 +25,28 @@ from bot.generation.session import Session, StopCause
 from bot.intake.edits import edited_parts
 from bot.intake.message_text import words_of
 from bot.parts import sources_of, without_sources
-from bot.recovery.copies import Copies
+from bot.recovery.copies import BEFORE_SECONDS, Copies
+from bot.recovery.reruns import Reruns
 
 log = logging.getLogger(__name__)
 
 _DELETED_KEPT = 200  # an event about a message comes within seconds of the others
+_UNHEARD_KEPT = 20
 
 
 class Changes:
     """Hears of changes, and tells who has to know."""
 
-    def __init__(self, responder: Responder, erasure: Erasure, line: HttpLine) -> None:
+    def __init__(self, responder: Responder, erasure: Erasure, line: HttpLine, reruns: Reruns) -> None:
         self._responder = responder
+        self._reruns = reruns
         self._erasure = erasure
         self._line = line
         self._deleted: deque[int] = deque(maxlen=_DELETED_KEPT)
+        self._cut: deque[int] = deque(maxlen=_DELETED_KEPT)  # questions that ran or waited then
+        self._unheard: deque[discord.Message] = deque(maxlen=_UNHEARD_KEPT)
         self._copies = Copies()
+        self._copied: dict[int, int] = {}  # from such a question to its copy
         self._tasks: set[asyncio.Task[None]] = set()
 
     def note_deleted(self, *message_ids: int) -> None:
@@ -59,6 +66,7 @@ class Changes:
                 continue
             if _is_question(session, message_id):
                 asked.add(session.prompt.message_id)
+                self._cut.append(session.prompt.message_id)
                 _stop(session, "the question was deleted")
             else:
                 answered.add(session.prompt.message_id)
@@ -80,6 +88,21 @@ class Changes:
             return
         self._copies.note(message.id, message.channel.id, words_of(message, me))
         self._spawn(self._restore_copied())
+        for unheard in list(self._unheard):
+            is_recent = time.time() - unheard.created_at.timestamp() <= BEFORE_SECONDS + self._erasure.grace
+            if is_recent and self._copies.take(unheard.channel.id, words_of(unheard, me)) is not None:
+                self._unheard.remove(unheard)
+                self._deleted.remove(unheard.id)
+                self._copied[unheard.id] = message.id
+                self._spawn(self._reruns.take(unheard))
+
+    def note_unheard(self, message: discord.Message) -> None:
+        """Take in a question that was deleted before it was heard: its copy may still come."""
+        self._unheard.append(message)
+
+    def copy_of(self, message_id: int) -> int | None:
+        """Return the copy for whose sake a message is answered all the same."""
+        return self._copied.pop(message_id, None)
 
     async def note_edited(self, message: discord.Message, me: discord.abc.User) -> bool:
         """Take in an edit by a message's author; return whether the message was no question so far.
@@ -95,6 +118,7 @@ class Changes:
             if parts != prompt.parts:
                 session.prompt = replace(prompt, parts=parts)
                 self._erasure.note_edited(prompt.message_id, parts)
+                self._reruns.want(session.prompt)
             return False
         try:
             record = await self._erasure.question_in(message.id)
@@ -106,6 +130,7 @@ class Changes:
         parts = edited_parts(record.parts, message, me)
         if parts != record.parts:
             self._erasure.note_edited(record.message_id, parts)
+            self._reruns.want(record)
         return False
 
     def note_channel_deleted(self, channel_id: int, what: str) -> None:
@@ -146,6 +171,8 @@ class Changes:
                 copy_id = self._copies.take(record.channel_id, record.text)
                 if copy_id is not None and await self._erasure.restore(record.message_id, copy_id):
                     self._deleted.remove(record.message_id)
+                    if record.message_id in self._cut:
+                        self._reruns.resume(record)
         except StoreError as error:
             log.warning("What a proxy bot wrote anew is not recognized: %s", error)
 

@@ -55,6 +55,7 @@ class ReplyStreamer:
         self._sender = sender
         self._transcript = sender.transcript
         self._plan = ReplyPlan(sender.transcript, pages, max_messages)
+        self._max_messages = max_messages
         self._budget = budget
         self._give_up_after = give_up_after
         self._backoff = backoff or Backoff()
@@ -101,6 +102,11 @@ class ReplyStreamer:
         self._cadence.note(self._budget.now())
         for ticket in self._tickets.values():
             self._budget.advance(ticket, self._cadence.gap)
+
+    def begin_anew(self, pages: Pages) -> None:
+        """Forget the text: another one, cut into *pages*, takes its place in the messages that are there."""
+        self._plan = ReplyPlan(self._transcript, pages, self._max_messages)
+        self._changed.set()
 
     def release(self) -> None:
         """Let the text go on screen; until then only the status does, since other words come first."""

@@ -10,7 +10,7 @@ import pytest
 from bot.conversation import erasure
 from bot.playground.loopback.seed import ADA_ID, BOT_ID, CODE_ID, GENERAL_ID
 from bot.recovery import copies
-from tests.scripted_ollama import hold, say
+from tests.scripted_ollama import hang, hold, say
 from tests.whole.stack import Stack, running, servers
 from tests.whole.test_forgetting import asked, count, erased, rows, sent
 
@@ -64,6 +64,44 @@ async def test_an_answered_question_that_is_copied_is_remembered(stack: Stack, o
     await asyncio.sleep(0.35)
     assert "Who am I?" in await sent(stack)
     assert count(stack, "forgotten") == 0
+
+
+@pytest.mark.parametrize("what", ["runs", "waits"])
+async def test_a_question_that_is_deleted_and_then_copied_begins_after_all(stack: Stack, what: str):
+    go = asyncio.Event()
+    if what == "waits":
+        stack.ollama.enqueue(hold(go), say("one"))
+        stack.ask("first")
+        await stack.until(lambda: stack.ollama.chats)
+    else:
+        stack.ollama.enqueue(say("It begins"), hang())
+    prompt = stack.ask("L: Who am I?")
+    await stack.shows("It begins" if what == "runs" else "next in line")
+    stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+    await stack.until(lambda: stack.services.store.erasure.withdrawn)
+    stack.ollama.enqueue(say("You are Lyra."))
+    copy(stack, f"<@{BOT_ID}> Who am I?")
+    go.set()
+    await stack.shows("You are Lyra.")
+    await stack.idle()
+    assert "the question was deleted" not in str(stack.texts())
+    assert "Who am I?" in await sent(stack)
+    assert rows(stack, "SELECT author_id FROM prompt WHERE copy_id IS NOT NULL") == [(int(ADA_ID),)]
+
+
+async def test_a_question_that_is_gone_before_it_is_heard_begins_with_its_copy(stack: Stack):
+    message = stack.say("L: Who am I?")
+    stack.world.delete(ADA_ID, GENERAL_ID, message["id"])
+    await asyncio.sleep(0.05)
+    mention = {"content": f"L: <@{BOT_ID}> Who am I?", "mentions": [stack.world.bot_user]}
+    stack.discord.dispatch("MESSAGE_CREATE", message | mention)  # late, and after its deletion
+    await asyncio.sleep(0.05)
+    assert not stack.ollama.chats
+    stack.ollama.enqueue(say("You are Lyra."))
+    made = copy(stack, f"<@{BOT_ID}> Who am I?")
+    await stack.shows("You are Lyra.")
+    await stack.idle()
+    assert rows(stack, "SELECT message_id, copy_id FROM prompt") == [(int(message["id"]), int(made["id"]))]
 
 
 @pytest.mark.parametrize("what", ["other words", "another channel", "too late", "too early", "a bot", "nothing"])

@@ -9,14 +9,20 @@ import pytest
 
 from bot.conversation import erasure
 from bot.playground.loopback.seed import ADA_ID, BOT_ID, GENERAL_ID, LINUS_ID
-from tests.scripted_ollama import hold, say
-from tests.whole.stack import Stack, running, talk
-from tests.whole.test_forgetting import asked, erased, sent
+from bot.recovery import reruns
+from tests.scripted_ollama import error, hang, hold, say
+from tests.whole.stack import Stack, running, servers, talk
+from tests.whole.test_forgetting import asked, erased, rows, sent
+
+
+@pytest.fixture(autouse=True)
+def swift(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(erasure, "TICK_SECONDS", 0.02)
+    monkeypatch.setattr(reruns, "QUIET_SECONDS", 0.05)
 
 
 @pytest.fixture
-async def stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(erasure, "TICK_SECONDS", 0.02)
+async def stack(tmp_path: Path):
     async with running(tmp_path) as stack:
         yield stack
 
@@ -56,6 +62,137 @@ async def test_a_question_that_waits_is_asked_with_its_new_words_in_its_old_plac
     ]
     assert "oldish" not in str([chat.json for chat in stack.ollama.chats])
     await erased(stack, "second-oldish")
+
+
+async def test_a_question_that_is_being_answered_is_asked_anew_in_place(stack: Stack):
+    go = asyncio.Event()
+    stack.ollama.enqueue(say("An answer to the old words"), hang())
+    prompt = stack.ask("oldish")
+    stack.ask("later", user=LINUS_ID)
+    await stack.shows("An answer to the old words")
+    stack.ollama.enqueue(say("An answer to the new ones"), hold(go))
+    edit(stack, prompt, f"<@{BOT_ID}> newish, with a typpo")
+    edit(stack, prompt, f"<@{BOT_ID}> newish")
+    await stack.until(lambda: len(stack.ollama.chats) == 2)
+    assert stack.ollama.chats[0].closed.is_set()
+    assert talk(stack, 1)[-1]["content"] == "⟦Ada⟧ newish"
+    await stack.shows("An answer to the new ones")
+    go.set()
+    texts = await stack.answered(2)
+    assert texts == ["An answer to the new ones", "Hello from the scripted model."]
+    assert talk(stack, 2)[0]["content"] == "⟦Ada⟧ newish"
+    assert stored(stack) == [("complete", "An answer to the new ones"), ("complete", "Hello from the scripted model.")]
+    await erased(stack, "old words", "oldish")
+
+
+@pytest.mark.parametrize(("old", "new"), [(1, 1), (3, 1), (1, 3), (3, 2)])
+async def test_the_latest_question_is_answered_anew_in_its_messages(stack: Stack, old: int, new: int):
+    await asked(stack, "Something", "Else.")
+    prompt, before = await asked(stack, "oldish", long_text("old", old))
+    assert len(before) == old
+    stack.ollama.enqueue(say(long_text("new", new)))
+    edit(stack, prompt, f"<@{BOT_ID}> newish")
+    await stack.until(lambda: "oldness" not in str(stack.texts()) and len(stack.replies()) == 1 + new)
+    await stack.idle()
+    after = stack.replies()[1:]
+    shared = min(old, new)
+    assert [message["id"] for message in after][:shared] == [message["id"] for message in before][:shared]
+    assert all("newness" in message["content"] for message in after)
+    assert talk(stack, -1)[-1]["content"] == "⟦Ada⟧ newish"
+    assert "oldness" not in str(stack.ollama.chats[-1].json)
+    request = await sent(stack)
+    assert "newness" in request
+    assert "oldness" not in request
+    assert stored(stack)[1] == ("complete", long_text("new", new))
+    await erased(stack, "oldness", "oldish")
+
+
+async def test_an_answer_that_is_older_or_not_the_latest_stays(stack: Stack, monkeypatch: pytest.MonkeyPatch):
+    first, _ = await asked(stack, "one", "First answer")
+    second, _ = await asked(stack, "two", "Second answer")
+    edit(stack, first, f"<@{BOT_ID}> one, newish")
+    await asyncio.sleep(0.1)
+    monkeypatch.setattr(reruns, "ANSWERED_WITHIN_SECONDS", -1.0)
+    edit(stack, second, f"<@{BOT_ID}> two, newish")
+    await asyncio.sleep(0.1)
+    assert len(stack.ollama.chats) == 2
+    assert stack.texts() == ["First answer", "Second answer"]
+    request = await sent(stack)
+    assert "one, newish" in request
+    assert "two, newish" in request
+
+
+async def test_an_answer_that_runs_is_edited_and_fails_in_words(stack: Stack):
+    stack.ollama.enqueue(say("An answer to the old words"), hang())
+    prompt = stack.ask("oldish")
+    await stack.shows("old words")
+    stack.ollama.enqueue(error("it broke"))
+    edit(stack, prompt, f"<@{BOT_ID}> newish")
+    await stack.shows("⚠️")
+    [text] = await stack.answered()
+    assert "old words" not in text
+
+
+async def test_stopping_and_deleting_work_while_it_is_written_anew(stack: Stack):
+    prompt, _ = await asked(stack, "oldish", "Old answer")
+    stack.ollama.enqueue(say("Half of the new"), hang())
+    edit(stack, prompt, f"<@{BOT_ID}> newish")
+    await stack.shows("Half of the new")
+    stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+    await stack.shows("the question was deleted")
+    await stack.idle()
+    assert "newish" not in await sent(stack)
+    await erased(stack, "newish", "Half of the new")
+
+
+async def test_each_restart_counts_in_the_askers_rate(tmp_path: Path):
+    async with running(tmp_path, user_prompts_per_minute=3) as stack:
+        stack.ollama.enqueue(say("Answer 1"))
+        prompt = stack.ask("Question 1")
+        await stack.answered()
+        for number in (2, 3):
+            stack.ollama.enqueue(say(f"Answer {number}"))
+            edit(stack, prompt, f"<@{BOT_ID}> Question {number}")
+            await stack.shows(f"Answer {number}")
+            await stack.idle()
+        edit(stack, prompt, f"<@{BOT_ID}> Question 4")
+        await stack.shows("⚠️")
+        assert len(stack.ollama.chats) == 3
+        assert stack.texts()[0] == "Answer 3"
+
+
+async def test_an_edit_while_pages_go_out_is_answered_after_them(stack: Stack):
+    stack.ollama.enqueue(say(long_text("old", 4)))
+    prompt = stack.ask("oldish")
+    await stack.shows("oldness")
+    stack.ollama.enqueue(say("A new answer"))
+    edit(stack, prompt, f"<@{BOT_ID}> newish")
+    await stack.until(lambda: stack.texts() == ["A new answer"])
+    await stack.idle()
+    assert stored(stack) == [("complete", "A new answer")]
+
+
+async def test_a_kill_while_it_is_written_anew_leaves_words(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot():
+            prompt, _ = await asked(stack, "oldish", "Old answer")
+            stack.ollama.enqueue(hang())
+            edit(stack, prompt, f"<@{BOT_ID}> newish")
+            await stack.until(lambda: len(stack.ollama.chats) == 2)
+        async with stack.running_bot():
+            await stack.shows("interrupted")
+            await stack.idle()
+            request = await sent(stack)
+            assert "newish" in request
+            assert "oldish" not in request
+
+
+def long_text(word: str, pages: int) -> str:
+    return "\n\n".join(f"{word}ness {number} " + "word " * 60 for number in range(6 * pages - 3)).rstrip()
+
+
+def stored(stack: Stack) -> list[tuple[str, str]]:
+    return [tuple(row) for row in rows(stack, "SELECT state, text FROM reply ORDER BY id")]
 
 
 async def test_a_mention_that_is_added_makes_a_question(stack: Stack):
