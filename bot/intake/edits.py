@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import discord
 
-from bot.intake.message_text import file_names, words_of
-from bot.parts import Attachment, Part, Quote, Text
+from bot.intake.message_text import own_parts
+from bot.parts import Part, Quote
 
 
 def edited_parts(parts: tuple[Part, ...], message: discord.Message, me: discord.abc.User) -> tuple[Part, ...]:
@@ -16,6 +16,4 @@ def edited_parts(parts: tuple[Part, ...], message: discord.Message, me: discord.
     if message.edited_at is None or not message.content:
         return parts
     quotes = tuple(part for part in parts if isinstance(part, Quote))
-    words = words_of(message, me)
-    said = (Text(words),) if words else ()
-    return (*quotes, *said, *map(Attachment, file_names(message.attachments)))
+    return (*quotes, *own_parts(message, me))

@@ -14,6 +14,7 @@ import discord
 from bot.conversation.speaker_labels import clean_name
 from bot.markdown.sanitize import cleaned
 from bot.markdown.text import escape_markdown, is_blank
+from bot.parts import Attachment, Part, Text
 
 _MENTION = re.compile(r"<@!?(\d{15,25})>")
 _ROLE = re.compile(r"<@&(\d{15,25})>")
@@ -22,6 +23,12 @@ _EMOJI = re.compile(r"<a?:(\w{1,32}):\d{15,25}>")
 _LONGEST_NAME = 100  # code points, as Discord has it for roles and channels
 _PROMPTS = (discord.MessageType.default, discord.MessageType.reply)
 _COMMAND = re.compile(r"</([^:>\n]{1,100}):\d{15,25}>")
+
+
+def own_parts(message: discord.Message, me: discord.abc.User) -> tuple[Part, ...]:
+    """Return the words and files of *message* itself."""
+    words = words_of(message, me)
+    return (*((Text(words),) if words else ()), *map(Attachment, file_names(message.attachments)))
 
 
 def words_of(message: discord.Message, me: discord.abc.User) -> str:

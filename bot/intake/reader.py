@@ -21,9 +21,9 @@ import discord
 from bot.conversation.store import Store
 from bot.errors import StoreError
 from bot.intake.history import read_history
-from bot.intake.message_text import file_names, is_addressed, is_prompt, words_of
+from bot.intake.message_text import is_addressed, is_prompt, own_parts
 from bot.intake.quotes import DELETED, FORBIDDEN, UNREACHABLE, forwarded, missing_quote, quote_of
-from bot.parts import Attachment, Part, Quote, QuoteKind, Text
+from bot.parts import Part, Quote, QuoteKind
 
 log = logging.getLogger(__name__)
 
@@ -137,14 +137,12 @@ class _Reading:
         return Asked(parts, question.id if question else None)
 
     async def _parts_of(self, message: discord.Message) -> tuple[Part, ...]:
-        parts: list[Part] = [*await self._replied(message)]
-        parts += forwarded(message, self._me, sees_content=self._reader.sees_content)
+        quotes: list[Quote] = [*await self._replied(message)]
+        quotes += forwarded(message, self._me, sees_content=self._reader.sees_content)
         if (forward := self._reader.forward_before(message)) is not None:
-            quotes = forwarded(forward, self._me, sees_content=self._reader.sees_content)
-            parts += (replace(quote, source_id=forward.id) for quote in quotes)
-        if words := words_of(message, self._me):
-            parts.append(Text(words))
-        return (*parts, *map(Attachment, file_names(message.attachments)))
+            earlier = forwarded(forward, self._me, sees_content=self._reader.sees_content)
+            quotes += (replace(quote, source_id=forward.id) for quote in earlier)
+        return (*quotes, *own_parts(message, self._me))
 
     async def _replied(self, message: discord.Message) -> list[Quote]:
         """Return the message that *message* replies to."""

@@ -588,6 +588,16 @@ async def test_who_deletes_the_question_before_has_deleted_the_prompt(stack: Sta
     assert len(talk(stack, 1)) == 1
 
 
+async def test_who_edits_the_question_before_has_edited_the_prompt(stack: Stack):
+    question = stack.say("When is the tide?")
+    stack.ask("")
+    await sent(stack, chats=1)
+    stack.world.edit(ADA_ID, GENERAL_ID, question["id"], "When is the ebb?")
+    async with asyncio.timeout(5):
+        while (await stack.services.store.history(int(GENERAL_ID)))[0].text != "When is the ebb?":  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
 async def stored(stack: Stack, prompt: dict[str, Any], question: dict[str, Any]) -> None:
     rows = await stack.services.store._database.run(lambda c: c.execute(select(table.prompt)).all())
     assert [(row.message_id, row.copy_id) for row in rows] == [(int(prompt["id"]), int(question["id"]))]
