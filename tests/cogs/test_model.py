@@ -216,7 +216,7 @@ async def test_a_name_longer_than_discord_takes_can_be_chosen_and_is_shown_whole
     choices = await scene.ada.autocomplete(scene.channel, "model use", "name", name[:40])
     picked = next(choice for choice in choices if name[-10:] in choice["name"])
     assert len(picked["value"]) <= 100
-    assert f"`{name}` answers" in (await use(scene, picked["value"])).response.content
+    assert f"`{name}` answers" in (await use(scene, picked["value"])).content
     assert await chosen(scene) == name
     assert name in (await scene.ada.slash(scene.channel, "model show")).content
     assert name in (await scene.ada.slash(scene.channel, "model show", name=picked["value"])).content
