@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Self
-
-import orjson
 
 from bot.conversation.tokens import Message
 from bot.ollama.types import ModelDetails
@@ -31,12 +30,12 @@ class Modelfile:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """Return what `to_json` gave."""
-        system, messages = orjson.loads(text)
+        system, messages = json.loads(text)
         return cls(system, tuple(Message(*each) for each in messages))
 
     def to_json(self) -> str:
         """Return it as it is kept, for when the server does not say."""
-        return orjson.dumps([self.system, [list(message) for message in self.messages]]).decode()
+        return json.dumps([self.system, [list(message) for message in self.messages]])
 
 
 @dataclass(frozen=True, slots=True)
