@@ -17,9 +17,10 @@ from bot.delivery.reply_api import HttpLine
 from bot.errors import OllamaError
 from bot.generation.admission import PromptRates
 from bot.generation.models import ModelCatalog
+from bot.generation.options import ReplyOptions
 from bot.generation.preload import Preloader
 from bot.generation.queue import ReplyQueue
-from bot.generation.responder import ReplyOptions, Responder
+from bot.generation.responder import Responder
 from bot.generation.retry import DEFAULT_RETRY, RetryPolicy
 from bot.generation.status import DISCORD_TIMING, StatusTiming
 from bot.lock import claim

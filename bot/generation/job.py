@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from bot.conversation.journal import ReplyJournal
@@ -15,10 +17,11 @@ from bot.generation.log_redaction import discreet
 from bot.generation.model_text import code
 from bot.generation.session import ReplySink, Session
 from bot.generation.status import StatusTeller
+from bot.markdown.beginning import beginning
+from bot.markdown.failsafe import FailsafePages
 from bot.ollama.types import ChatChunk
 from bot.parts import Thinking
-from bot.streaming.dress import PAGE_LIMIT
-from bot.streaming.streamer import Pages, ReplyStreamer
+from bot.streaming.streamer import ReplyStreamer
 
 log = logging.getLogger(__name__)
 
@@ -39,8 +42,8 @@ class Job:
     """One reply in the making; see `bot.generation.responder`.
 
     Attributes:
+        new_pages: makes pages as the streamer has them.
         model: who answers, once that is decided.
-        page_limit: what a message holds, in code points.
         last: the model's last line, or an empty chunk.
         thought: the model has been thinking.
         tools: names of the tools that it wanted to call.
@@ -56,8 +59,8 @@ class Job:
     sink: ReplySink
     streamer: ReplyStreamer
     status: StatusTeller
+    new_pages: Callable[[], FailsafePages]
     model: str = ""
-    page_limit: int = PAGE_LIMIT
     last: ChatChunk = field(default_factory=ChatChunk)
     thought: bool = False
     tools: list[str] = field(default_factory=list)
@@ -122,10 +125,10 @@ class Job:
         if chunk.done:
             self.last = chunk
 
-    def begin_anew(self, pages: Pages) -> None:
-        """Forget what the model wrote: it is asked anew, and its text, cut into *pages*, takes the other's place."""
+    def begin_anew(self) -> None:
+        """Forget what the model wrote: it is asked anew, and its text takes the other's place."""
         self.journal.begin_anew()
-        self.streamer.begin_anew(pages)
+        self.streamer.begin_anew(self.new_pages())
         self.last, self.hint = ChatChunk(), ""
         self.thought = self.is_resumed = self.is_forgetful = False
         self.tools, self._thoughts = [], []
@@ -143,9 +146,35 @@ class Job:
             return
         interrupted = ending.state is not ReplyState.COMPLETE or self.last.done_reason == "length"
         has_text = self.streamer.has_visible_text(interrupted=interrupted)
-        thoughts = (Thinking("".join(self._thoughts)),) if self._thoughts else ()
-        self.journal.end(ending.record(self.streamer.text if has_text else "", self.model, thoughts))
+        self._record(ending, self.streamer.text if has_text else "")
         self.streamer.end(ending.footer(has_text=has_text), quiet=ending.is_quiet, interrupted=interrupted)
+
+    async def cut(self, ending: Ending, writer: asyncio.Task[None]) -> None:
+        """Show no further message of a text that has ended, and remember no more than what is on screen.
+
+        That is stored before its last line is shown; of a message that was under way then, afterwards.
+        """
+        if not self.streamer.has_more:
+            return
+        was_released = self.streamer.is_released
+        self.streamer.hold()
+        count, line = max(1, self.streamer.messages), ending.footer(has_text=True)
+        await self._remember(ending, count, line)
+        self.streamer.stop(line)
+        if was_released:
+            self.streamer.release()
+        await asyncio.wait([writer])
+        if self.streamer.messages > count:
+            await self._remember(ending, self.streamer.messages, line)
+
+    async def _remember(self, ending: Ending, count: int, line: str) -> None:
+        shown = await asyncio.to_thread(beginning, self.streamer.text, count, line, self.new_pages)
+        self._record(ending, shown)
+        await self.journal.settle()
+
+    def _record(self, ending: Ending, text: str) -> None:
+        thoughts = (Thinking("".join(self._thoughts)),) if self._thoughts else ()
+        self.journal.end(ending.record(text, self.model, thoughts))
 
     def report(self, ending: Ending) -> None:
         """Log how it went."""

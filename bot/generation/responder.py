@@ -7,25 +7,25 @@ import logging
 import secrets
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
-from typing import Any, Literal
+from functools import partial
+from typing import Any
 
 from bot.conversation.journal import Journals, ReplyJournal
 from bot.conversation.records import PromptRecord, ReplyEnd, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
 from bot.errors import BurbleError, DeliveryError, DeliveryRetry, ModelMissing, PromptRefused, StoreError
 from bot.generation import ending as endings
-from bot.generation.admission import NO_LIMIT, Admission, PromptRates
+from bot.generation.admission import Admission
 from bot.generation.answerer import Answerer
 from bot.generation.ending import Ending
 from bot.generation.job import Job
 from bot.generation.model_text import code
 from bot.generation.models import ModelCatalog
+from bot.generation.options import ReplyOptions
 from bot.generation.queue import ReplyQueue
 from bot.generation.request import HistoryCheck, Requests
-from bot.generation.retry import DEFAULT_RETRY, RetryPolicy
 from bot.generation.session import Phase, ReplyRestarted, ReplySink, ReplyStopped, Session, StopCause
-from bot.generation.status import DISCORD_TIMING, StatusTeller, StatusTiming, in_line
+from bot.generation.status import StatusTeller, in_line
 from bot.generation.stuck_model import StuckModelWatch
 from bot.markdown.failsafe import FailsafePages
 from bot.ollama.client import OllamaClient
@@ -36,33 +36,6 @@ from bot.streaming.streamer import ReplyStreamer
 log = logging.getLogger(__name__)
 
 _DRAIN_SECONDS = 0.5  # for what is not written down yet when the bot stops
-
-
-@dataclass(frozen=True, slots=True)
-class ReplyOptions:
-    """How replies are made.
-
-    Attributes:
-        system_prompt: sent first, or empty.
-        keep_alive: seconds or a Go duration; None is not sent.
-        max_messages: messages per reply.
-        render_markdown: ``discord`` turns what Discord does not render into what it does; ``raw`` does not.
-        timing: when the status message and the stop control come.
-        retry: how often a question is put again while the server is busy or not there.
-        resumes: an answer whose connection broke is gone on with.
-        stuck_after: seconds that a question waits before it speaks for a model that answers nobody.
-        rates: how often one may ask.
-    """
-
-    system_prompt: str = ""
-    keep_alive: str | float | None = None
-    max_messages: int = 8
-    render_markdown: Literal["discord", "raw"] = "discord"
-    timing: StatusTiming = DISCORD_TIMING
-    retry: RetryPolicy = DEFAULT_RETRY
-    resumes: bool = True
-    stuck_after: float = 300.0
-    rates: PromptRates = NO_LIMIT
 
 
 class Responder:
@@ -190,10 +163,13 @@ class Responder:
     ) -> None:
         prompt = journal.prompt
         sink = open_sink(journal)
-        pages, most = self._pages(page_limit), self._options.max_messages
-        streamer = ReplyStreamer(sink.deliverer, pages, self._budget, max_messages=most, is_held=True)
+        options = self._options
+        new_pages = partial(FailsafePages, limit=page_limit, mode=options.render_markdown, last=options.max_messages)
+        streamer = ReplyStreamer(
+            sink.deliverer, new_pages(), self._budget, max_messages=options.max_messages, is_held=True
+        )
         status = StatusTeller(streamer, sink, timing=self._options.timing)
-        job = Job(Session(prompt), journal, sink, streamer, status, model=model, page_limit=page_limit)
+        job = Job(Session(prompt), journal, sink, streamer, status, new_pages, model=model)
         try:
             job.reply = self.queue.enter(prompt, lambda session: self._moved(session, job), is_owed=is_owed)
         except BurbleError as error:
@@ -203,13 +179,10 @@ class Responder:
             await self._run(job, refusal=error)
             return
         try:
-            job.reply.sink = sink
+            job.reply.sink, job.reply.streamer = sink, streamer
             await self._run(job)
         finally:
             self.queue.leave(job.reply)
-
-    def _pages(self, limit: int) -> FailsafePages:
-        return FailsafePages(limit=limit, mode=self._options.render_markdown, last=self._options.max_messages)
 
     async def until_closed(self, prompt_id: int) -> None:
         """Wait until nothing more is done for the answer to a prompt."""
@@ -226,12 +199,12 @@ class Responder:
 
     async def shutdown(self, grace: float) -> None:
         """Give running replies *grace* seconds, then close them in words; leave who waits for the next start."""
-        self.queue.close(StopCause(": the bot was shut down", is_put_off=True))
+        self.queue.close(StopCause(": the bot was shut down", is_put_off=True, ends_delivery=False))
         try:
             async with asyncio.timeout(grace):
                 await self.queue.drained()
         except TimeoutError:
-            self.queue.stop_all(StopCause(": the bot was shut down"))
+            self.queue.stop_all(StopCause(": the bot was shut down", ends_delivery=False))
             await self.queue.drained()
         # whoever is being taken in right now gets a sentence, too
         await self._all_taken_in.wait()
@@ -257,6 +230,12 @@ class Responder:
     async def _finish(self, job: Job, ending: Ending, writer: asyncio.Task[None]) -> None:
         await job.journal.settle()  # the next question is answered with this answer in mind
         self.queue.generated(job.reply)
+        stopped = asyncio.create_task(job.reply.stopped.wait())
+        await asyncio.wait([writer, stopped], return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if (cause := job.reply.cause) is not None and cause.ends_delivery and not job.is_undeliverable:
+            ending = ending if ending.state is ReplyState.STOPPED else endings.stopped(cause)
+            await job.cut(ending, writer)
         await asyncio.wait([writer])
         job.report(ending)
         await job.journal.settle()
@@ -331,7 +310,7 @@ class Responder:
                 await job.reply.unless_stopped(self._work(job))
             except ReplyRestarted:
                 log.info("Reply %s begins anew: its question was edited", job.journal.label)
-                job.begin_anew(self._pages(job.page_limit))
+                job.begin_anew()
             else:
                 return
 

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 from bot.conversation.records import PromptRecord
+from bot.streaming.streamer import ReplyStreamer
 from bot.streaming.transcript import Sender
 
 T = TypeVar("T")
@@ -58,12 +59,14 @@ class StopCause:
         clicked: the reaction that did it (message id, user id), to be removed.
         is_silent: nothing needs to be said if nothing is on screen yet.
         is_put_off: nobody began with it; the next start answers it.
+        ends_delivery: no further message is posted, even if the model has written more.
     """
 
     words: str
     clicked: tuple[int, int] | None = None
     is_silent: bool = False
     is_put_off: bool = False
+    ends_delivery: bool = True
 
 
 class ReplyStopped(Exception):
@@ -97,6 +100,7 @@ class Session:
         stopped: set as soon as it is stopped.
         done: set when it is done.
         sink: where it is shown.
+        streamer: what brings its text on screen.
     """
 
     def __init__(self, prompt: PromptRecord) -> None:
@@ -107,6 +111,7 @@ class Session:
         self._is_anew = False
         self.cause: StopCause | None = None
         self.sink: ReplySink | None = None
+        self.streamer: ReplyStreamer | None = None
         self._work: asyncio.Task[Any] | None = None
 
     def stop(self, cause: StopCause) -> bool:
@@ -116,6 +121,8 @@ class Session:
         that is delivered no further message is posted.
         """
         if self.cause is not None or self.phase is Phase.DONE:
+            return False
+        if self.phase is Phase.DELIVERING and self.streamer is not None and not self.streamer.has_more:
             return False
         self.cause = cause
         self.stopped.set()

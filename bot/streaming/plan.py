@@ -87,6 +87,12 @@ class ReplyPlan:
         closed = len(self._closed())
         return min(closed, self._max_messages) if closed and self.is_ended and not self._is_left else None
 
+    @property
+    def has_more(self) -> bool:
+        """Whether further messages are to be posted of a text that has ended."""
+        closed = min(len(self._closed()), self._max_messages)
+        return self.is_ended and not self._is_left and closed > self._transcript.count()
+
     def feed(self, text: str) -> bool:
         """Append the model's *text*; return whether other requests are wanted now, or more urgently."""
         before = len(self._pages.closed), self._pages.is_nearly_full
@@ -126,7 +132,7 @@ class ReplyPlan:
 
     def stop(self, line: str) -> bool:
         """Post no further message; *line* closes what is on screen. Return False if all of it is there already."""
-        if len(self._pages.closed) <= self._transcript.count():
+        if not self.has_more:
             return False
         self._stop_line = line
         return True
@@ -140,6 +146,7 @@ class ReplyPlan:
             return []
         if self._stop_line is not None and self._cut is None:
             self._cut = self._cut_pages(max(1, count), self._stop_line)
+            self._settled = 0
         closed = self._closed()
         if len(closed) >= self._max_messages and len(closed) + bool(self._open_page()) > self._max_messages:
             return self._wanted_overlong()

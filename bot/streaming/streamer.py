@@ -87,6 +87,11 @@ class ReplyStreamer:
         return self._transcript.count()
 
     @property
+    def has_more(self) -> bool:
+        """Whether further messages are to be posted of a text that has ended."""
+        return self._plan.has_more
+
+    @property
     def is_ended(self) -> bool:
         """Whether no more text comes."""
         return self._plan.is_ended
@@ -113,6 +118,10 @@ class ReplyStreamer:
         if not self.is_released:
             self.is_released = True
             self._changed.set()
+
+    def hold(self) -> None:
+        """Show no more of the text until `release`."""
+        self.is_released = False
 
     def status(self, line: str) -> None:
         """Say what is going on; shown only while there is no text."""

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
-from bot.playground.loopback.seed import ADA_ID, LINUS_ID
+import pytest
+
+from bot.generation.session import Phase
+from bot.playground.loopback.seed import ADA_ID, GENERAL_ID, LINUS_ID
 from tests.scripted_ollama import hang, hold, say
-from tests.whole.stack import Stack, running, talk
+from tests.whole.stack import STOP, Stack, running, servers, talk
 
 PAGES = "\n\n".join(f"Paragraph {number}. " + "word " * 60 for number in range(40))  # about seven pages
 
@@ -75,3 +79,111 @@ async def test_what_has_text_already_is_shown_when_the_answer_before_it_is_on_sc
         assert "Paragraph 39." in "".join(stack.texts())
         stack.world.delete(LINUS_ID, second["channel_id"], second["id"])
         await stack.idle()
+
+
+# ------------------------------------------------------------ stopping while pages go out
+
+
+async def while_pages_go_out(stack: Stack, asker: str = ADA_ID) -> dict[str, Any]:
+    """The question of an answer that is complete, of which two pages are on screen."""
+    stack.ollama.enqueue(say(PAGES))
+    prompt = stack.ask("Tell me a lot", user=asker)
+    await stack.until(lambda: len(stack.texts()) == 2)
+    (session,) = stack.services.queue
+    assert session.phase is Phase.DELIVERING
+    return prompt
+
+
+def click(stack: Stack, prompt: dict[str, Any]) -> None:
+    stack.world.react(ADA_ID, GENERAL_ID, prompt["id"], STOP)
+
+
+def command(stack: Stack, _: dict[str, Any]) -> None:
+    assert stack.world.commands
+    stack.world.run_command(ADA_ID, GENERAL_ID, ["stop"], {})
+
+
+def delete_question(stack: Stack, prompt: dict[str, Any]) -> None:
+    stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+
+
+WAYS = {"click": (click, "by Ada"), "command": (command, "by Ada"), "delete": (delete_question, "deleted")}
+
+
+@pytest.mark.parametrize("way", WAYS)
+async def test_no_further_page_comes_once_it_is_stopped_and_the_last_says_so(tmp_path: Path, way: str):
+    stop, words = WAYS[way]
+    async with running(tmp_path) as stack:
+        prompt = await while_pages_go_out(stack)
+        stop(stack, prompt)
+        await stack.shows("stopped")
+        await stack.idle()
+        shown = [text for text in stack.texts() if "Paragraph" in text]
+        assert len(shown) <= 3, "one may have been under way"
+        assert words in shown[-1].splitlines()[-1]
+        assert all("stopped" not in text for text in shown[:-1])
+        assert all("▌" not in text for text in shown)
+        assert not [m for m in stack.replies() if any(r["emoji"]["name"] == "⏹️" for r in m.get("reactions", []))]
+
+
+async def test_what_is_remembered_of_a_stopped_answer_is_what_is_on_screen(tmp_path: Path):
+    async with running(tmp_path) as stack:
+        click(stack, await while_pages_go_out(stack))
+        await stack.idle()
+        stack.ask("Go on")
+        await stack.until(lambda: len(stack.ollama.chats) == 2)
+        await stack.idle()
+        (said,) = [m["content"] for m in talk(stack, 1) if m["role"] == "assistant"]
+        assert PAGES.startswith(said)
+        shown = "\n\n".join(text for text in stack.texts() if "Paragraph" in text).rpartition("\n-# ")[0]
+        assert abs(len(shown.split()) - len(said.split())) < 30
+
+
+async def test_the_command_counts_what_it_stops_and_nothing_else(tmp_path: Path):
+    async with running(tmp_path) as stack:
+        stack.ollama.enqueue(say(PAGES))
+        stack.ollama.enqueue([*say("Half"), hang()])
+        stack.ask("first")
+        await stack.until(lambda: stack.ollama.chats)
+        stack.ask("second")
+        await stack.until(lambda: len(stack.ollama.chats) == 2 and len(stack.texts()) >= 2)
+        await stack.until(lambda: stack.world.commands)
+        stack.world.run_command(ADA_ID, GENERAL_ID, ["stop"], {})
+        await stack.shows("Stopped 2 answers.")
+        await stack.idle()
+        assert sum("stopped by Ada" in text for text in stack.texts()) == 2, [(t[:14], t[-22:]) for t in stack.texts()]
+
+
+async def test_a_complete_answer_that_is_on_screen_is_not_there_to_be_stopped(tmp_path: Path):
+    async with running(tmp_path) as stack:
+        stack.ollama.enqueue(say("All of it."))
+        prompt = stack.ask("Hi")
+        await stack.answered()
+        click(stack, prompt)
+        await stack.idle()
+        assert stack.texts() == ["All of it."]
+
+
+async def test_a_restart_after_the_stop_shows_no_further_page(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot():
+            prompt = await while_pages_go_out(stack)
+            click(stack, prompt)
+            await stack.shows("stopped by Ada")
+        before = len(stack.replies())
+        async with stack.running_bot():
+            await stack.idle()
+            await asyncio.sleep(0.1)
+            assert len(stack.replies()) == before
+            assert "stopped by Ada" in stack.texts()[-1]
+
+
+async def test_stopping_while_the_model_is_ahead_shows_no_further_page_either(tmp_path: Path):
+    async with running(tmp_path) as stack:
+        stack.ollama.enqueue([*say(PAGES)[:-1], hang()])
+        prompt = stack.ask("Tell me a lot")
+        await stack.until(lambda: len(stack.texts()) == 2)
+        click(stack, prompt)
+        await stack.shows("stopped by Ada")
+        await stack.idle()
+        assert len(stack.texts()) <= 3
