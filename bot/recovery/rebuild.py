@@ -48,7 +48,9 @@ def rebuild(reply: UnfinishedReply, found: Found | None, free: Iterable[Seen]) -
         if row not in rows and row.message_id is not None:
             transcript.left.append(Left(_known(transcript, row, found), None))
     for row in rows:
-        if row.message_id is not None:
+        if row.state == State.GONE:
+            transcript.messages.append(_from(transcript, row))
+        elif row.message_id is not None:
             transcript.messages.append(_known(transcript, row, found))
         elif (seen := _lost(reply, row, free)) is not None:
             transcript.messages.append(_adopted(transcript, seen, row))

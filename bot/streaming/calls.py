@@ -87,6 +87,7 @@ class Message:
         is_unsure: a try to post it may have arrived.
         refusal: why words are to take a page's place.
         refused_page: the page that was refused last.
+        is_read: it was read, so that more of it would be refused as well.
         odd_page: a page that Discord shows otherwise than it was sent.
         stage: 1 if words stand alone since they were refused below the text.
     """
@@ -104,6 +105,7 @@ class Message:
     is_unsure: bool = False
     refusal: Answered | None = None
     refused_page: str = ""
+    is_read: bool = True
     odd_page: str = ""
     stage: int = 0
 

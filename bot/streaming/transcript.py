@@ -9,7 +9,6 @@ the direct messages with who asked, closing lines) are calls too: `chores`.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Protocol
 
@@ -34,7 +33,9 @@ from bot.streaming.dress import (
     in_place_of,
     with_hint,
 )
+from bot.streaming.errands import Errands
 from bot.streaming.rules import Kind, Next, Outcome, rule
+from bot.streaming.screen import Screen
 
 _REFUSALS = {Outcome.READ, Outcome.TEXT, Outcome.TOO_LARGE}
 _UNSURE = {Outcome.LATER, Outcome.CLOSED, Outcome.PROXY404}
@@ -42,21 +43,8 @@ _UNSURE = {Outcome.LATER, Outcome.CLOSED, Outcome.PROXY404}
 _PATIENT_WITH_EDITS = 2
 
 
-class Transcript:
-    """The messages of one reply in a channel.
-
-    *nonce_seed* is unique to the reply. *header* stands above the first message.
-    With *by_token* an interaction's token reaches them; *original_id* is the
-    loading message's, if it is known.
-
-    Attributes:
-        messages: those on screen, by ordinal.
-        left: messages that others stand in for.
-        moved_to: the direct messages with who asked, if the rest goes there.
-        over: why nothing more can be posted.
-        can_move: whether the rest may go to who asked.
-        names_command: a line under the growing text says how to stop it.
-    """
+class Transcript(Screen):
+    """The screen of a reply, and the calls that change it: what they are, and what came of them."""
 
     def __init__(
         self,
@@ -67,102 +55,11 @@ class Transcript:
         by_token: bool = False,
         original_id: int | None = None,
     ) -> None:
-        self.messages: list[Message] = []
-        self.left: list[Left] = []
-        self.channel_id = channel_id
-        self.moved_to: int | None = None
-        self.over: Answered | None = None
-        self.can_move = False
-        self.names_command = False
-        self.may_show_status = True
-        self.nonce_seed = nonce_seed
-        self.header = header
-        self.by_token = by_token
-        self.generation = 0
-        self.original_id = original_id
-        self.pending: Message | None = None  # the next one, once its POST was wanted
-        self._archived: int | None = None  # the thread that is to be opened
-        self._reason: Answered | None = None  # why the rest is to go to who asked
-        self._dm: int | None = None
-        self._file: tuple[Message, File] | None = None  # to be given to who asked
-        self._replaced = 0
+        super().__init__(channel_id, nonce_seed, header=header, by_token=by_token, original_id=original_id)
+        self._errands = Errands(channel_id)
         self._tries: Counter[tuple[int, Kind, Outcome]] = Counter()
         self._closings: list[Closing] = []
         self.is_finished = False
-
-    # ------------------------------------------------------------ what the plan asks
-
-    def count(self) -> int:
-        """Return how many messages are on screen."""
-        return len(self.messages)
-
-    def may_post(self) -> bool:
-        """Tell whether a further message may be posted."""
-        return self.over is None
-
-    def takes_growth(self, ordinal: int) -> bool:
-        """Tell whether a message takes text that still grows: a part that was refused would be refused again."""
-        message = self.messages[ordinal]
-        if message.state is State.GONE or (message.state is State.WITHHELD and message.refusal is None):
-            return False
-        return not message.generation or self._replaced <= _PATIENT_WITH_EDITS
-
-    def shows(self, ordinal: int, page: str, *, is_final: bool = True) -> bool:
-        """Tell whether a message needs no edit to show *page*."""
-        message = self.messages[ordinal]
-        if message.state is State.GONE:
-            return True
-        if message.refusal is not None:
-            return False  # words are to come
-        if not is_final and not self.takes_growth(ordinal):
-            return True
-        if message.state is State.WITHHELD:
-            return page == message.refused_page
-        if message.page is None:
-            return page == message.odd_page or message.shown == (self.head(message) + page).strip()
-        return message.page == page
-
-    def is_gone(self, ordinal: int) -> bool:
-        """Tell whether somebody deleted that message."""
-        return self.messages[ordinal].state is State.GONE
-
-    def has_text(self) -> bool:
-        """Tell whether the first message shows text of the answer."""
-        return bool(self.messages) and not self.messages[0].is_status
-
-    def starts_with(self, ordinal: int, page: str) -> bool:
-        """Tell whether a message shows at least all of *page*."""
-        return (self.messages[ordinal].page or "").startswith(page)
-
-    def room(self, ordinal: int) -> int:
-        """Return how many code points a page in that message may have."""
-        return PAGE_LIMIT - (len(self.header) if ordinal == 0 else 0)
-
-    def length(self, ordinal: int) -> int:
-        """Return how long the text of a message is."""
-        message = self.messages[ordinal]
-        return len(message.shown if message.page is None else message.page)
-
-    def file(self, ordinal: int) -> FileState:
-        """Return what became of the file with a message."""
-        return self.messages[ordinal].file
-
-    # ------------------------------------------------------------ ids
-
-    def newest(self) -> Place | None:
-        """Return where the newest message is that is still there."""
-        for message in reversed(self.messages):
-            if message.state is not State.GONE and message.place.message_id is not None:
-                return message.place
-        return Place(self.channel_id, self.original_id) if self._is_loading() else None
-
-    def message_ids(self) -> list[int]:
-        """Return the ids of the reply's messages in order; at first the loading message's."""
-        ids = [each.place.message_id for each in self.messages if each.place.message_id is not None]
-        return [self.original_id] if self._is_loading() and self.original_id is not None else ids
-
-    def _is_loading(self) -> bool:
-        return self.original_id is not None and not self.messages and not self.left and self.moved_to is None
 
     # ------------------------------------------------------------ calls
 
@@ -214,10 +111,8 @@ class Transcript:
 
     def chores(self) -> list[Call]:
         """Return what must come before the pages, or when they are done after them: one call at most."""
-        if self._archived is not None:
-            return [Call(Kind.UNARCHIVE, 0, Urgency.FIRST, Place(self._archived))]
-        if self._reason is not None or self._file is not None:
-            return [self._errand(self._dm)]
+        if (errand := self._errands.call(len(self.messages))) is not None:
+            return [errand]
         if self.pending is not None and self.pending.is_unsure:
             return [Call(Kind.LOOK, self.pending.ordinal, Urgency.FIRST, self._before(self.pending))]
         if self._closings:
@@ -227,13 +122,6 @@ class Transcript:
             is_first = message.is_first
             return [Call(kind, message.ordinal, Urgency.FINAL, message.place, closing.text or "", is_first=is_first)]
         return []
-
-    def _errand(self, dm: int | None) -> Call:
-        if dm is None:
-            return Call(Kind.OPEN_DM, 0, Urgency.FIRST, Place(self.channel_id))
-        if self._file is not None:
-            return Call(Kind.HAND_OVER, self._file[0].ordinal, Urgency.FIRST, Place(dm), file=self._file[1])
-        return Call(Kind.SAY_WHY, len(self.messages), Urgency.FIRST, Place(dm), reason=self._reason)
 
     def _before(self, message: Message) -> Place:
         """Return the newest place before a message, which it must come after."""
@@ -245,14 +133,11 @@ class Transcript:
         message = self._of(call)
         if message is None:
             return None
-        message.wanted = call.text
+        if call.kind is not Kind.EDIT_WORDS:  # a restart must know what was refused
+            message.wanted = call.text
         if call.kind in POSTS and not message.first_try:
             message.first_try = call.text
         return message.row()
-
-    def rows(self) -> list[Row]:
-        """Return what the journal knows of the messages."""
-        return [message.row() for message in [*self.every(), *filter(None, (self.pending,))]]
 
     def _of(self, call: Call) -> Message | None:
         if call.kind in POSTS:
@@ -273,7 +158,7 @@ class Transcript:
             return Next.SKIP
         if what is Next.ELSEWHERE and (not self.can_move or self.moved_to is not None):
             what = Next.FULL
-        if call.kind is Kind.OPEN_DM and what is Next.FULL and self._reason is None:
+        if call.kind is Kind.OPEN_DM and what is Next.FULL and self._errands.reason is None:
             what = Next.SKIP  # only the file was to go there
         if what is Next.HAND_OVER and not self.can_move:
             self.messages[call.ordinal].file = FileState.FORBIDDEN
@@ -292,13 +177,14 @@ class Transcript:
             case Next.REPLACE:
                 self._replace(call.ordinal, answered)
             case Next.UNARCHIVE:
-                self._archived = call.place.channel_id
+                self._errands.open_thread(call.place.channel_id)
             case Next.ELSEWHERE:
-                self._reason = answered
+                self._errands.reason = answered
             case Next.FILELESS | Next.HAND_OVER if call.file is not None:
                 message = self.messages[call.ordinal]
                 message.file = FileState.REFUSED
-                self._file = (message, call.file) if what is Next.HAND_OVER else None
+                if what is Next.HAND_OVER:
+                    self._errands.hand_over(message, call.file)
             case Next.FORGET:
                 self._forget(call, answered)
             case Next.SKIP:
@@ -308,15 +194,10 @@ class Transcript:
 
     def _note(self, call: Call, answered: Answered) -> None:
         match call.kind:
-            case Kind.UNARCHIVE:
-                self._archived = None
-            case Kind.OPEN_DM:
-                self._dm = answered.channel_id
-            case Kind.SAY_WHY:
-                self.moved_to, self._reason, self.pending = call.place.channel_id, None, None
-            case Kind.HAND_OVER if self._file is not None:
-                self._file[0].file = FileState.HANDED_OVER
-                self._file = None
+            case Kind.UNARCHIVE | Kind.OPEN_DM | Kind.SAY_WHY | Kind.HAND_OVER:
+                self._errands.done(call, answered)
+                if call.kind is Kind.SAY_WHY:
+                    self.moved_to, self.pending = call.place.channel_id, None
             case Kind.CLOSE | Kind.DELETE:
                 self._close(call.text)
             case Kind.LOOK:
@@ -336,10 +217,11 @@ class Transcript:
             if not is_same:
                 message.refused_page = ""
         elif not (message.state is State.WITHHELD and call.page == message.refused_page):
-            message.state = State.FINAL if call.is_final and is_same else State.OPEN
-            message.page = call.page if is_same or message.odd_page == call.page else None
             # a text that Discord always changes must not be sent for ever
-            message.odd_page = "" if is_same or call.kind in POSTS else call.page
+            is_shown = is_same or message.odd_page == call.page
+            message.state = State.FINAL if call.is_final and is_shown else State.OPEN
+            message.page = call.page if is_shown else None
+            message.odd_page = "" if is_same else call.page
         if call.file is not None:
             message.file = FileState.ATTACHED
 
@@ -368,7 +250,7 @@ class Transcript:
             return
         message.stage = 1 if call.kind is Kind.EDIT_WORDS else 0
         if message.stage == 0:
-            message.refused_page = call.page
+            message.refused_page, message.is_read = call.page, answered.outcome is Outcome.READ
         words = self._words(message, call.page, answered, is_final=call.is_final)
         if words == message.shown:
             message.state, message.refusal = State.WITHHELD, None
@@ -383,7 +265,7 @@ class Transcript:
             self.messages[ordinal] = refused.gone()
             return
         if answered.outcome is not Outcome.ARCHIVED:
-            self._replaced += 1
+            self.replaced += 1
         self.left += [Left(each, answered if each is refused else None) for each in self.messages[ordinal:]]
         del self.messages[ordinal:]
         self.generation += 1
@@ -400,20 +282,18 @@ class Transcript:
 
     def _skip(self, call: Call) -> None:
         match call.kind:
-            case Kind.UNARCHIVE:
-                self._archived = None
+            case Kind.UNARCHIVE | Kind.OPEN_DM | Kind.HAND_OVER:
+                self._errands.skipped(call.kind)
             case Kind.LOOK if self.pending is not None:
                 self.pending.is_unsure = False
-            case Kind.OPEN_DM | Kind.HAND_OVER if self._file is not None:
-                self._file[0].file = FileState.FORBIDDEN
-                self._file = None
             case Kind.CLOSE | Kind.DELETE:
                 self._close(None)
 
     def _shut(self, answered: Answered) -> None:
         """Post nothing more; what was to be posted anew stays where it is."""
         self.over = answered
-        self._reason, self.pending = None, None
+        self.pending = None
+        self._errands.give_up()
         latest = {left.message.ordinal: left for left in self.left}  # the newest of each
         while (left := latest.get(len(self.messages))) is not None:
             if left.refusal is None:
@@ -430,11 +310,6 @@ class Transcript:
         self.is_finished = True
         self._closings = closings(self, wanted)
 
-    def every(self) -> Iterator[Message]:
-        """Return all messages that were ever posted."""
-        yield from self.messages
-        yield from (left.message for left in self.left)
-
     def _close(self, text: str | None) -> None:
         """Note that the first closing is done, or (None) that it is not to be."""
         closing = self._closings.pop(0)
@@ -450,10 +325,6 @@ class Transcript:
             closing.message.state = State.FINAL
 
     # ------------------------------------------------------------ words
-
-    def head(self, message: Message) -> str:
-        """Return what stands above the text of a message."""
-        return self.header if message.ordinal == 0 else ""
 
     def _dressed(self, message: Message, page: str, *, is_growing: bool) -> str:
         head = self.head(message)

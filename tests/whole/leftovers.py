@@ -42,6 +42,7 @@ async def left(
     kind: PromptKind = PromptKind.CHAT,
     words: str = "What then?",
     token: str = "",
+    moved_to: int | None = None,
 ) -> int:
     """Store a reply that was under way; return its id."""
     record = PromptRecord(
@@ -61,7 +62,7 @@ async def left(
         pieces = [text[i : i + 50] for i in range(0, len(text), 50)]
         for index, piece in enumerate(pieces):
             await store.write_down(reply_id, piece=Piece(50 * index, piece))
-        await store.write_down(reply_id, messages=notes, end=end)
+        await store.write_down(reply_id, messages=notes, end=end, moved_to=moved_to)
         for _ in range(attempts - 1):
             await store.begin_again(reply_id)
         return reply_id
