@@ -14,7 +14,6 @@ from bot.conversation.db_errors import ClaimLost
 from bot.conversation.store import Store
 from bot.delivery import endpoint
 from bot.delivery.reply_api import HttpLine
-from bot.errors import OllamaError
 from bot.generation.admission import PromptRates
 from bot.generation.models import ModelCatalog
 from bot.generation.options import ReplyOptions
@@ -42,6 +41,7 @@ from bot.settings.settings import Settings
 from bot.settings.startup_warnings import shared_database
 from bot.shutdown import MARGIN_SECONDS
 from bot.signals import EXIT_FAILED, Stop, listening
+from bot.start_report import report_ollama, report_start
 from bot.streaming.budget import EditBudget
 from bot.supervisor import Supervisor
 
@@ -56,6 +56,7 @@ async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
     Raises:
         StoreError: the database cannot be used.
     """
+    report_start(settings)
     stop = Stop(settings.shutdown_grace_seconds)
     endpoint.use_api(settings.discord_api_url)
     for doubt in shared_database(file_of(settings.store_url)):
@@ -63,7 +64,7 @@ async def serve(settings: Settings, *, stop_with_input: bool = False) -> int:
     with listening(stop, margin=MARGIN_SECONDS, with_input=stop_with_input):
         async with open_services(settings) as services:
             # beside the start: an Ollama that hangs holds nobody up
-            report = asyncio.create_task(_report_ollama(services), name="report-ollama")
+            report = asyncio.create_task(report_ollama(services), name="report-ollama")
             watch = asyncio.create_task(_end_without_database(services.store), name="watch-database")
             try:
                 return await Supervisor(services, stop).run()
@@ -174,13 +175,3 @@ async def _last_seen(store: Store) -> GapTracker:
         refused = map(int, (await store.setting(REFUSED_KEY) or "").split())
         seen.recall(float(alive_at), await store.direct_channels(since=since, limit=DIRECT_CHANNELS), refused)
     return seen
-
-
-async def _report_ollama(services: Services) -> None:
-    try:
-        version = await services.ollama.version()
-        model = await services.catalog.default()
-    except OllamaError as error:
-        log.warning("%s: %s. The bot comes up all the same and asks again with each prompt", error.sentence(), error)
-    else:
-        log.info("Ollama %s at %s, model %s", version, services.ollama.url, model)

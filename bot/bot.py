@@ -155,4 +155,5 @@ class OllamaBot(GatewayBot):
             )
         count = len(self.guilds)
         log.info("Ready as %s in %d server%s", self.user, count, "" if count == 1 else "s")
+        log.info("Intents: %s", ", ".join(name.replace("_", " ") for name, is_on in self.intents if is_on))
         log.info("Invite: %s", self.invite_link)

@@ -23,7 +23,7 @@ from bot.errors import (
 )
 from bot.generation.ending import broken
 from bot.intake.hints import hint, is_answerable
-from bot.intake.message_text import is_addressed, is_prompt
+from bot.intake.message_text import is_addressed, is_prompt, place_of
 from bot.intake.quotes import without_deleted
 from bot.intake.reader import MessageReader
 from bot.recovery.rebuild import rebuild
@@ -188,4 +188,5 @@ def _record(message: discord.Message) -> PromptRecord:
         author_name=message.author.display_name,
         parts=(),
         created_at=message.created_at.timestamp(),
+        place=place_of(message.channel, message.guild),
     )

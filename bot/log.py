@@ -20,6 +20,8 @@ MASK: Final = "[secret]"
 # payload, and SQLAlchemy every statement with its values: people's words, that is.
 _FLOORS: Final[Mapping[str, int]] = {
     "discord": logging.INFO,
+    "discord.client": logging.WARNING,  # what it and the gateway tell of a connection, we tell
+    "discord.gateway": logging.WARNING,
     "discord.webhook": logging.WARNING,
     "aiohttp.access": logging.WARNING,
     "alembic": logging.INFO,

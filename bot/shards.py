@@ -52,6 +52,8 @@ class PacedShard(Shard):
         """Note that Discord has taken us in; once that lasts, the losses before it are forgotten."""
         self._cancel_steady()
         self._steady = self._client.loop.call_later(self._steady_seconds, self._is_steady)
+        if self._pace.losses == 1:
+            log.info("Shard %s is connected again", self.id)
 
     async def close(self) -> None:
         """Close the connection, and dial no more."""

@@ -30,7 +30,7 @@ async def wind_down(bot: OllamaBot, grace: float) -> None:
     ending = asyncio.create_task(bot.responder.shutdown(grace), name="shutdown")
     done, _ = await asyncio.wait((ending,), timeout=grace + _LAST_WORDS_SECONDS)
     if not done:
-        log.warning("Not everything could be shown in time; the next start does the rest")
+        log.info("Not everything could be shown in time; the next start does the rest")
     noting = asyncio.create_task(_note_refused(bot), name="note-refused")
     await asyncio.wait((noting,), timeout=_NOTE_SECONDS)
 

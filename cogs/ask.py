@@ -16,7 +16,7 @@ from bot.delivery.permissions import may_react
 from bot.delivery.reply import DiscordReply
 from bot.delivery.transport import ChannelTransport, TokenTransport
 from bot.generation import model_text as describe
-from bot.intake.message_text import option_text
+from bot.intake.message_text import option_text, place_of
 from bot.parts import Text
 from bot.streaming.dress import PAGE_LIMIT, quote
 from bot.streaming.transcript import Transcript
@@ -146,6 +146,7 @@ def _record(interaction: discord.Interaction, text: str) -> PromptRecord:
         parts=(Text(text),) if text else (),
         created_at=interaction.created_at.timestamp(),
         kind=PromptKind.ASK,
+        place=place_of(interaction.channel, interaction.guild),
         token=interaction.token,
     )
 

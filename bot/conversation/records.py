@@ -56,6 +56,7 @@ class PromptRecord:
         token: the interaction's while its answer is not on screen, a secret for 15 minutes; else empty.
         copy_id: a second message that holds it: one before a bare mention, or the one that a proxy bot wrote instead.
         label: the name that the model was told; None until it was first sent, and *parts* may still be cut then.
+        place: the names of the channel and its server, for the log; not stored.
     """
 
     message_id: int
@@ -69,6 +70,7 @@ class PromptRecord:
     token: str = field(default="", repr=False)
     copy_id: int | None = None
     label: str | None = None
+    place: str = field(default="", repr=False, compare=False)
 
     @property
     def text(self) -> str:

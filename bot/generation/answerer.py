@@ -73,6 +73,7 @@ class Answerer:
             OllamaError: there is no answer, or not all of it; what came is in the job.
         """
         request: Request | None = None
+        job.taken_up_at = time.monotonic()
 
         async def prepare() -> Request:
             nonlocal request

@@ -52,6 +52,8 @@ class Job:
         is_undeliverable: Discord takes no more of it.
         is_left_open: the next start has something to do for it.
         is_forgetful: it is answered without the conversation so far.
+        began_at, taken_up_at, first_word_at: when it was taken in, got a place of the model's, and its first token
+            (seconds, monotonic).
     """
 
     reply: Session
@@ -70,6 +72,8 @@ class Job:
     is_forgetful: bool = False
     is_left_open: bool = False
     began_at: float = field(default_factory=time.monotonic)
+    taken_up_at: float | None = None
+    first_word_at: float | None = None
     _thoughts: list[str] = field(default_factory=list)
     _thought_characters: int = 0
     _unseen: int = 0
@@ -117,6 +121,8 @@ class Job:
 
     def note_rest(self, chunk: ChatChunk) -> None:
         """Note what a chunk holds besides text."""
+        if self.first_word_at is None and (chunk.content or chunk.thinking):
+            self.first_word_at = time.monotonic()
         self._unseen += len(chunk.thinking) + _TOOL_CALL * len(chunk.tool_calls)
         self._blank = 0 if chunk.content.strip() else self._blank + 1 + _WHITE_SPACE * len(chunk.content)
         # a server that never stops calling tools must not fill the memory
@@ -178,17 +184,28 @@ class Job:
 
     def report(self, ending: Ending) -> None:
         """Log how it went."""
-        channel_id = self.reply.prompt.channel_id
+        prompt, label = self.reply.prompt, self.journal.label
+        where = f"{prompt.place or 'channel'} ({prompt.channel_id})"
         if ending.is_put_off:
-            log.info("Reply %s in channel %s was not begun; left for the next start", self.journal.label, channel_id)
+            log.info("Reply %s to %d in %s was not begun; left for the next start", label, prompt.author_id, where)
             return
+        now = time.monotonic()
+        queued = (self.taken_up_at or now) - self.began_at
+        first = "none" if self.first_word_at is None else f"{self.first_word_at - self.began_at - queued:.1f} s"
+        counts = ending.counts
+        speed = counts.tokens_per_second if counts else None
         log.info(
-            "Reply %s in channel %s: %s, model %s, %d characters, %s tokens, %.1f s",
-            self.journal.label,
-            channel_id,
+            "Reply %s to %d in %s: %s, model %s, queued %.1f s, first token %s, %s tokens, %s tokens/s, "
+            "%d characters, %.1f s in all",
+            label,
+            prompt.author_id,
+            where,
             ending.state,
-            self.model or "no model",
+            self.model or "none",
+            queued,
+            first,
+            counts.reply_tokens if counts else "?",
+            "?" if speed is None else f"{speed:.1f}",
             self.streamer.characters,
-            ending.counts.reply_tokens if ending.counts else "?",
-            time.monotonic() - self.began_at,
+            now - self.began_at,
         )

@@ -92,6 +92,14 @@ def shown_name(user: discord.abc.User | str) -> str:
     return escape_markdown(clean_name(user if isinstance(user, str) else user.display_name))
 
 
+def place_of(channel: object, guild: discord.Guild | None) -> str:
+    """Return where something was said, by its names, for the log."""
+    if guild is None:
+        return "direct messages"
+    name = clean_name(str(getattr(channel, "name", None) or "?"))
+    return f"#{name} of {clean_name(guild.name or '?')}"
+
+
 def is_own_role(role: discord.Role, me: discord.abc.User) -> bool:
     """Tell whether *role* is the one that Discord made for the bot."""
     return role.tags is not None and role.tags.bot_id == me.id

@@ -202,7 +202,7 @@ async def test_data_and_settings_that_others_can_read_are_told_with_the_remedy(t
         async with started(stack, tmp_path, BURBLE_ENV_FILE=str(settings)) as bot:
             await bot.logged("Invite: ")
         assert f"Run: chmod 600 {settings}\n" in bot.log
-        assert "burble.db" not in bot.log, "a new one is for its owner alone"
+        assert f"chmod 600 {data}" not in bot.log, "a new database is for its owner alone"
         (data / "burble.db").chmod(0o644)
         async with started(stack, tmp_path, BURBLE_ENV_FILE=str(settings)) as bot:
             await bot.logged("Invite: ")
