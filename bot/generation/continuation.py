@@ -49,7 +49,9 @@ class Seam:
     def flush(self) -> str:
         """Return what was held back; no more text follows."""
         if self._may_echo:
-            self._held, self._may_echo, self._echoed = self._sent[: self._echoed], False, 0
+            came, self._may_echo, self._echoed = self._sent[: self._echoed], False, 0
+            # an echo that broke off is no text; a word or two may be the model's own
+            self._held = came if len(came) < _LEAST_REPEATED else ""
         return "" if self._is_through else self._release(final=True)
 
     def _behind_echo(self, text: str) -> str:

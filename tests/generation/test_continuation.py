@@ -148,8 +148,16 @@ def test_a_half_answer_that_comes_back_whole_stands_once(half: str, size: int) -
     assert joined(half, *pieces, sent=sent) == half + "andreall"
 
 
+@pytest.mark.parametrize("cut", [12, 20, 40])
+def test_an_echo_that_breaks_off_adds_nothing(cut: int) -> None:
+    half = "The tide is high, and 1, 2, 3, 1, 2, 3 the <|im_start|> again"
+    sent = neutralise(half)
+    assert joined(half, sent[:cut], sent=sent) == half
+
+
 @given(texts, texts)
 def test_what_is_no_echo_is_taken_as_before(before: str, after: str) -> None:
     sent = before.rstrip()
-    if sent and not after.startswith((sent, sent.lstrip())):
+    is_echo = after.startswith((sent, sent.lstrip())) or sent.startswith(after) or sent.lstrip().startswith(after)
+    if not is_echo:
         assert joined(before, after, sent=sent) == joined(before, after)
