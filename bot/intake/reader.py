@@ -167,7 +167,7 @@ class _Reading:
             # a thread that began with no message; a post whose first message was deleted
             is_post = isinstance(thread.parent, discord.ForumChannel)
             return missing_quote(QuoteKind.STARTER, DELETED, thread.id) if is_post else None
-        return self._quote(first, QuoteKind.STARTER, thread.id)
+        return self._quote(first or UNREACHABLE, QuoteKind.STARTER, thread.id)
 
     async def _question_before(self) -> discord.Message | None:
         """Return what the author of a message that says nothing but our name asked just before."""
