@@ -57,6 +57,7 @@ class ModelCatalog:
         self._models: list[Model] = []
         self._asked_at = float("-inf")
         self._asking: asyncio.Task[list[Model]] | None = None
+        self._asking_since = 0.0
         self.answers = True
         self._details: dict[str, tuple[str, ModelDetails]] = {}  # with the state of the model that they belong to
         self._silent_until: dict[str, float] = {}  # no details are to be had of a model
@@ -71,6 +72,7 @@ class ModelCatalog:
             return self._models
         # one question serves all who ask meanwhile; shielded, since any of them may be stopped
         if self._asking is None or self._asking.done():
+            self._asking_since = self._clock()
             self._asking = asyncio.create_task(self._ask(), name="ask-models")
             self._asking.add_done_callback(_note_failure)
         return await asyncio.shield(self._asking)
@@ -220,8 +222,10 @@ class ModelCatalog:
     async def _trained_length(self, name: str) -> int | None:
         if self.remembered(name) is None:
             await self.installed(fresh=True)
-        else:  # a slow list holds nobody up
-            await self.known(within=_LIST_PATIENCE, fresh=True)
+        else:  # a slow list holds nobody up, and only the first for a moment
+            is_asked = self._asking is not None and not self._asking.done()
+            waited = self._clock() - self._asking_since if is_asked else 0.0
+            await self.known(within=max(_LIST_PATIENCE - waited, 0.0), fresh=True)
         model = self.remembered(name)
         if model and model.context_length:
             return model.context_length

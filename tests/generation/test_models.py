@@ -223,9 +223,14 @@ async def test_a_list_that_hangs_later_changes_nothing_and_holds_nobody_up(
 ) -> None:
     monkeypatch.setattr("bot.generation.models._LIST_PATIENCE", 0.03)
     server.models[0]["details"]["context_length"] = 2048
-    async with catalog_of(server) as catalog:
+    clock = Clock()
+    async with catalog_of(server, clock=clock) as catalog:
         assert await catalog.window("llama3.2") == 2048
         server.override("/api/tags", hang())
+        async with asyncio.timeout(1):
+            assert await catalog.window("llama3.2") == 2048
+        monkeypatch.setattr("bot.generation.models._LIST_PATIENCE", 5.0)
+        clock.now += 6  # who asks while the list still does not come, waits no more
         async with asyncio.timeout(1):
             assert await catalog.window("llama3.2") == 2048
         await server.stop()
