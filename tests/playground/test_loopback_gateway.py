@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
+import zlib
 
 import aiohttp
 import discord
@@ -331,3 +333,48 @@ async def test_no_heartbeat_is_answered_before_discord_py_has_noted_it():
         await until(lambda: len(measured) == 4)
         # An ACK that overtook the note would be measured from the beat before: 0.2 s and more.
         assert max(measured) < 0.18
+
+
+async def test_a_client_that_asks_for_it_gets_one_zlib_stream():
+    async with loopback() as server, aiohttp.ClientSession() as session:
+        inflate = zlib.decompressobj()
+        async with session.ws_connect(server.gateway_url + "?v=10&encoding=json&compress=zlib-stream") as ws:
+            await ws.send_json(
+                {"op": 2, "d": {"token": server.token, "intents": CHAT_INTENTS, "properties": {}, "compress": True}}
+            )
+            names = []
+            while "GUILD_CREATE" not in names:
+                frame = await ws.receive_bytes(timeout=5)
+                assert frame.endswith(b"\x00\x00\xff\xff")
+                names.append(json.loads(inflate.decompress(frame))["t"])
+            assert names == [None, "READY", "GUILD_CREATE"]
+
+
+@pytest.mark.parametrize(("size", "code"), [(4096, None), (4097, 4002), (9000, 4002)])
+async def test_a_frame_of_more_than_4096_bytes_is_refused(size: int, code: int | None):
+    async with loopback() as server, client_of(server) as client:
+        frame = '{"op": 1, "d": null, "x": "' + "é" * 1000 + '"}'
+        await client.socket.send_str(frame + " " * (size - len(frame.encode())))
+        if code is None:
+            assert (await client.receive())["op"] == 11
+        else:
+            assert await client.close_code() == code
+
+
+async def test_of_members_a_session_hears_of_its_own_alone_and_of_roles_all():
+    async with loopback() as server, client_of(server) as client:
+        await client.identify(server)
+        created = (await client.until_event("GUILD_CREATE"))[-1]["d"]
+        assert [each["user"]["id"] for each in created["members"]] == [BOT]
+        role = server.world.roles.create("readers", 1 << 10)["id"]
+        server.world.roles.give(LINUS, role)
+        server.world.roles.give(BOT, role)
+        server.world.roles.edit(role, 0)
+        server.world.roles.delete(role)
+        seen = await client.until_event("GUILD_ROLE_DELETE")
+        assert [(each["t"], each["d"]["guild_id"]) for each in seen] == [
+            (name, seed.GUILD_ID)
+            for name in ("GUILD_ROLE_CREATE", "GUILD_MEMBER_UPDATE", "GUILD_ROLE_UPDATE", "GUILD_ROLE_DELETE")
+        ]
+        assert seen[1]["d"]["user"]["id"] == BOT
+        assert role in seen[1]["d"]["roles"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections import deque
 from typing import Any
 
@@ -11,7 +12,7 @@ from aiohttp import web
 
 
 class Connection:
-    """Queues frames and writes them in order from a task of its own.
+    """Queues frames and writes them in order from a task of its own, as one zlib stream if that was asked for.
 
     Args:
         request: the websocket's request, for cutting its transport.
@@ -25,6 +26,7 @@ class Connection:
         self._closing_with: tuple[int, str] | None = None
         self._held = False
         self._wake = asyncio.Event()
+        self._deflate = zlib.compressobj() if request.query.get("compress") == "zlib-stream" else None
         self._writer = asyncio.create_task(self._write())
 
     @property
@@ -63,12 +65,19 @@ class Connection:
             self._writer.cancel()
         await asyncio.gather(self._writer, return_exceptions=True)
 
+    async def _put(self, frame: str) -> None:
+        if self._deflate is None:
+            await self._socket.send_str(frame)
+        else:
+            packed = self._deflate.compress(frame.encode()) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+            await self._socket.send_bytes(packed)
+
     async def _write(self) -> None:
         while True:
             await self._wake.wait()
             self._wake.clear()
             while self._frames and not self._held:
-                await self._socket.send_str(self._frames.popleft())
+                await self._put(self._frames.popleft())
             if self._closing_with is not None:
                 code, reason = self._closing_with
                 await self._socket.close(code=code, message=reason.encode())

@@ -33,6 +33,7 @@ _INTENTS: dict[str, tuple[int, int | None]] = {
 }
 """Event → (intent bit in a guild, intent bit elsewhere; None: not sent there)."""
 _CARRY_CONTENT = frozenset({"MESSAGE_CREATE", "MESSAGE_UPDATE"})
+_NULLABLE = ("guild_id", "thread", "poll", "interaction", "interaction_metadata", "message_reference", "application_id")
 
 
 def filtered(
@@ -61,6 +62,17 @@ def filtered(
     if bit is None or not intents >> bit & 1 or not _is_visible(state, event, payload):
         return None
     return payload if content or event not in _CARRY_CONTENT else without_content(payload)
+
+
+def sparse(event: str, payload: Payload) -> Payload:
+    """Return an event without what is optional in it, or with that as null."""
+    if event == "INTERACTION_CREATE":
+        return {key: value for key, value in payload.items() if key != "channel"} | {"message": payload.get("message")}
+    if event in {"CHANNEL_CREATE", "CHANNEL_UPDATE"}:
+        return {key: value for key, value in payload.items() if key != "position"}
+    if event in _CARRY_CONTENT:
+        return dict.fromkeys(_NULLABLE) | payload
+    return payload
 
 
 def _is_own_member(event: str, payload: Payload) -> bool:

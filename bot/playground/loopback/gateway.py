@@ -16,7 +16,7 @@ from aiohttp import WSMsgType, web
 
 from bot.playground.loopback import seed
 from bot.playground.loopback.connection import Connection
-from bot.playground.loopback.events import filtered
+from bot.playground.loopback.events import filtered, sparse
 from bot.playground.loopback.payloads import guild_create
 from bot.playground.loopback.permissions import Payload
 from bot.playground.loopback.world import World
@@ -26,6 +26,7 @@ _RECONNECT, _MEMBERS, _INVALID_SESSION, _HELLO, _ACK = 7, 8, 9, 10, 11
 _PRIVILEGED_ALWAYS_REFUSED = (1 << 1) | (1 << 8)  # members and presences: the application has neither
 _MESSAGE_CONTENT = 1 << 15
 _ALL_INTENTS = (1 << 26) - 1
+_LONGEST_FRAME = 4096  # bytes of a client's frame
 _REPLAYED = 2000  # events kept for a resume
 _SESSIONS = 32
 # Loopback is too fast for discord.py: its thread notes the moment of a beat only after sending it
@@ -130,9 +131,9 @@ class Gateway:
         try:
             self.hello(connection)
             async for message in socket:
-                if message.type is WSMsgType.TEXT:
+                if message.type is WSMsgType.TEXT and len(message.data.encode()) <= _LONGEST_FRAME:
                     self._on_frame(connection, message.data)
-                elif message.type is WSMsgType.BINARY:
+                elif message.type in {WSMsgType.TEXT, WSMsgType.BINARY}:
                     connection.close(4002, "Decode error")
         finally:
             self._connections.discard(connection)
@@ -194,7 +195,7 @@ class Gateway:
             if shown is None:
                 continue
             if content not in encoded:
-                encoded[content] = orjson.dumps(shown).decode()
+                encoded[content] = orjson.dumps(sparse(event, shown) if state.is_sparse else shown).decode()
             session.push(event, encoded[content])
 
     def _on_frame(self, connection: Connection, text: str) -> None:

@@ -48,6 +48,7 @@ class State:
         self.base_url = ""  # set when the server has its port; attachment URLs start with it
         self.message_content = True
         self.sends_referenced = True  # events bring the message that one refers to; Discord leaves it out now and then
+        self.is_sparse = False  # events leave out what is optional, or have it null, as Discord may
         self.is_unavailable = False  # the guild, in an outage: a session is told its id, but not what is in it
         self.blocked_words: set[str] = set()
         self.guild = seed.guild()
