@@ -108,7 +108,8 @@ class Chat:
             self.bot.changes.note_unheard(message)
             return
         assert self.bot.user is not None, "messages come after READY"
-        prompt = _record(message)
+        me = message.guild.me if message.guild else None
+        prompt = _record(message, (me or self.bot.user).display_name)
         self.bot.responder.admit(prompt, admission)
         asked = await self.reader.read(message, self.bot.user)
         parts = without_deleted(asked.parts, was_deleted)
@@ -179,7 +180,7 @@ class Chat:
             self.bot.pauses.pause(message.channel.id, str(error))
 
 
-def _record(message: discord.Message) -> PromptRecord:
+def _record(message: discord.Message, own_name: str) -> PromptRecord:
     return PromptRecord(
         message_id=message.id,
         channel_id=message.channel.id,
@@ -189,4 +190,5 @@ def _record(message: discord.Message) -> PromptRecord:
         parts=(),
         created_at=message.created_at.timestamp(),
         place=place_of(message.channel, message.guild),
+        own_name=own_name,
     )

@@ -55,6 +55,7 @@ class PromptRecord:
         kind: chat, or ask (which has and leaves no history).
         token: the interaction's while its answer is not on screen, a secret for 15 minutes; else empty.
         copy_id: a second message that holds it: one before a bare mention, or the one that a proxy bot wrote instead.
+        own_name: what the bot is called there; not kept.
         label: the name that the model was told; None until it was first sent, and *parts* may still be cut then.
         place: the names of the channel and its server, for the log; not stored.
     """
@@ -71,6 +72,7 @@ class PromptRecord:
     copy_id: int | None = None
     label: str | None = None
     place: str = field(default="", repr=False, compare=False)
+    own_name: str = field(default="", compare=False)
 
     @property
     def text(self) -> str:

@@ -90,6 +90,8 @@ class Answerer:
             if request is None or not self._may_resume(job, cut):
                 raise
             request = await self._go_on(job, request, cut)
+        finally:
+            self._write_held(job, None)
         if request is not None and job.last.counts is not None:
             await self._requests.learn(request, job.last.counts)
 
@@ -99,6 +101,7 @@ class Answerer:
             prompt = job.reply.prompt
             request = await self._requests.build(prompt, job.model)
             job.is_forgetful = request.is_forgetful
+            job.filter = request.new_filter()
             if prompt is job.reply.prompt and await self._requests.is_current(request):
                 return request
 
@@ -169,9 +172,12 @@ class Answerer:
                     raise StreamCut(chunks.url, "the model began to think afresh")
                 if chunk.thinking:
                     job.note_thought(chunk.thinking)
+                    job.take(job.filter.release())  # the server tells thoughts apart
                 if chunk.content:
-                    job.write(seam.feed(chunk.content) if seam else chunk.content)
+                    job.take(job.filter.feed(chunk.content), seam)
                 job.note_rest(chunk)
+                if job.filter.is_ended:
+                    return
             if job.is_full:
                 return
 
@@ -190,6 +196,7 @@ class Answerer:
             StreamCut: *cut*, if nothing came of it.
             OllamaError: the answer was cut off again, further on.
         """
+        job.filter.drop_half()
         text, seam = job.streamer.text, None
         if not await self._requests.is_current(request):
             request = await self._build(job)
@@ -229,5 +236,6 @@ class Answerer:
 
     @staticmethod
     def _write_held(job: Job, seam: Seam | None) -> None:
+        job.take(job.filter.flush(is_whole=job.last.done_reason == "stop"), seam)
         if seam is not None:
             job.write(seam.flush())

@@ -12,6 +12,8 @@ from bot.conversation.journal import ReplyJournal
 from bot.conversation.records import ReplyState
 from bot.conversation.turn_text import said
 from bot.errors import BurbleError
+from bot.generation.answer_filter import AnswerFilter, Filtered
+from bot.generation.continuation import Seam
 from bot.generation.ending import Ending
 from bot.generation.log_redaction import discreet
 from bot.generation.model_text import code
@@ -44,6 +46,7 @@ class Job:
     Attributes:
         new_pages: makes pages as the streamer has them.
         model: who answers, once that is decided.
+        filter: tells the model's answer from its thoughts.
         last: the model's last line, or an empty chunk.
         thought: the model has been thinking.
         tools: names of the tools that it wanted to call.
@@ -72,6 +75,7 @@ class Job:
     is_forgetful: bool = False
     is_left_open: bool = False
     began_at: float = field(default_factory=time.monotonic)
+    filter: AnswerFilter = field(default_factory=AnswerFilter)
     taken_up_at: float | None = None
     first_word_at: float | None = None
     _thoughts: list[str] = field(default_factory=list)
@@ -101,6 +105,29 @@ class Job:
             self.journal.append(text)
             self.streamer.feed(text)
 
+    def take(self, words: Filtered, seam: Seam | None = None) -> None:
+        """Take what the filter made of the model's words; *seam* joins them to what was there."""
+        if words.takes_back:
+            self._take_back()
+        if words.thought or self.filter.is_thinking:
+            self.note_thought(words.thought)
+            self._unseen += len(words.thought)
+        if words.text:
+            self.write(seam.feed(words.text) if seam else words.text)
+        if self.filter.is_thinking and self.streamer.characters:
+            self.streamer.notice(f"-# {self._thinking}")
+
+    def _take_back(self) -> None:
+        """Take what is on screen for a thought, unless there is too much of it by now."""
+        text = self.streamer.text
+        if self.streamer.take_back(self.new_pages(), self._thinking):
+            self.journal.begin_anew()
+            self.note_thought(text)
+
+    @property
+    def _thinking(self) -> str:
+        return f"💭 {code(self.model)} is thinking"
+
     def show(self) -> None:
         """Let the text go on screen, now that what comes before it in the channel is there."""
         self.streamer.release()
@@ -113,7 +140,7 @@ class Job:
         """Keep what the model thinks apart, as far as there is room, and say the first time that it does."""
         if not self.thought:
             self.thought = True
-            self.status.say(f"💭 {code(self.model)} is thinking")
+            self.status.say(self._thinking)
         room = MAX_THOUGHT_CHARACTERS - self._thought_characters
         if room > 0:
             self._thoughts.append(text[:room])

@@ -18,6 +18,8 @@ from bot.conversation.tokens import Message as ContextMessage
 from bot.conversation.turn_text import said, trimmed, without
 from bot.conversation.window import Fitted, Scale, default_reserve, extend, fit
 from bot.errors import StoreError
+from bot.generation.answer_filter import AnswerFilter
+from bot.generation.model_marks import opens_thought
 from bot.generation.model_memory import ModelMemory
 from bot.generation.models import ModelCatalog
 from bot.generation.opening import Opening
@@ -47,6 +49,8 @@ class Request:
         think: whether the model is to think; None where it cannot, or nobody knows.
         is_chat: it goes to ``/api/chat``; else, a question on its own, to ``/api/generate``.
         is_resumed: the last message is the model's own half answer, which it is to go on with.
+        names: what those who speak in it are called.
+        opens_thought: the model's template begins its thought, and the server does not tell it apart.
     """
 
     model: str
@@ -60,6 +64,12 @@ class Request:
     think: bool | None = None
     is_chat: bool = True
     is_resumed: bool = False
+    names: frozenset[str] = frozenset()
+    opens_thought: bool = False
+
+    def new_filter(self) -> AnswerFilter:
+        """Return what tells the answer from what else the model writes."""
+        return AnswerFilter(self.names, self.prompt.own_name, opens_thought=self.opens_thought)
 
 
 class HistoryCheck(Protocol):
@@ -117,7 +127,8 @@ class Requests:
             await self._check.check(prompt, turns)
         scale = Scale.of(window, await self._models.scale(key))
         sent, turns = await self._signed(prompt, turns, num_ctx, scale)
-        modelfile = await self._models.modelfile(key, await self._catalog.details(model))
+        details = await self._catalog.details(model)
+        modelfile = await self._models.modelfile(key, details)
         opening = Opening.of(modelfile, self._system_prompt, by_chat=by_chat, labelled=bool(sent.label))
         asked = said(sent.label or "", sent.parts)
         fitted = fit(
@@ -126,7 +137,12 @@ class Requests:
         if is_chat and memory is not None:
             await self._fix(sent, key, window, turns[fitted.turns_dropped :], has_moved=fitted.turns_dropped > 0)
         is_forgetful = memory is None
-        return Request(model, fitted, num_ctx, sent, opening, scale, is_forgetful, erasures, thinks or None, by_chat)
+        request = Request(model, fitted, num_ctx, sent, opening, scale, is_forgetful, erasures, thinks or None, by_chat)
+        return replace(
+            request,
+            names=frozenset(filter(None, (sent.label, *(turn.label for turn in turns)))),
+            opens_thought=details is not None and not thinks and opens_thought(details.template),
+        )
 
     async def _fix(
         self, sent: PromptRecord, key: str, window: ContextWindow, kept: Sequence[Turn], *, has_moved: bool

@@ -347,7 +347,11 @@ class Lexer:
 
     def _link(self, default: str = "") -> bool:
         match = LINK.match(self.source, self.at, self.end)
-        if match and not self.raw and (not match[2] or (not default and self._is_call(match[2]))):
+        if (
+            match
+            and not self.raw
+            and ((not match[2] and match[1].strip()) or (not default and self._is_call(match[2])))
+        ):
             return False
         if match and len(match[0]) <= self.atom_cap:
             title = (match[3] or "").strip()[1:-1].replace('"', "'")

@@ -63,7 +63,8 @@ def shown_link(text: str, target: str, title: str = "") -> str:
         # Discord shows no link whose text is an address, lest it be another one.
         shown = f"<{target}>" if not text or text.rstrip("/") == target.rstrip("/") else f"{text} (<{target}>)"
         return shown + (f" ({plain_label(title)})" if title else "") + images
-    return f"{plain_label(text)} ({plain_label(f'{target} {title}')}){images}"
+    goal = f" ({plain_label(f'{target} {title}')})" if target else ""
+    return plain_label(text) + goal + images
 
 
 def plain_label(text: str) -> str:

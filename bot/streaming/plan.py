@@ -103,6 +103,16 @@ class ReplyPlan:
         self._is_stale = True
         return (len(self._pages.closed), self._pages.is_nearly_full) != before
 
+    @property
+    def is_in_first_message(self) -> bool:
+        """Whether nothing of the text is in a further message, or has to go there."""
+        return not self._pages.closed and self._transcript.count() <= 1
+
+    def take_back(self, line: str) -> None:
+        """Show *line* in place of the text that an earlier plan has put on screen, until there is a new one."""
+        self._status = line
+        self._tail = line if self._transcript.count() else ""
+
     def status(self, line: str) -> bool:
         """Set what is going on; return whether that is new."""
         is_new, self._status = line != self._status, line

@@ -113,6 +113,14 @@ class ReplyStreamer:
         self._plan = ReplyPlan(self._transcript, pages, self._max_messages)
         self._changed.set()
 
+    def take_back(self, pages: Pages, line: str) -> bool:
+        """Forget the text, show *line* in its place; return False if more than one message shows it."""
+        if self._plan.is_ended or not self._plan.is_in_first_message:
+            return False
+        self.begin_anew(pages)
+        self._plan.take_back(line)
+        return True
+
     def release(self) -> None:
         """Let the text go on screen; until then only the status does, since other words come first."""
         if not self.is_released:
