@@ -68,7 +68,7 @@ def status_error(url: str, status: int, headers: Mapping[str, str], body: bytes,
     if told := told_error(url, status, answer, text):
         return told
     retry_after = parse_retry_after(headers.get("Retry-After"))
-    if is_used_up(status, body.decode("utf-8", "replace"), retry_after):
+    if is_used_up(status, body.decode("utf-8", "replace") if answer is None else str(answer), retry_after):
         return QuotaExceeded(url, status, text or _plain(body, status))
     if status in _BUSY:
         return OllamaBusy(url, status, text or _plain(body, status), retry_after)

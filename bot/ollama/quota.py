@@ -10,6 +10,7 @@ import re
 
 # Longer than this nobody waits for a place that becomes free.
 _LONG_WAIT = 900.0
+_LOOKED_AT = 4000  # code points: a web page goes on with style and script
 _STATUSES = frozenset({400, 402, 403, 429})
 """With these, words about money or a plan mean what they say."""
 
@@ -18,7 +19,8 @@ _LIMIT = "(limit|quota|cap|allowance|allocation|budget)"
 _LONG_LIMIT = re.compile(
     rf"\b(hourly|daily|weekly|monthly|session|per[ _-]{_PERIOD}|{_PERIOD}s?)\b[^.\n]{{0,40}}\b{_LIMIT}"
     rf"|({_LIMIT}|request|token|model)[^\n]{{0,80}}(per[ _-]?(\d+ )?{_PERIOD}|/ ?{_PERIOD}\b)"
-    r"|\b[rt]p[dh]\b"
+    rf"|\b(in|after|every|within) (an? |about |the next )?(\d+ ?)?{_PERIOD}s?\b"
+    r"|\b24[ -]?h|\b[rt]p[dh]\b|(for|request|requests|quota|limit) today\b|tomorrow"
 )
 _SHORT_LIMIT = re.compile(
     r"per[ _-]?(\d+ )?(min|sec)|/ ?(min|sec)\w{0,4}\b|\b[rt]pm\b|concurren|overload|slow down|burst"
@@ -28,7 +30,8 @@ _SPENT = re.compile(
     r"|\b(exceed\w*|over|out of|exhausted|depleted|reached)[ _]?[^\n]{0,40}(quota|credit|budget|balance|usage limit)"
     r"|(quota|credit|budget|balance|usage limit|key limit)[^\n]{0,40}"
     r"(exceeded|exhausted|depleted|used up|too low|reached|not enough)"
-    r"|payment required|subscription|upgrade for|recharge|(add|buy|purchase) (more |extra |pre-paid )?(credits|usage)"
+    r"|payment required|billing|subscription|free[ -](tier|plan)|plan limit|upgrade (for|your)"
+    r"|\bno [^\n]{0,20}credits?\b|余额|额度|欠费|recharge|(add|buy|purchase) (more |extra |pre-paid )?(credits|usage)"
 )
 
 
@@ -40,7 +43,7 @@ def is_used_up(status: int, body: str, retry_after: float | None = None) -> bool
     >>> is_used_up(429, "Rate limit reached: 30 requests per minute")
     False
     """
-    words = body.lower()
+    words = body[:_LOOKED_AT].lower()
     if status not in _STATUSES:  # gateways make a 500 of everything
         return status >= 500 and "usage limit" in words
     if status == 402 or _LONG_LIMIT.search(words):

@@ -54,6 +54,22 @@ LASTING: list[tuple[int, Any]] = [
     (402, {"error": "You have depleted your monthly included credits. Purchase pre-paid credits to continue"}),
     (429, {"errors": [{"message": "you have used up your daily free allocation of 10,000 neurons, please upgrade"}]}),
     (429, {"error": {"status": "RESOURCE_EXHAUSTED", "message": "Quota exceeded for metric: GenerateRequestsPerDay"}}),
+    *(
+        (429, {"error": text})
+        for text in (
+            "You have exceeded your daily quota",
+            "Too many requests today, please come back tomorrow",
+            "limit: 100 requests in 24h",
+            "5-hour limit reached, resets at 3pm",
+            "Your limit resets in 3 hours",
+            "Rate limited. Try again in an hour",
+            "free tier limit reached, upgrade your plan",
+            "No remaining credits on this key",
+            "账户余额不足",
+            "Monthly spend cap reached for this project",
+        )
+    ),
+    (403, {"error": "Your account has been suspended, check your billing"}),
     # proxies
     (429, {"error": {"message": "Budget has been exceeded! Current cost: 76.16, Max budget: 10.0",
                      "type": "budget_exceeded", "code": "429"}}),
@@ -81,6 +97,10 @@ PASSING: list[tuple[int, Any]] = [
     (429, {"error": {"message": "Quota exceeded for quota metric 'requests' and limit 'Requests per minute'"}}),
     (429, {"detail": "Rate limit exceeded: 5 per 1 minute"}),
     (429, {"error": "Request was throttled. Expected available in 12 seconds."}),
+    (429, {"error": "Rate limit exceeded. Try again in 20 seconds"}),
+    (429, {"error": "busy: 3 requests in flight, at most 2"}),
+    (429, {"error": "Your limit resets in 12 s"}),
+    (503, {"error": "down for maintenance, back in 2 hours"}),
     (429, ""),
     (429, "Too Many Requests"),
     (429, "<html><head><title>429 Too Many Requests</title></head><center>nginx/1.26.1</center></html>"),
