@@ -131,9 +131,11 @@ class Chat:
 
         def open_reply(journal: ReplyJournal) -> DiscordReply:
             reply_to = prompt.message_id if may_refer(permissions) else None
+            transcript = rebuild(reply, None, ())
+            transcript.begin_anew()
             return DiscordReply(
                 self.bot.courier,
-                rebuild(reply, None, ()),
+                transcript,
                 ChannelTransport(self.bot.courier, asker_id=prompt.author_id, reply_to=reply_to),
                 journal,
                 self.bot.changes,

@@ -1,7 +1,8 @@
 """Sends the calls of a reply, each as one request: to a channel, or over a command's token while that lives.
 
 Nothing is remembered here of what stands on screen. What the two ways have to do
-otherwise: followups bear no nonce, so one whose answer was lost is looked for.
+otherwise: followups bear no nonce, so one whose answer was lost is looked for;
+and they reply to nothing, so there is no reference that Discord could refuse.
 """
 
 from __future__ import annotations

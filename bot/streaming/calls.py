@@ -84,6 +84,7 @@ class Message:
 
     Attributes:
         page: the page that `shown` is, None if that is not certain.
+        is_old: it shows text of an answer that this one takes the place of.
         is_unsure: a try to post it may have arrived.
         refusal: why words are to take a page's place.
         refused_page: the page that was refused last.
@@ -102,6 +103,7 @@ class Message:
     is_status: bool = False
     file: FileState = FileState.NONE
     page: str | None = None
+    is_old: bool = False
     is_unsure: bool = False
     refusal: Answered | None = None
     refused_page: str = ""

@@ -249,7 +249,7 @@ class ReplyPlan:
         if not transcript.count():
             is_wanted = transcript.may_post()
         else:
-            is_wanted = not transcript.has_text() and not self._shows(0, self._status)
+            is_wanted = transcript.has_status() and not self._shows(0, self._status)
         return [self._call(0, Urgency.STATUS, self._status, is_status=True)] if is_wanted else []
 
     # ------------------------------------------------------------ more text than messages

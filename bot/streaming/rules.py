@@ -2,6 +2,10 @@
 
 `rule` is total: every kind of call has an entry for every outcome. The
 transcript carries a rule out; nobody else decides.
+
+Where a post and an edit differ: a post that is forbidden is not tried again, for
+each refusal counts towards Discord's ban and the asker can be reached otherwise;
+an edit is, once, since what it costs is a message posted anew.
 """
 
 from __future__ import annotations

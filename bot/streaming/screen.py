@@ -91,7 +91,11 @@ class Screen:
 
     def has_text(self) -> bool:
         """Tell whether the first message shows text of the answer."""
-        return bool(self.messages) and not self.messages[0].is_status
+        return bool(self.messages) and not self.messages[0].is_status and not self.messages[0].is_old
+
+    def has_status(self) -> bool:
+        """Tell whether the first message says what is going on."""
+        return bool(self.messages) and self.messages[0].is_status
 
     def starts_with(self, ordinal: int, page: str) -> bool:
         """Tell whether a message shows at least all of *page*."""

@@ -110,6 +110,7 @@ class ReplyStreamer:
 
     def begin_anew(self, pages: Pages) -> None:
         """Forget the text: another one, cut into *pages*, takes its place in the messages that are there."""
+        self._transcript.begin_anew()
         self._plan = ReplyPlan(self._transcript, pages, self._max_messages)
         self._changed.set()
 

@@ -128,6 +128,14 @@ class Transcript(Screen):
         ids = [each.place.message_id or 0 for each in self.every()]
         return replace(message.place, message_id=max(ids, default=0) or None)
 
+    def begin_anew(self) -> None:
+        """Let another text take the place of the one that was shown so far, in the messages that are there."""
+        self._tries.clear()
+        for message in self.messages:
+            if message.state is not State.GONE:
+                message.state, message.page, message.refusal, message.refused_page = State.OPEN, None, None, ""
+                message.is_old, message.file = True, FileState.NONE
+
     def begin(self, call: Call) -> Row | None:
         """Return what the journal must know before *call* leaves, if anything."""
         message = self._of(call)
@@ -211,7 +219,7 @@ class Transcript(Screen):
         message = self._land(answered) if call.kind in POSTS else self.messages[call.ordinal]
         is_same = answered.text == call.text.strip()
         message.shown = answered.text
-        message.is_status = call.is_status
+        message.is_status, message.is_old = call.is_status, False
         if message.refusal is not None:
             message.state, message.refusal = State.WITHHELD, None
             if not is_same:

@@ -305,7 +305,7 @@ def test_growing_text_is_dressed_with_the_question_and_how_to_stop_it() -> None:
 def test_messages_of_an_earlier_answer_are_used_again_and_those_too_many_deleted() -> None:
     transcript = posted("Old text")
     show(transcript, 1, "Old page")
-    transcript.messages[0].is_status = True  # no text of this answer
+    transcript.begin_anew()
     pages = PlainPages(80, " ▌")
     plan = ReplyPlan(transcript, pages, 8)
     plan.feed("New text")
