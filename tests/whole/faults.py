@@ -127,6 +127,8 @@ def check_clean(stack: Stack, seen: Seen, caplog: pytest.LogCaptureFixture) -> N
     assert not _BIDI & set(seen.shown)
     assert not [record for record in caplog.records if record.exc_info], "a traceback for what was to be expected"
     assert not [record for record in caplog.records if record.name == "asyncio"]
+    for operators in (stack.ollama.url.removeprefix("http://"), str(stack.settings.data_dir), "Traceback"):
+        assert operators not in seen.shown
     for private in (*MARKED, API_KEY, stack.discord.token):
         assert private not in caplog.text
 
