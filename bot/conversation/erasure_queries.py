@@ -55,15 +55,18 @@ def withdraw(connection: Connection, insert: Callable[[Table], Any], deletion: D
     """Take what was deleted out of what is sent.
 
     Of an answer the whole text goes if one of its messages does; the first
-    message of a command's answer stands for the command.
+    message of a command's answer stands for the command. Nor is any of that
+    quoted any more.
     """
     found: list[PromptRecord] = []
+    unsaid = set(deletion.answered)
     rows, ids = 0, list(deletion.message_ids)
     for start in range(0, len(ids), _MOST_IDS):
         some = ids[start : start + _MOST_IDS]
         shown = connection.execute(_shown_in(some)).all()
         commands = {row.prompt_id for row in shown if row.kind == PromptKind.ASK and row.ordinal == 0}
-        rows += _unsay(connection, {row.prompt_id for row in shown} - commands) + _unquote(connection, some)
+        unsaid |= {row.prompt_id for row in shown} - commands
+        rows += _unquote(connection, some)
         is_meant = or_(prompt.c.message_id.in_({*some, *commands}), prompt.c.copy_id.in_(some))
         questions = connection.execute(select(prompt).where(is_meant, prompt.c.state.not_in(GONE))).all()
         found += map(prompt_record, questions)
@@ -73,7 +76,9 @@ def withdraw(connection: Connection, insert: Callable[[Table], Any], deletion: D
     if gone or deletion.asked:
         buried = [{"message_id": message_id, "at": deletion.at} for message_id in gone | set(deletion.asked)]
         connection.execute(insert(forgotten).on_conflict_do_nothing(), buried)
-    return Done(tuple(found), rows + len(found) + _unsay(connection, set(deletion.answered)))
+    pages = select(reply_message.c.message_id).join(reply).where(reply.c.prompt_id.in_(gone | unsaid))
+    rows += _unquote(connection, list(filter(None, connection.execute(pages).scalars())))
+    return Done(tuple(found), rows + len(found) + _unsay(connection, unsaid))
 
 
 def reword(connection: Connection, prompt_id: int, parts: tuple[Part, ...]) -> Done:
@@ -183,8 +188,10 @@ def is_forgotten(message_id: int) -> ColumnElement[bool]:
 
 def close(connection: Connection, reply_id: int) -> Done:
     """Remove what goes when a reply's ending is on screen: what only a restart needed, and what was deleted."""
-    shown = update(reply_message).where(reply_message.c.reply_id == reply_id)
-    connection.execute(shown.values(text="", shown="", first_try=""))
+    of_it = reply_message.c.reply_id == reply_id
+    # nothing was wanted there: we deleted it ourselves, or were about to
+    connection.execute(delete(reply_message).where(of_it, reply_message.c.text == "", reply_message.c.message_id > 0))
+    connection.execute(update(reply_message).where(of_it).values(text="", shown="", first_try=""))
     withdrawn = update(reply).where(reply.c.id == reply_id, reply.c.is_deleted).values(text="", footer="", parts=())
     return Done(rows=connection.execute(withdrawn).rowcount + connection.execute(_remove()).rowcount)
 
@@ -221,6 +228,8 @@ def _left(connection: Connection) -> dict[int, float]:
 
 def _unquote(connection: Connection, message_ids: list[int]) -> int:
     """Erase the words of messages from the questions that quote them; return how many do."""
+    if not message_ids:
+        return 0
     of_them = quoted.c.source_id.in_(message_ids)
     quoting = select(prompt.c.message_id, prompt.c.parts).join(quoted).where(of_them).distinct()
     rows = connection.execute(quoting).all()

@@ -153,7 +153,7 @@ async def test_one_deleted_message_of_an_answer_takes_the_answer_but_not_the_que
 async def test_an_earlier_answer_does_not_come_in_for_a_deleted_one(store: Store) -> None:
     await turn(store, 10, pages=(100,))
     later = await store.begin_reply(10, model="m", at=NOW)
-    await record_message(store, later, 0, nonce="n", message_id=200)
+    await record_message(store, later, 0, nonce="n", message_id=200, text="anew")
     await store.finish_reply(later, state=ReplyState.COMPLETE, text="anew", at=NOW)
     await gone(store, 200)
     assert await told(store) == [(10, False)]
@@ -210,8 +210,8 @@ async def test_a_quote_goes_with_the_question_that_it_is_of(store: Store) -> Non
     await turn(store, 10, pages=(100,))
     await turn(store, 11, parts=(a_quote(10),))
     await turn(store, 12, parts=(a_quote(100),))
-    await gone(store, 10)
-    assert [[part.text for part in turn.parts] for turn in await store.history(CHANNEL)] == [[""], [SECRET]]
+    await gone(store, 10)  # and the answer is not quoted any more either
+    assert [[part.text for part in turn.parts] for turn in await store.history(CHANNEL)] == [[""], [""]]
     await gone(store, 12)
     assert await count(store, "quoted") == 0
 

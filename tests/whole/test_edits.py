@@ -107,6 +107,19 @@ async def test_the_latest_question_is_answered_anew_in_its_messages(stack: Stack
     await erased(stack, "oldness", "oldish")
 
 
+async def test_messages_that_were_too_many_are_not_taken_for_deleted_after_a_restart(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot():
+            prompt, before = await asked(stack, "oldish", long_text("old", 3))
+            stack.ollama.enqueue(say("A new answer"))
+            edit(stack, prompt, f"<@{BOT_ID}> newish")
+            await stack.until(lambda: stack.texts() == ["A new answer"])
+            await stack.idle()
+            assert rows(stack, "SELECT message_id FROM reply_message") == [(int(before[0]["id"]),)]
+        async with stack.running_bot():
+            assert "A new answer" in await sent(stack)
+
+
 async def test_an_answer_that_is_older_or_not_the_latest_stays(stack: Stack, monkeypatch: pytest.MonkeyPatch):
     first, _ = await asked(stack, "one", "First answer")
     second, _ = await asked(stack, "two", "Second answer")
