@@ -35,6 +35,14 @@ async def test_an_empty_channel_offers_prompts_and_a_click_asks(view):
     await expect(view.composer).to_be_focused()
 
 
+async def test_in_a_direct_conversation_a_click_asks_without_a_mention(view):
+    direct = view.playground.world.open_dm(ADA_ID)
+    await view.page.goto(f"{view.playground.url}#{direct['id']}")
+    await view.page.get_by_role("button", name="Show me some code").click()
+    await expect(view.messages).to_have_count(1)
+    assert view.playground.world.messages(direct["id"], ADA_ID)[0]["content"] == "Show me some code"
+
+
 async def test_a_message_without_a_mention_gets_a_hint_with_a_click_that_adds_it(view):
     await view.write("Is anybody there?")
     nudge = view.page.locator("#nudge")

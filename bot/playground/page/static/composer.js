@@ -9,8 +9,6 @@ import { failed, toast } from "./toast.js";
 
 const COUNT_BELOW = 200;
 const TYPING_EVERY_MS = 8000;
-const SEND_MESSAGES = 11;
-const SEND_IN_THREADS = 38;
 const DIRECT = 1;
 
 export class Composer {
@@ -97,7 +95,7 @@ export class Composer {
       this.#resize();
     }
     const direct = channel.type === 1;
-    const allowed = direct || this.#store.may(this.#store.isThread(channel) ? SEND_IN_THREADS : SEND_MESSAGES);
+    const allowed = this.#store.mayWrite;
     const bot = this.#store.nameOf(this.#store.bot);
     this.#area.disabled = !allowed;
     this.#area.placeholder = !allowed ? "You do not have permission to send messages here."

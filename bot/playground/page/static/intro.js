@@ -9,7 +9,7 @@ export function intro(channel, store) {
   const kind = channel?.type === 1 ? DIRECT : store.isThread(channel ?? {}) ? THREAD : TEXT;
   return h("li", { class: "intro" }, h("span", { class: "intro-icon" }, icon(kind.icon)),
     h("h2", { text: kind.title(channel, store) }), h("p", { text: kind.text(channel, store) }),
-    h("div", { class: "first-prompts", role: "group", "aria-label": "Things to ask" },
+    store.mayWrite && h("div", { class: "first-prompts", role: "group", "aria-label": "Things to ask" },
       FIRST_PROMPTS.map((text) => h("button", { type: "button", class: "component-button", text, data: { prompt: text } }))));
 }
 

@@ -4,6 +4,8 @@ export const EPHEMERAL = 64;
 export const LOADING = 128;
 export const STARTER = 21;
 const DIRECT = 1;
+const SEND_MESSAGES = 11;
+const SEND_IN_THREADS = 38;
 const THREADS = new Set([10, 11, 12]);
 
 /** Order of snowflakes: longer is later, then by digits. */
@@ -93,6 +95,12 @@ export class Store extends EventTarget {
   may(bit, channelId = this.current) {
     const permissions = BigInt(this.channels.get(channelId)?.permissions ?? "0");
     return Boolean((permissions >> BigInt(bit)) & 1n);
+  }
+
+  /** Whether the speaker may write in the channel that is shown. */
+  get mayWrite() {
+    const { channel } = this;
+    return Boolean(channel) && (channel.type === DIRECT || this.may(this.isThread(channel) ? SEND_IN_THREADS : SEND_MESSAGES));
   }
 
   isThread(channel) {
