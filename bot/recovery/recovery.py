@@ -23,7 +23,7 @@ from bot.conversation.journal import Journals, ReplyJournal
 from bot.conversation.records import PromptKind, ReplyEnd, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
 from bot.delivery.control import STOP_EMOJI
-from bot.delivery.deliverer import Deletions
+from bot.delivery.deliverer import Deletions, stored
 from bot.delivery.dm_fallback import DmFallback
 from bot.delivery.followups import Followups
 from bot.delivery.permissions import Pauses, may_look_back, may_react, may_refer
@@ -258,6 +258,8 @@ class Recovery:
         fallback = None
         if left.transcript.count() or not is_closing:  # who reads nothing of it by now has long asked again
             fallback = connection.host.way_out(prompt.guild_id, prompt.channel_id, prompt.author_id, message_id)
+        for row in left.transcript.rows():  # an id that was found is in no row yet
+            journal.put(stored(row))
         return DiscordReply(
             api,
             left.transcript,
@@ -323,6 +325,7 @@ class Recovery:
             if left.is_deleted:
                 streamer.stop(footer)
             await streamer.run()
+            await journal.settle()
         log.info("Reply %d was interrupted by a restart; closed", reply.reply_id)
         return text
 

@@ -453,3 +453,15 @@ async def test_a_prompt_that_waited_and_cannot_be_answered_there_is_answered_dir
         await stack.until(lambda: len(direct(stack)) == 2)
         await stack.idle()
     assert direct(stack)[1] == "Hello from the scripted model."
+
+
+async def test_a_message_that_is_found_as_it_is_to_be_is_noted(stopped: Stack):
+    stack, prompt = stopped, stopped.ask("Go")
+    told = "⏹️ interrupted by a restart. Please ask again."
+    message = posted(stack, prompt, 0, told)
+    await left(stack, prompt, notes=[note(prompt, 0, None, told)], age=5000)
+    async with stack.running_bot():
+        assert stack.texts() == [told]
+        owner = await stack.services.store.reply_by_message(int(message["id"]))
+    assert owner is not None
+    assert owner.prompt_id == int(prompt["id"])
