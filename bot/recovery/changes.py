@@ -7,6 +7,7 @@ what stands on screen stays there. What is edited is remembered as it reads now.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -17,7 +18,7 @@ from typing import Any
 import discord
 
 from bot.conversation.erasure import Erasure
-from bot.conversation.records import PromptKind
+from bot.conversation.records import PromptKind, PromptRecord
 from bot.delivery.reply_api import HttpLine
 from bot.errors import StoreError
 from bot.generation.responder import Responder
@@ -92,7 +93,7 @@ class Changes:
             is_recent = time.time() - unheard.created_at.timestamp() <= BEFORE_SECONDS + self._erasure.grace
             if is_recent and self._copies.take(unheard.channel.id, words_of(unheard, me)) is not None:
                 self._unheard.remove(unheard)
-                self._deleted.remove(unheard.id)
+                self._undelete(unheard.id)
                 self._copied[unheard.id] = message.id
                 self._spawn(self._reruns.take(unheard))
 
@@ -113,12 +114,7 @@ class Changes:
             return False
         session = self._responder.queue.find(message.id)
         if session is not None and not session.is_message(message.id):
-            prompt = session.prompt
-            parts = edited_parts(prompt.parts, message, me)
-            if parts != prompt.parts:
-                session.prompt = replace(prompt, parts=parts)
-                self._erasure.note_edited(prompt.message_id, parts)
-                self._reruns.want(session.prompt)
+            self._edit(session.prompt, message, me, session)
             return False
         try:
             record = await self._erasure.question_in(message.id)
@@ -127,11 +123,24 @@ class Changes:
             return False
         if record is None:
             return not self._responder.knows(message.id)
-        parts = edited_parts(record.parts, message, me)
-        if parts != record.parts:
-            self._erasure.note_edited(record.message_id, parts)
-            self._reruns.want(record)
+        self._edit(record, message, me)
         return False
+
+    def _edit(
+        self, prompt: PromptRecord, message: discord.Message, me: discord.abc.User, session: Session | None = None
+    ) -> None:
+        """Give a question the words of *message*; one that says nothing any more is as good as deleted."""
+        parts = edited_parts(prompt.parts, message, me)
+        if parts == prompt.parts:
+            return
+        if not parts:
+            if message.id != prompt.message_id or prompt.copy_id is None:  # else another message has its words
+                self.note_deleted(message.id)
+            return
+        if session is not None:
+            session.prompt = replace(prompt, parts=parts)
+        self._erasure.note_edited(prompt.message_id, parts)
+        self._reruns.want(replace(prompt, parts=parts))
 
     def note_channel_deleted(self, channel_id: int, what: str) -> None:
         """Stop and forget what was said in a channel that Discord says is deleted; *what* it was, in a word."""
@@ -170,11 +179,15 @@ class Changes:
             for record in list(self._erasure.withdrawn.values()):
                 copy_id = self._copies.take(record.channel_id, record.text)
                 if copy_id is not None and await self._erasure.restore(record.message_id, copy_id):
-                    self._deleted.remove(record.message_id)
+                    self._undelete(record.message_id)
                     if record.message_id in self._cut:
                         self._reruns.resume(record)
         except StoreError as error:
             log.warning("What a proxy bot wrote anew is not recognized: %s", error)
+
+    def _undelete(self, message_id: int) -> None:
+        with contextlib.suppress(ValueError):  # it stood in another message, which was deleted; or long ago
+            self._deleted.remove(message_id)
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work, name="changes")

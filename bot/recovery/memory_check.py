@@ -89,7 +89,9 @@ class MemoryCheck:
         for turn in turns:
             message = seen.get(turn.copy_id or turn.message_id)
             parts = edited_parts(turn.parts, message, client.user) if message is not None else turn.parts
-            if parts != turn.parts:
+            if not parts:
+                self._store.erasure.note_deleted([turn.message_id])
+            elif parts != turn.parts:
                 self._store.erasure.note_edited(turn.message_id, parts)
 
 

@@ -19,7 +19,7 @@ from bot.conversation.records import PromptRecord, UnfinishedReply
 from bot.conversation.store import Store
 from bot.errors import PromptRefused, StoreError
 from bot.generation.responder import Responder
-from bot.generation.session import Phase
+from bot.generation.session import Phase, Session
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,7 @@ class Reruns:
         self._responder = responder
         self._answers: Answers | None = None
         self._timers: dict[int, asyncio.TimerHandle] = {}
+        self._edited_at: dict[int, float] = {}  # the latest edit of each question that is asked anew
         self._tasks: set[asyncio.Task[None]] = set()
 
     def connect(self, answers: Answers) -> None:
@@ -64,8 +65,11 @@ class Reruns:
         timer = self._timers.pop(prompt.message_id, None)
         if timer is not None:
             timer.cancel()
+        if session is not None and session.cause is not None:  # who edits after a stop wants an answer after all
+            session = None
         later = asyncio.get_running_loop().call_later
-        self._timers[prompt.message_id] = later(QUIET_SECONDS, self._begin, prompt, time.time())
+        self._edited_at[prompt.message_id] = now = time.time()
+        self._timers[prompt.message_id] = later(QUIET_SECONDS, self._begin, prompt, now, session)
 
     async def take(self, message: discord.Message) -> None:
         """Answer a message after all that was not heard in time."""
@@ -76,18 +80,24 @@ class Reruns:
         """Answer a question after all that was stopped a moment ago."""
         self._spawn(self._answer(prompt, None))
 
-    def _begin(self, prompt: PromptRecord, edited_at: float) -> None:
+    def _begin(self, prompt: PromptRecord, edited_at: float, before: Session | None) -> None:
         del self._timers[prompt.message_id]
-        self._spawn(self._run(prompt, edited_at))
+        self._spawn(self._run(prompt, edited_at, before))
 
-    async def _run(self, prompt: PromptRecord, edited_at: float) -> None:
+    async def _run(self, prompt: PromptRecord, edited_at: float, before: Session | None) -> None:
+        """Ask anew, unless the reply that ran *before* was stopped since, or the question was edited again."""
         session = self._responder.queue.find(prompt.message_id)
         is_generating = session is not None and session.phase is Phase.GENERATING
         finished_after = edited_at - ANSWERED_WITHIN_SECONDS
         if not is_generating:
             await self._responder.until_closed(prompt.message_id)
-            if not await self._store.is_reopenable(prompt.message_id, finished_after=finished_after):
-                return
+        if self._edited_at.get(prompt.message_id) != edited_at:
+            return
+        del self._edited_at[prompt.message_id]
+        if before is not None and before.cause is not None:
+            return
+        if not is_generating and not await self._store.is_reopenable(prompt.message_id, finished_after=finished_after):
+            return
         try:
             self._responder.admission.count(replace(prompt, created_at=edited_at))
         except PromptRefused as refusal:

@@ -128,6 +128,33 @@ async def test_what_is_no_copy_saves_nothing(stack: Stack, monkeypatch: pytest.M
     await erased(stack, "L: Who am I?")
 
 
+async def test_a_copied_question_is_remembered_when_its_copy_is_copied(stack: Stack):
+    prompt, _ = await asked(stack, "L: Who am I?", "Lyra.")
+    first = copy(stack, "Who am I?")
+    stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+    await stack.until(lambda: rows(stack, "SELECT 1 FROM prompt WHERE copy_id IS NOT NULL"))
+    second = copy(stack, "Who am I?")
+    stack.world.message_rules.remove(stack.world.state.message(GENERAL_ID, first["id"]))
+    await stack.until(lambda: rows(stack, "SELECT copy_id FROM prompt") == [(int(second["id"]),)])
+    await asyncio.sleep(0.35)
+    assert "Who am I?" in await sent(stack)
+
+
+async def test_words_before_a_mention_that_are_deleted_and_then_copied_are_answered_after_all(stack: Stack):
+    words = stack.say("L: Who am I?")
+    stack.ollama.enqueue(say("It begins"), hang())
+    stack.ask("")
+    await stack.shows("It begins")
+    stack.world.delete(ADA_ID, GENERAL_ID, words["id"])
+    await stack.until(lambda: stack.services.store.erasure.withdrawn)
+    stack.ollama.enqueue(say("You are Lyra."))
+    copy(stack, "Who am I?")
+    await stack.shows("You are Lyra.")
+    await stack.idle()
+    assert stack.texts() == ["You are Lyra."]
+    assert "Who am I?" in await sent(stack)
+
+
 async def test_a_copied_question_is_not_taken_for_deleted_after_a_restart(tmp_path: Path):
     async with servers(tmp_path) as stack:
         async with stack.running_bot():

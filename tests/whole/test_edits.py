@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from bot.conversation import erasure
+from bot.generation.session import Phase
 from bot.playground.loopback.seed import ADA_ID, BOT_ID, GENERAL_ID, LINUS_ID
 from bot.recovery import reruns
 from tests.scripted_ollama import error, hang, hold, say
-from tests.whole.stack import Stack, running, servers, talk
+from tests.whole.stack import STOP, Stack, running, servers, talk
 from tests.whole.test_forgetting import asked, erased, rows, sent
 
 
@@ -183,6 +184,79 @@ async def test_an_edit_while_pages_go_out_is_answered_after_them(stack: Stack):
     await stack.until(lambda: stack.texts() == ["A new answer"])
     await stack.idle()
     assert stored(stack) == [("complete", "A new answer")]
+
+
+async def test_several_edits_while_pages_go_out_are_one_restart(tmp_path: Path):
+    async with running(tmp_path, user_prompts_per_minute=3) as stack:
+        stack.ollama.enqueue(say(long_text("old", 4)))
+        prompt = stack.ask("oldish")
+        await stack.shows("oldness")
+        stack.discord.latency = 0.1
+        for number in range(3):
+            edit(stack, prompt, f"<@{BOT_ID}> newish {number}")
+            await asyncio.sleep(0.08)
+        assert [session.phase for session in stack.services.queue] == [Phase.DELIVERING]
+        stack.discord.latency = 0.0
+        stack.ollama.enqueue(say("A new answer"))
+        await stack.until(lambda: stack.texts() == ["A new answer"])
+        await asyncio.sleep(0.1)
+        await stack.idle()
+        assert stack.texts() == ["A new answer"]
+        assert len(stack.ollama.chats) == 2
+        assert talk(stack, 1)[-1]["content"] == "⟦Ada⟧ newish 2"
+
+
+async def test_a_stop_after_an_edit_stands_and_an_edit_after_a_stop_asks_anew(stack: Stack):
+    stack.ollama.enqueue(say("Half"), hang())
+    prompt = stack.ask("oldish")
+    await stack.shows("Half")
+    edit(stack, prompt, f"<@{BOT_ID}> newish")
+    await stack.until(lambda: stack.services.reruns._timers)
+    stack.world.react(ADA_ID, GENERAL_ID, prompt["id"], STOP)
+    await stack.shows("stopped by Ada")
+    await asyncio.sleep(0.1)
+    await stack.idle()
+    assert len(stack.ollama.chats) == 1
+    stack.ollama.enqueue(say("Whole"))
+    edit(stack, prompt, f"<@{BOT_ID}> newest")
+    await stack.until(lambda: stack.texts() == ["Whole"])
+    assert talk(stack, 1)[-1]["content"] == "⟦Ada⟧ newest"
+
+
+@pytest.mark.parametrize("when", ["waits", "runs", "goes out", "answered"])
+async def test_a_question_that_says_nothing_any_more_is_as_good_as_deleted(stack: Stack, when: str):
+    go = asyncio.Event()
+    if when == "waits":
+        stack.ollama.enqueue(hold(go), say("Another"))
+        stack.ask("first", user=LINUS_ID)
+        await stack.until(lambda: stack.ollama.chats)
+    else:
+        texts = {"runs": [say("Half"), hang()], "goes out": [say(long_text("old", 4))]}
+        stack.ollama.enqueue(*texts.get(when, [say("Whole")]))
+    prompt = stack.ask("secret")
+    await stack.shows({"waits": "next in line", "runs": "Half", "goes out": "oldness"}.get(when, "Whole"))
+    if when == "answered":
+        await stack.idle()
+    edit(stack, prompt, f"<@{BOT_ID}>")
+    await asyncio.sleep(0.1)
+    go.set()
+    await stack.idle()
+    asked_for = [talk(stack, index)[-1]["content"] for index in range(len(stack.ollama.chats))]
+    assert asked_for == ["⟦Linus⟧ first" if when == "waits" else "⟦Ada⟧ secret"]
+    assert "secret" not in await sent(stack)
+    await erased(stack, "secret")
+
+
+async def test_news_about_an_edited_mention_leave_the_question_before_it(stack: Stack):
+    stack.say("What is a lyre?")
+    mention = stack.say("@Burbel")
+    edit(stack, mention, f"<@{BOT_ID}>")
+    await stack.answered()
+    pinned = dict(stack.world.state.message(GENERAL_ID, mention["id"])) | {"pinned": True}
+    stack.discord.dispatch("MESSAGE_UPDATE", pinned)
+    await asyncio.sleep(0.1)
+    assert "What is a lyre?" in await sent(stack)
+    assert len(stack.ollama.chats) == 2
 
 
 async def test_a_kill_while_it_is_written_anew_leaves_words(tmp_path: Path):
