@@ -72,6 +72,7 @@ class Erasure:
         self._is_to_scrub = True  # an earlier process may have been killed before it did
         self._tidied_at = self._scrubbed_at = float("-inf")
         self._is_trouble_told = False
+        self._knows_servers = False  # whether a mark of a server that was left is up to date
         self.grace = GRACE_SECONDS
         self.count = 0
         self.withdrawn: dict[int, PromptRecord] = {}
@@ -139,12 +140,13 @@ class Erasure:
 
     def note_servers(self, guild_ids: Collection[int], *, at: float) -> None:
         """Compare with the complete list of the bot's servers: some may have been left unheard, or joined again."""
-        servers = frozenset(guild_ids)
+        servers, self._tidied_at, self._knows_servers = frozenset(guild_ids), float("-inf"), True
         self._note(lambda connection: statements.compare(connection, self._insert, servers, at))
 
-    async def tidy(self, *, now: float) -> None:
-        """Remove what has been kept for long enough: what was said in servers that were left, ids of questions."""
-        left_before, deleted_before = now - LEFT_SECONDS, now - KEPT_SECONDS
+    async def tidy(self, *, now: float, with_servers: bool = True) -> None:
+        """Remove what has been kept for long enough: ids of questions, and what was said in servers that were left."""
+        left_before = now - LEFT_SECONDS if with_servers else float("-inf")
+        deleted_before = now - KEPT_SECONDS
         tidy = partial(statements.tidy, left_before=left_before, deleted_before=deleted_before)
         self._note(tidy)
         await self.settle()
@@ -224,7 +226,7 @@ class Erasure:
         await self.settle()
         now = time.monotonic()
         if now - self._tidied_at >= TIDY_SECONDS:
-            await self.tidy(now=time.time())
+            await self.tidy(now=time.time(), with_servers=self._knows_servers)
             self._tidied_at = now
         if now - self._scrubbed_at >= TICK_SECONDS:
             await self.scrub()

@@ -459,6 +459,31 @@ async def test_a_server_that_the_bot_comes_back_to_is_kept(stack: Stack):
     assert "Remember this" in await sent(stack)
 
 
+async def test_a_server_that_the_bot_came_back_to_while_it_was_off_is_kept(tmp_path: Path):
+    mark = "SELECT value FROM setting WHERE key LIKE 'left:%'"
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot() as bot:
+            await asked(stack, "Remember this", "I do.")
+            bot.store.erasure.note_left(int(GUILD_ID), at=1.0)
+            await bot.store.erasure.settle()
+            assert rows(stack, mark)
+        async with stack.running_bot():
+            await stack.until(lambda: not rows(stack, mark))
+            assert "Remember this" in await sent(stack)
+
+
+async def test_deleting_a_running_commands_message_deletes_the_question(stack: Stack):
+    await stack.until(lambda: stack.world.commands)
+    stack.ollama.enqueue(say("Half of the secret"), hang())
+    stack.world.run_command(ADA_ID, GENERAL_ID, ["ask"], {"prompt": "A secret"})
+    await stack.shows("Half of the secret")
+    stack.world.delete(GRACE_ID, GENERAL_ID, stack.replies()[0]["id"])
+    await asyncio.wait_for(stack.ollama.requests[-1].closed.wait(), 2.0)
+    await stack.idle()
+    await erased(stack, "secret")
+    assert count(stack, "prompt") == 0
+
+
 async def test_nothing_of_a_request_after_a_deletion_holds_it(stack: Stack):
     """Each message of a longer talk is deleted in turn; the model hears only of the others."""
     prompts = [(await asked(stack, f"Question-{n}-word", f"Answer-{n}-word"))[0] for n in range(4)]
