@@ -16,7 +16,7 @@ from discord.gateway import DiscordWebSocket, KeepAliveHandler
 from bot.delivery import endpoint
 from bot.event_guard import EventGuard, completed_message
 from bot.gateway_pace import RedialPace, RedialTiming, SessionStarts
-from bot.shards import PacedShard, cause_of
+from bot.shards import PacedShard, cause_of, socket_of
 
 log = logging.getLogger(__name__)
 
@@ -72,11 +72,10 @@ class GatewayBot(commands.AutoShardedBot):
     async def launch_shard(self, gateway: yarl.URL, shard_id: int, *, initial: bool = False) -> None:
         """Connect a shard as discord.py does, but one that keeps its pace (see `PacedShard`)."""
         pace = RedialPace(self._redial, self.session_starts)
-        while True:
+        while not self.is_closed():
             try:
                 coro = DiscordWebSocket.from_client(self, initial=initial, gateway=gateway, shard_id=shard_id)
                 ws = await asyncio.wait_for(coro, timeout=self.shard_connect_timeout)
-                break
             except Exception as error:
                 initial, delay = False, pace.delay(begins_session=True)
                 log.log(
@@ -86,11 +85,15 @@ class GatewayBot(commands.AutoShardedBot):
                     cause_of(error),
                 )
                 log.debug("Connecting shard %d failed", shard_id, exc_info=error)
+                if (unfinished := socket_of(error)) is not None and unfinished.open:
+                    await unfinished.close(1000)
                 await asyncio.sleep(delay)
-        put = self._AutoShardedClient__queue.put_nowait  # type: ignore[attr-defined]
-        shard = PacedShard(ws, self, put, pace, self._redial.steady)
-        self._AutoShardedClient__shards[shard_id] = shard  # type: ignore[attr-defined]
-        shard.launch()
+            else:
+                put = self._AutoShardedClient__queue.put_nowait  # type: ignore[attr-defined]
+                shard = PacedShard(ws, self, put, pace, self._redial.steady)
+                self._AutoShardedClient__shards[shard_id] = shard  # type: ignore[attr-defined]
+                shard.launch()
+                return
 
     async def on_shard_connect(self, shard_id: int) -> None:
         """Note that Discord has taken a shard in."""

@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 # After so many losses in a row the session, or the address to resume it at, is given up.
 _RESUMES = 5
+_CAUSES_TOLD = 5
 
 
 class PacedShard(Shard):
@@ -82,11 +83,13 @@ class PacedShard(Shard):
         self._tell(item.error, delay)
         kind = EventType.resume if resumes else EventType.identify
         again = EventItem(kind, self, ReconnectWebSocket(self.id, resume=resumes))
-        self._way_back = asyncio.create_task(self._go_back(again, delay), name=f"redial-shard-{self.id}")
+        work = self._go_back(again, delay, socket_of(item.error))
+        self._way_back = asyncio.create_task(work, name=f"redial-shard-{self.id}")
 
-    async def _go_back(self, item: EventItem, delay: float) -> None:
-        if self.ws.open:  # what came over it cannot be read
-            await self.ws.close(4000 if item.type == EventType.resume else 1000)
+    async def _go_back(self, item: EventItem, delay: float, unfinished: DiscordWebSocket | None) -> None:
+        for ws in filter(None, (self.ws, unfinished)):
+            if ws.open:  # what came over it cannot be read
+                await ws.close(4000 if item.type == EventType.resume else 1000)
         if delay:
             self._dispatch("shard_disconnect", self.id)  # as of now, not of when it is dialled
             await asyncio.sleep(delay)
@@ -96,7 +99,7 @@ class PacedShard(Shard):
         """Say why the connection was lost, each cause once until it stands again."""
         cause = cause_of(error)
         log.debug("Shard %s: lost (%s), back in %.1f s", self.id, cause, delay, exc_info=error)
-        if cause in self._told:
+        if cause in self._told or len(self._told) >= _CAUSES_TOLD:
             return
         self._told.add(cause)
         if self._pace.losses == 1 and not delay:
@@ -113,6 +116,15 @@ class PacedShard(Shard):
     def _cancel_steady(self) -> None:
         if self._steady is not None:
             self._steady.cancel()
+
+
+def socket_of(error: BaseException | None) -> DiscordWebSocket | None:
+    """Return the connection in whose reading an error came up: one that was just being made is nowhere else."""
+    for frame, _ in walk_tb(error.__traceback__ if error else None):
+        ws = frame.f_locals.get("self")
+        if isinstance(ws, DiscordWebSocket):
+            return ws
+    return None
 
 
 def cause_of(error: BaseException | None) -> str:

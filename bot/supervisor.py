@@ -62,8 +62,7 @@ class Supervisor:
                 log.error("Discord refused the token. Check DISCORD_TOKEN, or reset it on the application's Bot page")
                 return EXIT_SETTINGS
             except discord.PrivilegedIntentsRequired:
-                log.warning("Discord refused the message-content intent; going on without it")
-                self._content_refused = True
+                await self._do_without_content()
             except SessionStartsUsedUp as error:
                 await self._wait_for(error.seconds, error)
             except discord.ConnectionClosed as error:
@@ -78,6 +77,13 @@ class Supervisor:
                 log.exception("The connection to Discord failed in a way that nobody expected")
                 await self._wait(self._disconnected, type(error).__name__)
         return EXIT_OK
+
+    async def _do_without_content(self) -> None:
+        if self._content_refused:
+            await self._wait(self._disconnected, "it refuses intents that everybody may have (code 4014)")
+            return
+        log.warning("Discord refused the message-content intent; going on without it")
+        self._content_refused = True
 
     async def _connect(self) -> None:
         """Ask who we are, then run a bot until it ends or we are to stop."""

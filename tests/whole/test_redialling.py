@@ -209,6 +209,34 @@ async def test_an_event_that_cannot_be_read_is_told_once_a_minute(tmp_path: Path
         parsers["READY"]({})
 
 
+AT_START = {
+    **{name: STORMS[name] for name in STORMS if "RESUME" not in name},
+    "4014 whatever is asked for": ("login", close_with(4014), "4014"),
+    "1011 after IDENTIFY": ("login", close_with(1011), "code 1011"),
+    "garbage at once": ("hello", lambda connection: connection.send("zorillafern"), "cannot be read"),
+}
+
+
+@pytest.mark.parametrize(("at", "do", "cause"), AT_START.values(), ids=AT_START)
+async def test_a_gateway_that_never_took_us_in_is_dialled_ever_less_often_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, at: str, do: Any, cause: str
+):
+    caplog.set_level(logging.INFO)
+    async with servers(tmp_path) as stack:
+        endpoint.use_api(stack.discord.api_url)
+        dialled = storm(stack, monkeypatch, at, do)
+        stopping = Stop(0.2)
+        async with app.open_services(stack.settings) as services:
+            run = asyncio.create_task(supervisor_room.Supervisor(services, stopping).run())
+            await stack.until(lambda: len(dialled) >= 2)
+            await asyncio.sleep(0.5)  # 300 connections a second were seen
+            assert len(dialled) <= 4
+            await stack.until(lambda: cause in caplog.text)
+            stopping.set()
+            assert await run == EXIT_OK
+    assert "zorillafern" not in caplog.text
+
+
 async def test_no_session_is_begun_when_discord_takes_none(tmp_path: Path, monkeypatch, caplog):
     async with servers(tmp_path) as stack:
         endpoint.use_api(stack.discord.api_url)

@@ -257,7 +257,9 @@ async def test_a_gateway_that_always_fails_is_tried_less_and_less_often(tmp_path
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("frame", ['{"op": zorillafern', '["zorillafern"]', '{"op": 10}'])
+@pytest.mark.parametrize(
+    "frame", ['{"op": zorillafern', '["zorillafern"]', '{"op": 10}', '{"op": 0, "t": "RESUMED", "s": 9, "d": null}']
+)
 async def test_a_frame_that_cannot_be_read_costs_the_connection_and_not_the_bot(tmp_path: Path, caplog, frame: str):
     caplog.set_level("INFO")
     async with servers(tmp_path) as stack:
