@@ -18,7 +18,7 @@ from bot.settings.settings import ENV_FILE_KEY, Settings
 from tests.postgresql import PostgresServer, find_postgresql, running_postgresql
 
 # `fast` while working, `ci` for a thorough run (HYPOTHESIS_PROFILE, or CI=true).
-# `deep` is what the splitter's tests get under `ci`: the place where one odd
+# `deep` is what the tests of splitter and filter get under `ci`: the place where one odd
 # document in thousands tears a page. A test's own @settings win over all three.
 hypothesis.settings.register_profile("fast", max_examples=60, deadline=None)
 hypothesis.settings.register_profile("ci", max_examples=300, deadline=None, derandomize=True, print_blob=True)
@@ -26,7 +26,7 @@ hypothesis.settings.register_profile("deep", hypothesis.settings.get_profile("ci
 PROFILE = os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "fast")
 hypothesis.settings.load_profile(PROFILE)
 
-DEEP_FILES = ("test_splitter", "test_markdown")
+DEEP_FILES = ("test_answer_filter", "test_losses", "test_splitter")
 DEEP_TIMEOUT_SECONDS = 300
 WORKERS = 4
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
-from bot.markdown.code import MAX_INFO, add_code_line, after_line, end_code, fence_opening, may_be_fence
+from bot.markdown.code import MAX_INFO, Opening, add_code_line, after_line, end_code, fence_opening, may_be_fence
 from bot.markdown.formulas import displayed, formula_cap, formula_goes_on
 from bot.markdown.inline import render_inline
 from bot.markdown.items import DEFINITION, ITEM, lead
@@ -124,7 +124,7 @@ class BlockReader:
         begin = start if not at or self.source[at - 1] == "\n" else self._line_start(at)
         opening = fence_opening(self.source[begin:end], raw=self.raw)
         if opening and begin + opening.at == start:
-            return self._fence_start(begin + opening.code, end, context, opening.fence)
+            return self._fence_start(opening, begin, end, context)
         return self._text_block(start, end, context)
 
     def _text_block(self, start: int, end: int, context: Context) -> Block:
@@ -302,13 +302,15 @@ class BlockReader:
         opening = fence_opening(line, raw=self.raw)
         return opening is not None and not opening.at
 
-    def _fence_start(self, code: int, end: int, context: Context, fence: Fence) -> Block:
-        """Render the code of the *fence* whose line ends at *end*; it begins at *code*, perhaps in that line."""
+    def _fence_start(self, opening: Opening, begin: int, end: int, context: Context) -> Block:
+        """Render the code of the fence that the line from *begin* to *end* opens; it begins perhaps in that line."""
+        code, fence = begin + opening.code, opening.fence
         if code <= end:
             if not (self._known(code) or self.interrupted or end - code > MAX_INFO):
                 return Block([], len(self.source), complete=False)  # inline code, perhaps, or more of a language
             return self._fence(code, replace(context, midline=True), fence)
-        return self._fence(min(end + 1, len(self.source)), context, fence, name=fence.language)
+        name = "" if opening.info.lower() in EXTENSIONS else opening.info
+        return self._fence(min(end + 1, len(self.source)), context, fence, name=name)
 
     def _fence(self, at: int, context: Context, fence: Fence, *, name: str = "") -> Block:
         """Render code from *at* on; without any, *name* is what the fence was put around."""
@@ -340,7 +342,7 @@ class BlockReader:
         return Block(pieces, len(self.source), complete=False, context=code)
 
     def _fence_end(self, pieces: list[Piece], end: int, name: str, *, quoted: bool) -> Block:
-        if not pieces and name and name.lower() not in EXTENSIONS:
+        if not pieces and name:
             code = Context(quoted=quoted, fence=Fence("`", 3, 0, ""))
             add_code_line(pieces, name, end, code, atom_cap=self.atom_cap)
         if pieces:

@@ -30,7 +30,7 @@ MAX_INFO = 300
 _FENCE = regex.compile(r"([ \t]*)(`{3,}(?!`)(?![^`\n]{0,300}`)|~{3,})[ \t]*")
 _LANGUAGE = regex.compile(r"[A-Za-z0-9_+\-.#]{1,20}")  # what Discord takes for one; else it is shown as code
 _ATTRIBUTES = regex.compile(
-    r"(?:(?:[\w.:-]++=(?:\"[^\"]*+\"|'[^']*+'|\{[^{}]*+\}|[^\s\"'{},]*+)|\{[^{}]*+\})[\s,]*+)*+"
+    r"(?:(?:[\w.:-]++=(?:\"[^\"]*+\"|'[^']*+'|\{[^{}]*+\}|[^\s\"'{},]*+)|\{[^{}:;()]*+\})[\s,]*+)*+"
 )
 LATE = regex.compile(r"`{3,}[\w+#.\-]{0,20}[ \t]*")
 _QUOTING = frozenset({"markdown", "md", "mdx"})  # code that itself has fences
@@ -39,11 +39,19 @@ _CHUNK = regex.compile(r"\s{1,50}|(?=\S)\X{1,50}")
 
 
 class Opening(NamedTuple):
-    """A fence that a line opens: it, where its mark stands, and where in the line code begins or behind its end."""
+    """A fence that a line opens.
+
+    Attributes:
+        fence: how it is to be closed, and its language.
+        at: where in the line its mark stands.
+        code: where in the line code begins, or behind its end.
+        info: what stands behind the mark.
+    """
 
     fence: Fence
     at: int
     code: int
+    info: str
 
 
 def may_be_fence(line: str) -> bool:
@@ -75,7 +83,8 @@ def fence_opening(line: str, *, raw: bool) -> Opening | None:
             return None
         indent = indent or len(line) - len(line.lstrip())
     language, code = _info(line, match.end())
-    return Opening(Fence(match[2][0], len(match[2]), indent, language), begin, code)
+    fence = Fence(match[2][0], len(match[2]), indent, language)
+    return Opening(fence, begin, code, line[match.end() :].strip())
 
 
 def _info(line: str, start: int) -> tuple[str, int]:

@@ -57,7 +57,7 @@ def flanking(source: str, begin: int, at: int, stop: int, end: int, *, raw: bool
         can_close = can_close and not (after.isalnum() or after == "_")
     if run[0] == "|" and not raw:
         can_open = can_open and _may_open_spoiler(source, begin, at)
-        return can_open, can_close and not (after.isascii() and (after.isalnum() or after in "([{$'\"\\"))
+        return can_open, can_close and _may_close_spoiler(source, begin, at, after)
     if raw or run[0] != "*":
         return can_open, can_close
     is_glob = (before.isspace() or before in _BEFORE_GLOB) and _GLOB.match(source, at, end)
@@ -66,6 +66,13 @@ def flanking(source: str, begin: int, at: int, stop: int, end: int, *, raw: bool
     can_open = can_open and after not in ")]}"
     can_close = can_close and before not in "([{"
     return _unless_operator(source, begin, at, stop, end, can_open=can_open, can_close=can_close)
+
+
+def _may_close_spoiler(source: str, begin: int, at: int, after: str) -> bool:
+    """Whether no operand stands behind the bars at *at*."""
+    if after in "\"'":
+        return source.count(after, begin, at) % 2 == 1
+    return not after.isascii() or not (after.isalnum() or after in "([{$\\")
 
 
 def _may_open_spoiler(source: str, begin: int, at: int) -> bool:
