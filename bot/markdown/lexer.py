@@ -296,7 +296,9 @@ class Lexer:
             return False
         if tag.end == end and not self.final and not self.interrupted:
             return self._hold()
-        self._emit(Kind.DELIMITER, tag.mark, tag.end)
+        # to Discord a mark right behind an address is part of it
+        is_behind_url = tag.opens and self.tokens and self.tokens[-1].text.startswith("http")
+        self._emit(Kind.DELIMITER, "" if is_behind_url else tag.mark, tag.end)
         token = self.tokens[-1]
         token.can_open, token.can_close, token.is_tag = tag.opens, not tag.opens, True
         return True
