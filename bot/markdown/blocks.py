@@ -10,6 +10,7 @@ from bot.markdown.formulas import displayed, formula_cap, formula_goes_on
 from bot.markdown.inline import render_inline
 from bot.markdown.items import DEFINITION, ITEM, lead
 from bot.markdown.languages import EXTENSIONS
+from bot.markdown.lines import Block, LineReader
 from bot.markdown.pieces import PLAIN, Context, Fence, Piece, Rank, TableHead, closed
 from bot.markdown.table_block import Row, Table, render_table
 from bot.markdown.tables import is_delimiter_row, is_row, parse_aligns, split_row
@@ -18,37 +19,13 @@ __all__ = ["Block", "BlockReader"]
 
 RULE = "─" * 12
 
-_QUOTE = re.compile(r" {0,3}>(?:[ \t]|(?=[^>\s=\d])|(?=\n|$)|(?=>(?!=)))")  # ">= 5" and ">100" are none
-_RAW_QUOTE = re.compile(r" {0,3}>(?: |(?=\n|$))")
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")
 _HEAD = re.compile(r"[ \t]*\|(?!\|)")  # models begin them so; two bars are a spoiler
-_MAX_BLANK = 8  # lines in a row that are left as written
 _MAX_HEAD = 300  # characters of header and delimiter row that are held back
 _RULE = re.compile(r" {0,3}(?:(?:-[ \t]*){3,}|(?:\*[ \t]*){3,}|(?:_[ \t]*){3,})")
-_REPL = re.compile(r">>>(?: |$)")
-_HALF = re.compile(r"[ \t]*+(?:[-*_+=#>~` \t|:]++|\d{1,9}[.)]?|\[\^[^\]\n]{0,30}(?:\]:?)?)[ \t]*+")
 
 
-class Block:
-    """A rendered block.
-
-    Attributes:
-        pieces: what is shown of it.
-        end: offset in the source where the next block starts.
-        complete: whether more text can no longer change it.
-        context: what is open after it.
-    """
-
-    __slots__ = ("complete", "context", "end", "pieces")
-
-    def __init__(self, pieces: list[Piece], end: int, *, complete: bool, context: Context = PLAIN) -> None:
-        self.context = context
-        self.pieces = pieces
-        self.end = end
-        self.complete = complete
-
-
-class BlockReader:
+class BlockReader(LineReader):
     """Read the blocks of a source one by one.
 
     *source* is the text of the page so far, *final* says that it is complete,
@@ -56,10 +33,7 @@ class BlockReader:
     """
 
     def __init__(self, source: str, *, final: bool, raw: bool, atom_cap: int, interrupted: bool = False) -> None:
-        self.source = source
-        self.final = final
-        self.interrupted = interrupted
-        self.raw = raw
+        super().__init__(source, final=final, raw=raw, interrupted=interrupted)
         self.atom_cap = atom_cap
         self._displayed_from = -1
         self._displayed: list[tuple[int, int]] = []
@@ -74,54 +48,23 @@ class BlockReader:
             return self._paragraph(at, context, "")
         return self._block(at, quoted=context.quoted and self.source.startswith("```", at))
 
-    # Lines
-
-    def _line_end(self, at: int) -> int:
-        end = self.source.find("\n", at)
-        return len(self.source) if end < 0 else end
-
-    def _known(self, at: int) -> bool:
-        """Whether the line at *at* is there as a whole."""
-        return self.final or self.source.find("\n", at) >= 0
-
-    def _after_quote(self, at: int) -> tuple[bool, int]:
-        """Return whether the line at *at* is quoted, and where its text starts."""
-        quoted = False
-        if self.raw:
-            match = _RAW_QUOTE.match(self.source, at)
-            return match is not None, match.end() if match else at
-        if not _REPL.match(self.source, at):
-            match = _QUOTE.match(self.source, at)
-            while match:
-                quoted, at = True, match.end()
-                match = _QUOTE.match(self.source, at)
-        return quoted, at
-
-    def _is_half(self, line: str) -> bool:
-        """Whether *line* so far shows only marks whose meaning depends on what follows."""
-        return _HALF.fullmatch(line) is not None and not (self.interrupted and line.strip().isdigit())
-
-    def _line_start(self, at: int) -> int:
-        """Return where the text of the line starts that *at* is in."""
-        return self._after_quote(self.source.rfind("\n", 0, at) + 1)[1]
-
     # Blocks
 
     def _block(self, at: int, *, quoted: bool) -> Block:
         """Return the block at *at*; code in the middle of a line is *quoted* if its line is."""
-        end = self._line_end(at)
+        end = self.line_end(at)
         if not self.source[at:end].strip():
             return Block([], min(end + 1, len(self.source)), complete=end < len(self.source) or self.final)
-        has_mark, start = self._after_quote(at)
+        has_mark, start = self.after_quote(at)
         quoted = quoted or has_mark
         line = self.source[start:end]
         context = Context(quoted=quoted)
         if quoted and not self.raw and not line.strip():
-            return Block([], min(end + 1, len(self.source)), complete=self._known(at))
-        if not self._known(at) and self._is_half(line):
+            return Block([], min(end + 1, len(self.source)), complete=self.known(at))
+        if not self.known(at) and self.is_half(line):
             return Block([], end, complete=False)
         # behind text or the mark of an item the fence is read once more, for its line says how far it is indented
-        begin = start if not at or self.source[at - 1] == "\n" else self._line_start(at)
+        begin = start if not at or self.source[at - 1] == "\n" else self.line_start(at)
         opening = fence_opening(self.source[begin:end], raw=self.raw)
         if opening and begin + opening.at == start:
             return self._fence_start(opening, begin, end, context)
@@ -132,7 +75,7 @@ class BlockReader:
         line = self.source[start:end]
         if not self.raw and _RULE.fullmatch(line):
             pieces = [Piece(("> " if context.quoted else "") + RULE, end, Rank.BLOCK)]
-            return self._finish(pieces, end, quoted=context.quoted)
+            return self.finished(pieces, end, quoted=context.quoted)
         heading = _HEADING.match(line)
         if heading:
             return self._heading(start, end, heading, context)
@@ -147,39 +90,9 @@ class BlockReader:
         indent = lead_end if not shown or (is_first and shown.isspace() and not self.raw) else 0
         return self._paragraph(start + lead_end, context, shown, indent=indent)
 
-    def _finish(self, pieces: list[Piece], end: int, *, quoted: bool, rank: int = Rank.BLOCK) -> Block:
-        """Return a block whose last line ends at *end*, with the blank lines after it; *quoted* is whether it is."""
-        following, gap, is_sure = self._gap(min(end + 1, len(self.source)), quoted=quoted)
-        if pieces:
-            last = pieces[-1]
-            last.text = f"{last.text.rstrip()}\n{gap}"
-            last.rank = rank if gap or rank == Rank.HEADING else max(Rank.LINE, rank)
-            last.end = following
-            last.after = Context(quoted=gap.startswith(">"))
-        return Block(pieces, following, complete=is_sure)
-
-    def _gap(self, at: int, *, quoted: bool) -> tuple[int, str, bool]:
-        """Return where the blank lines from *at* on end, how they are shown, and whether that is sure."""
-        begin, is_blank, is_quoted_blank = at, False, False
-        while at < len(self.source) and (self.raw or not is_blank):  # what ends here may be cut off and kept
-            line_quoted, start = self._after_quote(at)
-            stop = self._line_end(start)
-            if self.source[start:stop].strip() or not self._known(at) or (line_quoted and not quoted):
-                break
-            is_blank, is_quoted_blank = is_blank or not line_quoted, is_quoted_blank or line_quoted
-            at = min(stop + 1, len(self.source))
-        line_quoted, start = self._after_quote(at)
-        goes_on = bool(self.source[start:].strip())
-        is_sure = self.final or goes_on or (is_blank and not self.raw)
-        if self.raw and is_blank:
-            return at, "\n" * min(self.source.count("\n", begin, at), _MAX_BLANK), is_sure
-        if is_quoted_blank and line_quoted and goes_on and not is_blank:
-            return at, "> \n", is_sure
-        return at, "\n" if is_blank or is_quoted_blank else "", is_sure
-
     def _heading(self, start: int, end: int, heading: re.Match[str], context: Context) -> Block:
         stop = end
-        if not self.raw and self._known(start):
+        if not self.raw and self.known(start):
             title = self.source[start + heading.end() : end].rstrip()
             bare = title.rstrip("#")
             stop = start + heading.end() + len(bare.rstrip() if bare[-1:].isspace() else title)
@@ -191,23 +104,23 @@ class BlockReader:
             stop,
             context=context,
             lead="" if deep else heading[0] if self.raw else heading[1] + " ",
-            final=self._known(start),
+            final=self.known(start),
             interrupted=self.interrupted,
             raw=self.raw,
             atom_cap=self.atom_cap,
             extra=("**",) if deep else (),
         )
-        if not self._known(start):
+        if not self.known(start):
             return Block(pieces, end, complete=False)
-        return self._finish(pieces, end, quoted=context.quoted, rank=Rank.HEADING)
+        return self.finished(pieces, end, quoted=context.quoted, rank=Rank.HEADING)
 
     def _paragraph(self, start: int, context: Context, lead: str, *, indent: int = 0) -> Block:
         """Render the run of lines whose text starts at *start*; marks may span its lines."""
-        end = self._line_end(start)
+        end = self.line_end(start)
         fence = self._late_fence(start, end, context)
-        while fence < 0 and end < len(self.source) and self._known(end + 1) and self._goes_on(start, end, context):
+        while fence < 0 and end < len(self.source) and self.known(end + 1) and self._goes_on(start, end, context):
             is_text = self._continues(end + 1, context)  # not a line that a formula only may take in
-            begin, end = end + 1, self._line_end(end + 1)
+            begin, end = end + 1, self.line_end(end + 1)
             fence = self._late_fence(begin, end, context) if is_text else -1
         if fence >= 0:
             return self._before_fence(start, fence, context, lead)
@@ -230,7 +143,7 @@ class BlockReader:
         )
         if not ended:
             return Block(pieces, stop, complete=False)
-        return self._finish(pieces, end, quoted=context.quoted)
+        return self.finished(pieces, end, quoted=context.quoted)
 
     def _late_fence(self, start: int, end: int, context: Context) -> int:
         """Return where code begins in the line of a paragraph from *start* to *end*, or -1."""
@@ -259,7 +172,7 @@ class BlockReader:
 
     def _in_formula(self, start: int, end: int, context: Context) -> bool:
         """Whether a displayed formula is open where a line of the paragraph from *start* ends: all is part of it."""
-        if self.raw or end >= len(self.source) or self._after_quote(end + 1)[0] != context.quoted:
+        if self.raw or end >= len(self.source) or self.after_quote(end + 1)[0] != context.quoted:
             return False
         cap = formula_cap(self.atom_cap)
         if start != self._displayed_from:  # once for all lines of the paragraph
@@ -269,26 +182,26 @@ class BlockReader:
 
     def _breaks(self, at: int, context: Context) -> bool:
         """Whether it is certain that the line at *at*, perhaps not whole, ends the paragraph before it."""
-        quoted, start = self._after_quote(at)
-        end = self._line_end(start)
+        quoted, start = self.after_quote(at)
+        end = self.line_end(start)
         if self._may_be_table(start, end):
             return False
-        if not self._known(end + 1) and self._table_head(start, end, quoted=quoted):
+        if not self.known(end + 1) and self._table_head(start, end, quoted=quoted):
             return False  # once all of its second line is there, it may be none
-        if self._known(at):
+        if self.known(at):
             return True
         line = self.source[start:]
-        unsure = not line.strip() or self._is_half(line) or may_be_fence(line)
+        unsure = not line.strip() or self.is_half(line) or may_be_fence(line)
         return not unsure and not self._continues(at, context)
 
     def _continues(self, at: int, context: Context) -> bool:
         """Whether the line at *at* goes on with the paragraph before it."""
-        quoted, start = self._after_quote(at)
-        end = self._line_end(start)
+        quoted, start = self.after_quote(at)
+        end = self.line_end(start)
         line = self.source[start:end]
         if quoted != context.quoted or not line.strip():
             return False
-        if not self._known(at) and self._is_half(line):
+        if not self.known(at) and self.is_half(line):
             return False
         if self._opens_fence(line) or ITEM.match(line) or _HEADING.match(line) or _RULE.fullmatch(line):
             return False
@@ -306,7 +219,7 @@ class BlockReader:
         """Render the code of the fence that the line from *begin* to *end* opens; it begins perhaps in that line."""
         code, fence = begin + opening.code, opening.fence
         if code <= end:
-            if not (self._known(code) or self.interrupted or end - code > MAX_INFO):
+            if not (self.known(code) or self.interrupted or end - code > MAX_INFO):
                 return Block([], len(self.source), complete=False)  # inline code, perhaps, or more of a language
             return self._fence(code, replace(context, midline=True), fence)
         name = "" if opening.info.lower() in EXTENSIONS else opening.info
@@ -320,16 +233,16 @@ class BlockReader:
         at_start = at
         while at < len(self.source):
             midline = context.midline and at == at_start
-            line_quoted, start = self._after_quote(at) if quoted and not midline else (quoted, at)
-            end = self._line_end(start)
+            line_quoted, start = self.after_quote(at) if quoted and not midline else (quoted, at)
+            end = self.line_end(start)
             line = self.source[start:end]
             following = fence if midline or line_quoted != quoted else after_line(line, fence)
             if line_quoted != quoted or following is None:
                 closed = line_quoted == quoted
-                if self._known(at) or not closed:
+                if self.known(at) or not closed:
                     return self._fence_end(pieces, end if closed else at - 1, name, quoted=quoted)
                 return Block(pieces, len(self.source), complete=False, context=code)
-            if not self._known(at) and line.strip() and not line.strip().strip(fence.mark):
+            if not self.known(at) and line.strip() and not line.strip().strip(fence.mark):
                 break
             fence = following
             code = Context(quoted=quoted, fence=fence)
@@ -347,7 +260,7 @@ class BlockReader:
             add_code_line(pieces, name, end, code, atom_cap=self.atom_cap)
         if pieces:
             end_code(pieces[-1])
-        return self._finish(pieces, end, quoted=quoted)
+        return self.finished(pieces, end, quoted=quoted)
 
     # Tables
 
@@ -355,17 +268,17 @@ class BlockReader:
         """Return the header of the table whose first line is from *start* to *end*, and where its rows start."""
         if self.raw or "|" not in self.source[start:end] or end >= len(self.source):
             return None
-        next_quoted, second = self._after_quote(end + 1)
-        stop = self._line_end(second)
+        next_quoted, second = self.after_quote(end + 1)
+        stop = self.line_end(second)
         rule = self.source[second:stop]
-        if not self._known(second):
+        if not self.known(second):
             rule = rule.rstrip(" \t|:")  # half a column
         if next_quoted != quoted or not is_delimiter_row(rule) or ITEM.match(rule):
             return None
         header = self.source[start:end].lstrip()
         aligns = parse_aligns(rule)
         cells = tuple(header[a:b] for a, b in split_row(header, len(aligns)))
-        if len(cells) < len(aligns) or (len(cells) > len(aligns) and self._known(second)):
+        if len(cells) < len(aligns) or (len(cells) > len(aligns) and self.known(second)):
             return None
         if any(len(cell) > self.atom_cap - 4 for cell in cells):
             return None  # as the title of a record it would not fit
@@ -378,8 +291,8 @@ class BlockReader:
             return False
         if not _HEAD.match(self.source, start, end):
             return False
-        second = self._after_quote(min(end + 1, len(self.source)))[1]
-        return not self._known(second) and not self.source[second:].strip("|:- \t>")
+        second = self.after_quote(min(end + 1, len(self.source)))[1]
+        return not self.known(second) and not self.source[second:].strip("|:- \t>")
 
     def _table(self, at: int, context: Context, head: TableHead, *, fresh: bool = False) -> Block:
         begin = at
@@ -387,14 +300,14 @@ class BlockReader:
         ended = False
         while at < len(self.source):
             midline = context.midline and not rows
-            quoted, start = (context.quoted, at) if midline else self._after_quote(at)
-            end = self._line_end(start)
+            quoted, start = (context.quoted, at) if midline else self.after_quote(at)
+            end = self.line_end(start)
             line = self.source[start:end]
             if quoted != context.quoted or not (midline or is_row(line, barred=head.barred)):
-                ended = self._known(at) or self.interrupted or (head.barred and bool(line.strip()))
+                ended = self.known(at) or self.interrupted or (head.barred and bool(line.strip()))
                 break
             following = min(end + 1, len(self.source))
-            rows.append(Row(start, end, following, whole=self._known(at)))
+            rows.append(Row(start, end, following, whole=self.known(at)))
             at = following
         pieces = render_table(
             Table(
@@ -418,4 +331,4 @@ class BlockReader:
             last.text = closed(last.text.rstrip(), last.after)
             last.after = PLAIN
         end = at - 1 if at and self.source[at - 1] == "\n" else at
-        return self._finish(pieces, end, quoted=quoted)
+        return self.finished(pieces, end, quoted=quoted)
