@@ -121,7 +121,8 @@ class Database:
             self._claim_lost.set()
             raise
         except (SQLAlchemyError, OSError, OverflowError, UnicodeError) as error:
-            raise problem(self.name, error) from error
+            # a server quotes rows in its details, which are not for the log
+            raise problem(self.name, error) from (error if self.dialect == "sqlite" else None)
 
     async def checkpoint(self) -> bool:
         """Leave nothing in SQLite's write-ahead log; return False while another process reads from it."""

@@ -36,7 +36,7 @@ from bot.settings.values import (
     parse_model,
     parse_ollama_host,
     parse_switch,
-    password_of,
+    passwords_of,
     upper,
 )
 
@@ -154,9 +154,8 @@ class Settings(BaseModel):
         """The values that no log may show (the whole database URL only for its password)."""
         held = [secret.get_secret_value() for secret in (self.discord_token, self.ollama_api_key) if secret]
         for url in (self.store_url, self.ollama_host):
-            password = password_of(url)
-            held += [password, unquote(password)]
-        return tuple(dict.fromkeys(secret for secret in held if secret))
+            held += [form for password in passwords_of(url) for form in (password, unquote(password))]
+        return tuple(dict.fromkeys(held))
 
 
 def load_settings(

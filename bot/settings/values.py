@@ -173,12 +173,13 @@ def parse_model(text: str) -> str:
     return name
 
 
-def password_of(url: str) -> str:
-    """Return the password in *url* as it is written there, or ``""``."""
+def passwords_of(url: str) -> list[str]:
+    """Return the passwords in *url* as they are written there: before the host, or among the parameters."""
     try:
-        return urlsplit(url).password or ""
+        parts = urlsplit(url)
+        return [each for each in (parts.password, *re.findall(r"(?:^|&)\w*password=([^&]+)", parts.query)) if each]
     except ValueError:  # brackets that are no IPv6 address
-        return ""
+        return []
 
 
 def lower(value: object) -> object:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -207,6 +208,17 @@ async def test_a_statement_that_fails_poisons_no_other(store: Store) -> None:
     for number in range(20):
         await asyncio.gather(wrong(number), store.set_setting(str(number), "v"), wrong(number))
         assert await store.setting(str(number)) == "v"
+
+
+async def test_an_error_of_the_server_holds_nobodys_words(store: Store) -> None:
+    words = "a secret"
+    with pytest.raises(StoreError) as caught:
+        await store._database.run(
+            lambda connection: connection.execute(text("INSERT INTO setting (value) VALUES (:words)"), {"words": words})
+        )
+    told = "".join(traceback.format_exception(caught.value))
+    assert 'null value in column "key"' in told
+    assert words not in told
 
 
 # What cannot be used

@@ -371,6 +371,8 @@ def test_secrets_are_masked_and_known_to_the_log() -> None:
     assert "key-0123456789" not in shown
     assert "proxy" not in repr(settings)
     assert set(settings.secrets) == {TOKEN, "key-0123456789", "proxy%21pass", "proxy!pass"}
+    shown = load(DATABASE_URL="postgresql://ada:s3cret@h/db?password=hunter%402&sslpassword=key&connect_timeout=9")
+    assert set(shown.secrets) == {"s3cret", "hunter%402", "hunter@2", "key"}
 
 
 # What an environment can hold (no NUL), lone surrogates included: os.environ decodes with surrogateescape.
