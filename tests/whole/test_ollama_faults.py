@@ -359,7 +359,7 @@ WHOLE = {
         raw(line("a") * 6000 + LAST), text="\n".join(["a" * 2000] * 3), stored="a" * 6000
     ),
     "pings": whole(raw(line("@everyone <@1191000000000000010> hi") + LAST), text="@everyone <@1191000000000000010> hi"),
-    "thoughts left in the text": whole(raw(line(f"<think>hm</think>{KEPT}") + LAST), text=f"<think>hm</think>{KEPT}"),
+    "thoughts left in the text": whole(raw(line(f"<think>hm</think>{KEPT}") + LAST)),
     "thoughts beside the text": whole(odd({"content": "", "thinking": "hm"})),
     "the length limit": whole(*say(KEPT), done("length"), says="length limit"),
     "calls beside the text": whole(*say("Yes the"), tool_call("f"), *say(" zorillafern was")),
