@@ -50,7 +50,7 @@ class Deletions(Protocol):
 
 
 class Deliverer:
-    """Sends the calls of *transcript*; see `bot.streaming.transcript.Sender`.
+    """Sends the calls of *transcript*; see `bot.streaming.streamer.Sender`.
 
     *fallback* is where the rest goes when the channel takes no more, *pauses*
     what keeps the bot from trying there again; None where there is none.

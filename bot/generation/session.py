@@ -9,8 +9,7 @@ from enum import Enum
 from typing import Any, Protocol, TypeVar
 
 from bot.conversation.records import PromptRecord
-from bot.streaming.streamer import ReplyStreamer
-from bot.streaming.transcript import Sender
+from bot.streaming.streamer import ReplyStreamer, Sender
 
 T = TypeVar("T")
 

@@ -17,7 +17,8 @@ from bot.delivery.permissions import may_look_back
 from bot.errors import DeliveryError, StoreError
 from bot.intake.history import read_history
 from bot.intake.message_text import is_addressed
-from bot.recovery.recovery import ANSWERED_WITHIN_SECONDS, INTERRUPTED
+from bot.recovery.left import INTERRUPTED
+from bot.recovery.recovery import ANSWERED_WITHIN_SECONDS
 from bot.streaming.backoff import Backoff
 
 if TYPE_CHECKING:

@@ -32,15 +32,13 @@ from bot.delivery.reply_api import NO_MENTIONS, ReplyApi
 from bot.delivery.transport import ChannelTransport, TokenTransport
 from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRetry, MessageGone, StoreError
 from bot.generation.responder import Responder
-from bot.markdown.failsafe import FailsafePages
 from bot.recovery.found import Found, Seen, look
+from bot.recovery.left import INTERRUPTED, Left, letters
 from bot.recovery.rebuild import header_of, rebuild, unclaimed
 from bot.streaming.backoff import Backoff
 from bot.streaming.budget import EditBudget
-from bot.streaming.calls import State
 from bot.streaming.dress import PAGE_LIMIT, has_cursor, without_cursor
 from bot.streaming.streamer import ReplyStreamer
-from bot.streaming.transcript import Transcript
 
 log = logging.getLogger(__name__)
 
@@ -48,8 +46,6 @@ ANSWERED_WITHIN_SECONDS = 600.0
 """How old a prompt may be to be answered after a restart; who asked earlier is told to ask again."""
 ATTEMPTS = 3
 """So many processes begin to answer a prompt: it could be what kills them."""
-INTERRUPTED = "⏹️ interrupted by a restart"
-"""How a reply ends that another process has to close."""
 
 _CHANNELS_AT_ONCE = 6
 _DISCORD_EPOCH = 1_420_070_400.0  # an id holds the milliseconds since then
@@ -90,43 +86,6 @@ class Connection:
     changes: Deletions
     pauses: Pauses
     followups: Followups
-
-
-@dataclass(frozen=True, slots=True)
-class _Left:
-    """What an earlier process left of a reply.
-
-    Attributes:
-        transcript: what stands on screen.
-        found: what was looked up, None if nothing could be.
-    """
-
-    reply: UnfinishedReply
-    transcript: Transcript
-    found: Found | None
-
-    @property
-    def is_prompt_gone(self) -> bool:
-        return self.found is not None and self.found.is_prompt_gone
-
-    @property
-    def is_deleted(self) -> bool:
-        """Whether somebody deleted one of the messages."""
-        return any(each.state is State.GONE for each in self.transcript.messages)
-
-    def texts(self) -> list[str]:
-        """Return what the messages show of the text, in order."""
-        there = [each for each in self.transcript.messages if each.state is not State.GONE]
-        return [each.bare(self.transcript.head(each)).strip() for each in there]
-
-    def controls(self) -> list[tuple[int, int]]:
-        """Return the messages that our own ⏹️ is on, as far as known."""
-        if self.found is None:
-            newest = self.transcript.newest()
-            return [(newest.channel_id, newest.message_id)] if newest is not None and newest.message_id else []
-        ours = set(self.transcript.message_ids())
-        seen = self.found.messages.values()
-        return [(each.channel_id, each.message_id) for each in seen if each.has_control and each.message_id in ours]
 
 
 class Recovery:
@@ -210,7 +169,7 @@ class Recovery:
         await self._clear_away(connection, left)
         await self._finish(reply, text)
 
-    async def _look(self, connection: Connection, reply: UnfinishedReply) -> _Left:
+    async def _look(self, connection: Connection, reply: UnfinishedReply) -> Left:
         found = await self._found(connection, reply)
         free = unclaimed(reply, found) if found is not None else []
         free = [seen for seen in free if not await self._is_known(seen.message_id)]
@@ -220,7 +179,7 @@ class Recovery:
         self._strays |= {
             seen.message_id: seen for seen in free if seen.message_id not in ours and has_cursor(seen.text)
         }
-        return _Left(reply, transcript, found)
+        return Left(reply, transcript, found)
 
     async def _found(self, connection: Connection, reply: UnfinishedReply) -> Found | None:
         if not may_look_back(connection.host.permissions_at(reply.prompt.channel_id)):
@@ -238,7 +197,7 @@ class Recovery:
         except StoreError:
             return False
 
-    def _open(self, connection: Connection, journal: ReplyJournal, left: _Left, *, is_closing: bool) -> DiscordReply:
+    def _open(self, connection: Connection, journal: ReplyJournal, left: Left, *, is_closing: bool) -> DiscordReply:
         """Return the reply, to go on as the process before would have."""
         prompt, api = left.reply.prompt, connection.api
         permissions = connection.host.permissions_at(prompt.channel_id)
@@ -285,7 +244,7 @@ class Recovery:
             return False
         return True
 
-    def _answer(self, connection: Connection, left: _Left) -> None:
+    def _answer(self, connection: Connection, left: Left) -> None:
         """Answer the prompt as if it had just come; its reply lines up with the others of the channel."""
         reply, changes = left.reply, connection.changes
         log.info("Prompt %d waited when the bot was interrupted; answering it now", reply.prompt.message_id)
@@ -307,20 +266,20 @@ class Recovery:
 
     # ------------------------------------------------------------ closing
 
-    async def _close(self, connection: Connection, left: _Left) -> str:
+    async def _close(self, connection: Connection, left: Left) -> str:
         """Bring every message of the reply to its final text; return what the model wrote.
 
         Raises:
             DeliveryError: Discord does not take it.
         """
         reply = left.reply
-        text, pages = final_pages(reply, left.texts(), self._mode, self._max_messages)
+        text, pages = left.final_pages(self._mode, self._max_messages)
         if not (left.is_prompt_gone and not left.transcript.count() and not text):
             journal = self._journals.reopen(reply.prompt, reply.reply_id)
             sender = self._open(connection, journal, left, is_closing=True).deliverer
             streamer = ReplyStreamer(sender, pages, self._budget, max_messages=self._max_messages)
             streamer.feed(text)
-            footer = footer_of(reply, text)
+            footer = left.footer(text)
             streamer.end(footer, interrupted=reply.state is not ReplyState.COMPLETE)
             if left.is_deleted:
                 streamer.stop(footer)
@@ -329,7 +288,7 @@ class Recovery:
         log.info("Reply %d was interrupted by a restart; closed", reply.reply_id)
         return text
 
-    async def _clear_away(self, connection: Connection, left: _Left) -> None:
+    async def _clear_away(self, connection: Connection, left: Left) -> None:
         """Take our own ⏹️ off."""
         for channel_id, message_id in left.controls():
             await self._try(connection.api.remove_reaction(channel_id, message_id, STOP_EMOJI), left.reply.reply_id)
@@ -368,42 +327,3 @@ class Recovery:
             state = reply.state if is_ended else ReplyState.INTERRUPTED
             journal.end(ReplyEnd(state, text, at=self._clock()))
         await journal.close(is_shown=True)
-
-
-def final_pages(
-    reply: UnfinishedReply, shown: Sequence[str], mode: Literal["discord", "raw"], max_messages: int
-) -> tuple[str, FailsafePages]:
-    """Return what the model wrote and its pages, without loss of what is *shown*."""
-    limit = PAGE_LIMIT - len(header_of(reply))
-    drafts = FailsafePages(limit=limit, mode=mode, last=max_messages)
-    drafts.feed(reply.text)
-    drafts.finish(interrupted=True)
-    if reply.state is ReplyState.STREAMING and _knows_more(shown, drafts.closed):
-        # The store had trouble before the kill; what is on screen is rendered already.
-        return "\n".join(shown), FailsafePages(limit=limit, mode="raw", last=max_messages)
-    return reply.text, FailsafePages(limit=limit, mode=mode, last=max_messages)
-
-
-def _knows_more(shown: Sequence[str], pages: Sequence[str]) -> bool:
-    """Tell whether more of the text is on screen than in *pages*.
-
-    A page that still grew may show what a later one begins with, so the last
-    one decides; the sum, in case the pages are cut otherwise than they were.
-    """
-    last = len(shown) - 1
-    if last < 0 or letters(shown[last]) <= sum(map(letters, pages[last:])):
-        return False
-    return sum(map(letters, shown)) > sum(map(letters, pages))
-
-
-def footer_of(reply: UnfinishedReply, text: str) -> str:
-    """Return our own closing words: those it ended with, or that it was interrupted."""
-    if reply.state is not ReplyState.STREAMING:
-        return reply.footer
-    return f"-# {INTERRUPTED}" if text else f"{INTERRUPTED}. Please ask again."
-
-
-def letters(text: str) -> int:
-    """Return how many letters and digits *text* shows, our own lines left out."""
-    lines = (line for line in text.splitlines() if not line.startswith(("-# ", INTERRUPTED)))
-    return sum(char.isalnum() for line in lines for char in line)

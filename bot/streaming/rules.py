@@ -73,9 +73,6 @@ class Next(Enum):
     OVER = auto()  # nothing can be done any more
 
 
-FOREVER = 1 << 30
-
-
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What is done: *first* so many *times* for a message, *then* what comes after that."""

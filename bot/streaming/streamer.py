@@ -11,6 +11,7 @@ The writer is never cancelled inside a request; see `bot.delivery.http`.
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from bot.errors import DeliveryError, DeliveryRetry
 from bot.streaming.backoff import Backoff
@@ -20,11 +21,28 @@ from bot.streaming.cadence import Cadence
 from bot.streaming.calls import PAGES, Answered, Call
 from bot.streaming.plan import Pages, ReplyPlan
 from bot.streaming.rules import Kind, Next, Outcome
-from bot.streaming.transcript import Sender
+from bot.streaming.transcript import Transcript
 
-__all__ = ["Pages", "ReplyStreamer"]
+__all__ = ["Pages", "ReplyStreamer", "Sender"]
 
 _CLOSINGS = (Kind.CLOSE, Kind.DELETE)
+
+
+class Sender(Protocol):
+    """What sends calls; never two at a time for one reply. It raises nothing that is to be expected."""
+
+    @property
+    def transcript(self) -> Transcript:
+        """What stands on screen."""
+        ...
+
+    def bucket(self, call: Call) -> Bucket:
+        """Return the bucket that *call* is counted in now (it may change: interactions age)."""
+        ...
+
+    async def send(self, call: Call) -> tuple[Next, Answered]:
+        """Send one request, take in what came of it; return what is to be done about it."""
+        ...
 
 
 class ReplyStreamer:

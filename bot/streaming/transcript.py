@@ -10,10 +10,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
-from typing import Protocol
 
 from bot.markdown.files import File
-from bot.streaming.bucket import Bucket, Urgency
+from bot.streaming.bucket import Urgency
 from bot.streaming.calls import (
     POSTS,
     Answered,
@@ -103,9 +102,8 @@ class Transcript(Screen):
             ordinal = len(self.messages)
             suffix = f".{self.generation}" if self.generation else ""
             nonce = f"{self.nonce_seed}-{ordinal}{suffix}"[-25:]
-            is_away = self.moved_to is not None
-            channel_id = self.moved_to if self.moved_to is not None else self.channel_id
-            place = Place(channel_id, None, nonce, by_token=self.by_token and not is_away)
+            by_token = self.by_token and self.moved_to is None
+            place = Place(self.moved_to or self.channel_id, None, nonce, by_token=by_token)
             self.pending = Message(ordinal, self.generation, place)
         return self.pending
 
@@ -345,23 +343,6 @@ class Transcript(Screen):
         accepted = message.bare(self.head(message)) if message.stage == 0 else ""
         limit = PAGE_LIMIT - len(head)
         return head + in_place_of(page, accepted, answered.reason, is_final=is_final, limit=limit)
-
-
-class Sender(Protocol):
-    """What sends calls; never two at a time for one reply. It raises nothing that is to be expected."""
-
-    @property
-    def transcript(self) -> Transcript:
-        """What stands on screen."""
-        ...
-
-    def bucket(self, call: Call) -> Bucket:
-        """Return the bucket that *call* is counted in now (it may change: interactions age)."""
-        ...
-
-    async def send(self, call: Call) -> tuple[Next, Answered]:
-        """Send one request, take in what came of it; return what is to be done about it."""
-        ...
 
 
 def _kind(message: Message, file: File | None) -> Kind:

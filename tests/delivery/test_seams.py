@@ -12,6 +12,7 @@ import json
 import socket
 from typing import Any
 
+import aiohttp
 import discord
 import pytest
 import yarl
@@ -277,3 +278,18 @@ async def test_why_discord_is_out_of_reach_is_told_with_what_to_look_at(routes_a
     endpoint.use_api("http://nowhere.invalid/api/v10")
     with pytest.raises(endpoint.DiscordUnreachable, match=r"the name nowhere\.invalid is not found"):
         await endpoint.ask_application("token")
+
+
+@pytest.mark.parametrize("errno", [54, 10054])
+async def test_a_reset_on_macos_or_windows_is_tried_again_by_us_with_the_newest_text(http, monkeypatch, errno: int):
+    tries = []
+
+    async def reset(*_: object, **__: object) -> None:
+        tries.append(errno)
+        raise ConnectionResetError(errno, "reset")
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", reset)
+    async with asyncio.timeout(2):  # discord.py would sleep 1, 3, 5, 7 s and send the text of the first try
+        with pytest.raises(DeliveryRetry):
+            await ReplyApi(HttpLine(http), 1).create_message(7, {"content": "old"})
+    assert len(tries) == 1
