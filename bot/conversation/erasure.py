@@ -48,6 +48,7 @@ KEPT_SECONDS = 86400.0
 LEFT_SECONDS = 7 * 86400.0
 """How long after the bot left a server what was said there is kept."""
 
+_TICKS_TO_SCRUB = 3  # each is a checkpoint, which has the disk write
 _MOST_DEEDS = 10_000  # that wait for a database which fails
 
 
@@ -228,8 +229,7 @@ class Erasure:
         if now - self._tidied_at >= TIDY_SECONDS:
             await self.tidy(now=time.time(), with_servers=self._knows_servers)
             self._tidied_at = now
-        if now - self._scrubbed_at >= TICK_SECONDS:
-            await self.scrub()
+        if now - self._scrubbed_at >= _TICKS_TO_SCRUB * TICK_SECONDS and await self.scrub():
             self._scrubbed_at = now
 
     async def scrub(self) -> bool:

@@ -102,12 +102,18 @@ def question_in(connection: Connection, message_id: int) -> PromptRecord | None:
 
 
 def messages_of(connection: Connection, prompt_ids: Sequence[int]) -> set[int]:
-    """Return the messages in which questions stand, and those of their answers that are sent."""
+    """Return the messages of the channel in which questions stand, and those of their answers that are sent."""
     asked = select(prompt.c.message_id, prompt.c.copy_id).where(prompt.c.message_id.in_(prompt_ids))
     shown = (
         select(reply_message.c.message_id)
-        .join(reply)
-        .where(reply.c.prompt_id.in_(prompt_ids), reply.c.text != "", ~reply.c.is_deleted)
+        .join_from(reply_message, reply)
+        .join(prompt, prompt.c.message_id == reply.c.prompt_id)
+        .where(
+            reply.c.prompt_id.in_(prompt_ids),
+            reply_message.c.channel_id == prompt.c.channel_id,  # the rest of an answer may be direct messages
+            reply.c.text != "",
+            ~reply.c.is_deleted,
+        )
     )
     found = set(connection.execute(shown).scalars())
     for message_id, copy_id in connection.execute(asked):

@@ -71,7 +71,7 @@ class MemoryCheck:
             if error.status >= 500:
                 return  # the next question has it tried again
         except (discord.DiscordException, aiohttp.ClientError, OSError, TimeoutError, StoreError) as error:
-            log.info("What is remembered of channel %s cannot be compared: %r", channel_id, error)
+            log.warning("What is remembered of channel %s cannot be compared: %r", channel_id, error)
             return
         except Exception:
             log.exception("What is remembered of channel %s cannot be compared", channel_id)

@@ -183,6 +183,15 @@ async def test_the_first_message_of_a_command_is_its_question(store: Store) -> N
     assert await count(store, "prompt") == 0
 
 
+async def test_what_is_compared_with_a_channel_stands_in_it(store: Store) -> None:
+    reply_id = await turn(store, 10, pages=(100,))
+    dm = ReplyMessage(1, CHANNEL + 1, 101, "n", "the rest")
+    await store.write_down(reply_id, messages=[dm])
+    await turn(store, 20, pages=(200,), copy_id=15)  # a bare mention after the words
+    await turn(store, 30, pages=(300,), copy_id=35)  # a copy in place of the original
+    assert await store.erasure.messages_of([10, 20, 30]) == {10, 100, 20, 15, 200, 35, 300}
+
+
 # Quotes
 
 
