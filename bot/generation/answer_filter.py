@@ -57,6 +57,7 @@ class AnswerFilter:
         self._buffer = ""
         self._code = CodeState()
         self._held: list[str] | None = [] if opens_thought else None
+        self._doubt: list[str] = []  # what a sentence about thoughts would go on with, if the thought never ends
         self.is_thinking = opens_thought
         self.is_ended = False
         self._in_header = False  # of a channel
@@ -81,13 +82,18 @@ class AnswerFilter:
     def flush(self, *, is_whole: bool = True) -> Filtered:
         """Return what was held back; no more text follows.
 
-        An answer that is *whole* had no thought if the mark that would have closed it never came.
+        An answer that is *whole* had no thought if the mark that would have closed it never came,
+        unless a line began with the one that opened it.
         """
         if self.is_ended:
             return Filtered()
         if self._held is not None:
             return self.release() if is_whole else self._take()
-        return self._run(final=True)
+        filtered = self._run(final=True)
+        if self.is_thinking and self._doubt and is_whole:
+            spoken, self._doubt, self.is_thinking = "".join(self._doubt), [], False
+            return filtered._replace(text=filtered.text + spoken, thought="")
+        return filtered
 
     def release(self) -> Filtered:
         """Return what was held from the start: it was no thought after all."""
@@ -191,6 +197,7 @@ class AnswerFilter:
             self._thoughts += 1
             self.is_thinking = True
             self._last = ""
+            self._doubt = [] if self._code.begins_line else [mark[0]]
             self._buffer = self._buffer[mark.end() :]
         elif kind == "closing":
             self._close_alone(mark.end())
@@ -205,6 +212,8 @@ class AnswerFilter:
             self._skip(mark.end(), " \t\n")
         elif kind == "strike":
             self._strike(mark)
+        elif self._shown and not self._has_channels:
+            self._emit(mark.end())
         else:
             self._skip(mark.end(), "" if self._shown else " \t\n")
         return True
@@ -254,6 +263,7 @@ class AnswerFilter:
 
     def _end_thought(self, match: re.Match[str]) -> None:
         held, self._held = self._held, None
+        self._doubt = []
         self.is_thinking = False
         if END.fullmatch(match[0]) and not (self._has_channels and match[0].lower() == "<|end|>"):
             if held is not None:  # an answer without a thought
@@ -313,6 +323,8 @@ class AnswerFilter:
         if text:
             self._last = text[-1]
             self._thoughts += len(OPENING.findall(text)) if "<" in text or "[" in text else 0
+            if self._doubt:
+                self._doubt.append(text)
             (self._thought if self._held is None else self._held).append(text)
 
 

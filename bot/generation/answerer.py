@@ -236,6 +236,6 @@ class Answerer:
 
     @staticmethod
     def _write_held(job: Job, seam: Seam | None) -> None:
-        job.take(job.filter.flush(is_whole=job.last.done_reason == "stop"), seam)
+        job.take(job.filter.flush(is_whole=job.last.done and job.last.done_reason != "length"), seam)
         if seam is not None:
             job.write(seam.flush())

@@ -10,7 +10,7 @@ from bot.markdown.pieces import Fence
 __all__ = ["CodeState"]
 
 _QUOTE = re.compile(r"(?: {0,3}> ?)+")
-_LEAD = re.compile(r"[ \t>*_]*")
+_LEAD = re.compile(r"[ \t>]*")
 _MAX_LINE = 2000
 
 

@@ -14,7 +14,7 @@ _END = (
     *("<|endoftext|>", "<|im_end|>", "<|end_of_text|>", "<|eot_id|>", "<|eom_id|>", "<|eot|>", "<end_of_turn>"),
     *("<turn|>", "<eos>", "<|end|>", "<|return|>", "<|call|>", "<|EOT|>", "<|endofturn|>", "[|endofturn|]"),
     *("<｜end▁of▁sentence｜>", "<|end▁of▁sentence|>", "<|END_OF_TURN_TOKEN|>", "<|END_RESPONSE|>"),  # DeepSeek, Command
-    *("<|end_of_role|>", "<end_of_utterance>", "<|end_of_turn|>", "<|endofresponse|>", "[EOS]", "<|eos|>"),
+    *("<|end_of_role|>", "<end_of_utterance>", "<|end_of_turn|>", "<|endofresponse|>", "<|eos|>"),
     *("<|user|>", "<|observation|>", "<｜User｜>", "<|User|>", "[|user|]", "[INST]", "[/INST]"),  # somebody else's turn
 )
 # The beginning of a turn, whose speaker follows.
@@ -34,7 +34,9 @@ SPOKEN_LIMIT = 300
 
 
 def _any(literals: tuple[str, ...]) -> str:
-    return "|".join(re.escape(literal) for literal in sorted(literals, key=len, reverse=True))
+    """Return a pattern for *literals*; in square brackets small letters are the text of a link."""
+    ordered = sorted(literals, key=len, reverse=True)
+    return "|".join(f"(?-i:{re.escape(each)})" if each[0] == "[" else re.escape(each) for each in ordered)
 
 
 MARK = re.compile(

@@ -103,6 +103,10 @@ def test_marks_in_code_or_spoken_of_stay(mark: str, around: str) -> None:
         ("a <b and [c] ⟦", "a <b and [c] ⟦"),
         ("<|channel|>commentary to=functions.x<|message|>{}<|end|><|start|>assistant<|message|>Hi", "Hi"),
         ("a < b <thin", "a < b <thin"),
+        ("Use the <think> tag.\n\nIt helps.", "Use the <think> tag.\n\nIt helps."),
+        ("Hm.\n<think>never closed", "Hm.\n"),
+        ("see [think](https://e.com) and [inst]", "see [think](https://e.com) and [inst]"),
+        ("BERT has <bos> at the start", "BERT has <bos> at the start"),
     ],
 )
 def test_what_is_told_apart(text: str, answer: str) -> None:
