@@ -280,8 +280,8 @@ class BlockReader(LineReader):
         cells = tuple(header[a:b] for a, b in split_row(header, len(aligns)))
         if len(cells) < len(aligns) or (len(cells) > len(aligns) and self.known(second)):
             return None
-        if any(len(cell) > self.atom_cap - 4 for cell in cells):
-            return None  # as the title of a record it would not fit
+        if 2 * sum(len(cell) + 4 for cell in cells) > 3 * self.atom_cap - 24:
+            return None  # as the titles of a record they would not fit on a page
         aligns = (aligns + ("l",) * len(cells))[: len(cells)]
         return TableHead(cells, aligns, barred=header.startswith("|")), min(stop + 1, len(self.source))
 

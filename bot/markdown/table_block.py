@@ -121,7 +121,7 @@ def _records(table: Table) -> list[Piece]:
         spans = table.cells(row) if table.rows else []
         is_first = table.fresh and not number  # it shows every title, once
         if is_first and row.whole:
-            spans += [(row.end, row.end)] * (len(head.cells) - len(spans))
+            shown = _bare_titles(table, row, spans)
         for i, span in enumerate(spans, 0 if number else head.column):
             done = row.whole or i + 1 < len(spans) + (0 if number else head.column)
             resumed = context if context.midline and not number and i == head.column else None
@@ -133,6 +133,15 @@ def _records(table: Table) -> list[Piece]:
             last.after = Context(quoted=context.quoted, table=replace(head, column=0))
         pieces += shown
     return pieces
+
+
+def _bare_titles(table: Table, row: Row, spans: list[tuple[int, int]]) -> list[Piece]:
+    """Return the titles of the columns that are empty in *row*, which nothing else shows; *spans* are its cells."""
+    empty = [i for i in range(len(table.head.cells)) if i >= len(spans) or spans[i][0] == spans[i][1]]
+    titles = [title for i in empty if (title := plain_text(table.head.cells[i]))]
+    text = "".join(f"{table.prefix}**{escape_markdown(title)}:**\n" for title in titles)
+    after = Context(quoted=table.context.quoted, table=table.head)
+    return [Piece(text, row.start, Rank.NEVER, after)] if titles else []
 
 
 def _cell(
@@ -153,8 +162,6 @@ def _cell(
         in_cell=True,
         atom_cap=table.atom_cap,
     )
-    if not pieces and is_first and title:
-        pieces = [Piece(f"{table.prefix}**{escape_markdown(title)}:**", span[1], Rank.NEVER)]
     here = replace(head, column=column)
     for piece in pieces:
         piece.after = replace(piece.after, table=here)

@@ -124,4 +124,4 @@ def test_tables_keep_dollars_addresses_and_heads_of_empty_columns() -> None:
     assert "Total ($)\n" in shown
     assert "Flour x │      2.50 │ d (https://e.com/g)" in shown
     wide = f"| Name | Empty | {'Long ' * 14}|\n|---|---|---|\n| a |  | b |\n"
-    assert pages(wide, limit=2000) == [f"**Name:** a\n**Empty:**\n**{('Long ' * 14).strip()}:** b"]
+    assert pages(wide, limit=2000) == [f"**Empty:**\n**Name:** a\n**{('Long ' * 14).strip()}:** b"]
