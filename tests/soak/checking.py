@@ -146,11 +146,10 @@ class Check:
         return stored_file.data.decode()
 
     def _explain(self, message: dict[str, Any]) -> list[str]:
-        """Tell of a message that belongs to no reply: it must be a whole sentence that answers something."""
-        content = message["content"]
-        if content and not WORD.search(content) and prompt_of(message) != "None":
+        """Tell of a message that belongs to no reply: it must be a whole sentence, or its question was deleted."""
+        content, source = message["content"], prompt_of(message)
+        if source in self._people.deleted or (content and not WORD.search(content) and source != "None"):
             return []
-        source = prompt_of(message)
         return [f"message {message['id']} for {source} belongs to nothing (flags {message['flags']}): {content[:80]!r}"]
 
 

@@ -30,7 +30,7 @@ _KEPT_ALIVE = 60.0  # twice as long as aiohttp keeps a connection that nobody us
 # The part of all requests that the limits may refuse: none but for a machine that stalls in between.
 _STRAY_REFUSALS = 0.001
 _TICK = 0.2
-_ALARMS = re.compile(r".*(?:never retrieved|never awaited|Unclosed|reference [0-9a-f]{8}|CRITICAL).*")
+_ALARMS = re.compile(r".*(?:never retrieved|never awaited|Unclosed|ERROR .*reference [0-9a-f]{8}|CRITICAL).*")
 
 
 @dataclass(frozen=True)
