@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import secrets
 import sys
@@ -13,15 +14,20 @@ from discord.ext import commands
 
 from bot.chat import Chat
 from bot.command_tree import CommandTree
+from bot.conversation.journal import ReplyJournal
+from bot.conversation.records import PromptKind
 from bot.delivery.dm_fallback import DmFallback, Question, question_link
 from bot.delivery.followups import Followups
 from bot.delivery.http import install, trace_config
 from bot.delivery.http_errors import LONGEST_WAIT_SECONDS
-from bot.delivery.permissions import PERMISSIONS, Pauses, permissions_in
+from bot.delivery.permissions import PERMISSIONS, Pauses, may_react, may_refer, permissions_in
+from bot.delivery.reply import DiscordReply
 from bot.delivery.reply_api import REQUEST_SECONDS, ReplyApi
+from bot.delivery.transport import ChannelTransport, TokenTransport, Transport
 from bot.gateway import GatewayBot
 from bot.services import Services
 from bot.silent_shards import SilentShards
+from bot.streaming.transcript import Transcript
 
 log = logging.getLogger(__name__)
 
@@ -103,6 +109,51 @@ class OllamaBot(GatewayBot):
         """The page that adds the bot to a server, with the permissions it needs."""
         assert self.application_id is not None, "not logged in yet"
         return discord.utils.oauth_url(self.application_id, permissions=PERMISSIONS)
+
+    def open_reply(
+        self,
+        transcript: Transcript,
+        permissions: discord.Permissions | None,
+        journal: ReplyJournal,
+        *,
+        is_closing: bool = False,
+    ) -> DiscordReply:
+        """Return the reply that *transcript* tells of; *permissions* are ours there, None if they are not known.
+
+        With *is_closing* an earlier process began it, and it is only brought to its end.
+        """
+        prompt, api = journal.prompt, self.courier
+        if not is_closing and self.changes.was_deleted(prompt.message_id):  # there is nothing to stop yet
+            asyncio.get_running_loop().call_soon(self.changes.note_deleted, prompt.message_id)
+        is_chat = prompt.kind is PromptKind.CHAT
+        question_id = prompt.message_id if is_chat else None
+        reply_to = question_id if may_refer(permissions) else None
+        channel = ChannelTransport(api, asker_id=prompt.author_id, reply_to=reply_to)
+        transport: Transport = channel
+        if prompt.token:
+            transport = TokenTransport(
+                api,
+                channel,
+                prompt.token,
+                prompt.message_id,
+                created_at=prompt.created_at,
+                followups=self.followups,
+                original_id=transcript.original_id,
+            )
+        fallback = None
+        if transcript.count() or not is_closing:  # who reads nothing of it by now has long asked again
+            fallback = self.way_out(prompt.guild_id, prompt.channel_id, prompt.author_id, question_id)
+        return DiscordReply(
+            api,
+            transcript,
+            transport,
+            journal,
+            self.changes,
+            fallback=fallback,
+            pauses=self.pauses if is_chat else None,
+            with_typing=is_chat and not is_closing,
+            with_control=may_react(permissions) and not is_closing,  # reactions have no route over a token
+        )
 
     def way_out(
         self, guild_id: int | None, channel_id: int, author_id: int, message_id: int | None = None

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import secrets
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import discord
 
 from bot.conversation.records import PromptRecord, UnfinishedReply
 from bot.delivery.notice import post_notice
-from bot.delivery.permissions import may_look_back, may_react, may_refer, may_write, permissions_in
-from bot.delivery.reply import DiscordReply
-from bot.delivery.transport import ChannelTransport
-from bot.errors import (
-    BurbleError,
-    DeliveryForbidden,
-    PromptRefused,
-)
+from bot.delivery.permissions import may_look_back, may_refer, may_write, permissions_in
+from bot.errors import BurbleError, DeliveryForbidden, PromptRefused
 from bot.generation.ending import broken
 from bot.intake.hints import hint, is_answerable
 from bot.intake.message_text import is_addressed, is_prompt, place_of
@@ -30,11 +24,7 @@ from bot.recovery.rebuild import rebuild
 from bot.streaming.transcript import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bot.bot import OllamaBot
-    from bot.conversation.journal import ReplyJournal
-    from bot.delivery.dm_fallback import DmFallback
     from bot.generation.admission import Admission
 
 log = logging.getLogger(__name__)
@@ -99,7 +89,8 @@ class Chat:
 
     async def _answer(self, message: discord.Message, admission: Admission | None) -> None:
         if not self._can_write(message):
-            way_out = self._way_out(message)
+            guild_id = message.guild.id if message.guild else None
+            way_out = self.bot.way_out(guild_id, message.channel.id, message.author.id, message.id)
             if way_out is not None and self.bot.pauses.may_tell(message.author.id, message.channel.id):
                 await way_out.explain()
             return
@@ -117,33 +108,19 @@ class Chat:
             parts = ()
         if is_answerable(message, parts):
             prompt = replace(prompt, parts=parts, copy_id=asked.question_id or self.bot.changes.copy_of(message.id))
-            await self.bot.responder.respond(prompt, self._opener(message))
+            transcript, permissions = (
+                Transcript(message.channel.id, str(message.id)),
+                permissions_in(message.channel, me),
+            )
+            await self.bot.responder.respond(prompt, partial(self.bot.open_reply, transcript, permissions))
         else:
             await self._say(message, hint(message, parts))
 
-    def _way_out(self, message: discord.Message) -> DmFallback | None:
-        guild_id = message.guild.id if message.guild else None
-        return self.bot.way_out(guild_id, message.channel.id, message.author.id, message.id)
-
     async def answer_again(self, reply: UnfinishedReply) -> None:
         """Answer a question in the messages that its answer has."""
-        prompt, permissions = reply.prompt, self.bot.permissions_at(reply.prompt.channel_id)
-
-        def open_reply(journal: ReplyJournal) -> DiscordReply:
-            reply_to = prompt.message_id if may_refer(permissions) else None
-            transcript = rebuild(reply, None, ())
-            transcript.begin_anew()
-            return DiscordReply(
-                self.bot.courier,
-                transcript,
-                ChannelTransport(self.bot.courier, asker_id=prompt.author_id, reply_to=reply_to),
-                journal,
-                self.bot.changes,
-                fallback=self.bot.way_out(prompt.guild_id, prompt.channel_id, prompt.author_id, prompt.message_id),
-                pauses=self.bot.pauses,
-                with_control=may_react(permissions),
-            )
-
+        transcript = rebuild(reply, None, ())
+        transcript.begin_anew()
+        open_reply = partial(self.bot.open_reply, transcript, self.bot.permissions_at(reply.prompt.channel_id))
         await self.bot.responder.respond_again(reply, open_reply)
 
     async def refuse(self, prompt: PromptRecord, refusal: PromptRefused) -> None:
@@ -153,26 +130,6 @@ class Chat:
         sentence, refer = f"⚠️ {refusal.sentence()}", may_refer(self.bot.permissions_at(prompt.channel_id))
         with contextlib.suppress(DeliveryForbidden):
             await post_notice(self.bot.courier, prompt.channel_id, sentence, about=prompt.message_id, refer=refer)
-
-    def _opener(self, message: discord.Message) -> Callable[[ReplyJournal], DiscordReply]:
-        permissions = permissions_in(message.channel, message.guild.me if message.guild else None)
-
-        def open_reply(journal: ReplyJournal) -> DiscordReply:
-            if self.bot.changes.was_deleted(message.id):  # while it was written down: there is nothing to stop yet
-                asyncio.get_running_loop().call_soon(self.bot.changes.note_deleted, message.id)
-            reply_to = message.id if may_refer(permissions) else None
-            return DiscordReply(
-                self.bot.courier,
-                Transcript(message.channel.id, str(message.id)),
-                ChannelTransport(self.bot.courier, asker_id=message.author.id, reply_to=reply_to),
-                journal,
-                self.bot.changes,
-                fallback=self._way_out(message),
-                pauses=self.bot.pauses,
-                with_control=may_react(permissions),
-            )
-
-        return open_reply
 
     async def _say(self, message: discord.Message, sentence: str) -> None:
         refer = may_refer(permissions_in(message.channel, message.guild.me if message.guild else None))

@@ -34,5 +34,4 @@ async def recover(bot: OllamaBot) -> None:
     """Bring what an earlier process left unfinished to its end; what is asked now in those channels comes after it."""
     assert bot.user is not None, "ready"
 
-    connection = Connection(bot.courier, bot.user.id, bot, bot.responder, bot.changes, bot.pauses, bot.followups)
-    await bot.services.recovery.run(connection)
+    await bot.services.recovery.run(Connection(bot.courier, bot.user.id, bot, bot.responder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import discord
@@ -12,9 +13,6 @@ from discord.ext import commands
 
 from bot.conversation.records import PromptKind, PromptRecord
 from bot.delivery.interactions import defer, say, writers_only
-from bot.delivery.permissions import may_react
-from bot.delivery.reply import DiscordReply
-from bot.delivery.transport import ChannelTransport, TokenTransport
 from bot.generation import model_text as describe
 from bot.intake.message_text import option_text, place_of
 from bot.parts import Text
@@ -22,10 +20,7 @@ from bot.streaming.dress import PAGE_LIMIT, quote
 from bot.streaming.transcript import Transcript
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from bot.bot import OllamaBot
-    from bot.conversation.journal import ReplyJournal
 
 log = logging.getLogger(__name__)
 
@@ -67,9 +62,13 @@ class Ask(commands.Cog):
             return
         loading_id = await defer(interaction)
         header = quote(text)
+        transcript = Transcript(
+            record.channel_id, str(interaction.id), header=header, by_token=True, original_id=loading_id
+        )
+        permissions = interaction.app_permissions if interaction.guild_id else None
         await self.bot.responder.respond(
             record,
-            self._opener(interaction, header, loading_id),
+            partial(self.bot.open_reply, transcript, permissions),
             model=chosen,
             page_limit=PAGE_LIMIT - len(header),
         )
@@ -104,36 +103,6 @@ class Ask(commands.Cog):
         # with Ollama out of reach nothing is known: the answer will say so
         is_possible = not models and _MODEL_NAME.fullmatch(name.strip())
         return name, "" if is_possible else describe.not_installed(name, models)
-
-    def _opener(
-        self, interaction: discord.Interaction, header: str, original_id: int | None
-    ) -> Callable[[ReplyJournal], DiscordReply]:
-        channel_id = _channel(interaction)
-
-        def open_reply(journal: ReplyJournal) -> DiscordReply:
-            api = self.bot.courier
-            transport = TokenTransport(
-                api,
-                ChannelTransport(api, asker_id=interaction.user.id),
-                interaction.token,
-                interaction.id,
-                created_at=interaction.created_at.timestamp(),
-                followups=self.bot.followups,
-                original_id=original_id,
-            )
-            return DiscordReply(
-                api,
-                Transcript(channel_id, str(interaction.id), header=header, by_token=True, original_id=original_id),
-                transport,
-                journal,
-                self.bot.changes,
-                fallback=self.bot.way_out(interaction.guild_id, channel_id, interaction.user.id),
-                with_typing=False,
-                # reactions have no route over a token
-                with_control=may_react(interaction.app_permissions if interaction.guild_id else None),
-            )
-
-        return open_reply
 
 
 def _record(interaction: discord.Interaction, text: str) -> PromptRecord:

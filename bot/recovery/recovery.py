@@ -15,21 +15,19 @@ import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal, Protocol
 
 import discord
 
 from bot.conversation.journal import Journals, ReplyJournal
-from bot.conversation.records import PromptKind, ReplyEnd, ReplyState, UnfinishedReply
+from bot.conversation.records import ReplyEnd, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
 from bot.delivery.control import STOP_EMOJI
-from bot.delivery.deliverer import Deletions, stored
-from bot.delivery.dm_fallback import DmFallback
-from bot.delivery.followups import Followups
-from bot.delivery.permissions import Pauses, may_look_back, may_react, may_refer
+from bot.delivery.deliverer import stored
+from bot.delivery.permissions import may_look_back
 from bot.delivery.reply import DiscordReply
 from bot.delivery.reply_api import NO_MENTIONS, ReplyApi
-from bot.delivery.transport import ChannelTransport, TokenTransport
 from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRetry, MessageGone, StoreError
 from bot.generation.responder import Responder
 from bot.recovery.found import Found, Seen, look
@@ -58,10 +56,15 @@ class Host(Protocol):
         """Return what we may do in a channel, None where that is not known."""
         ...
 
-    def way_out(
-        self, guild_id: int | None, channel_id: int, author_id: int, message_id: int | None = None
-    ) -> DmFallback | None:
-        """Return where an answer goes when its channel takes no more, or None."""
+    def open_reply(
+        self,
+        transcript: Transcript,
+        permissions: discord.Permissions | None,
+        journal: ReplyJournal,
+        *,
+        is_closing: bool = False,
+    ) -> DiscordReply:
+        """Return a reply, to go on as the process before would have."""
         ...
 
 
@@ -74,18 +77,12 @@ class Connection:
         me: our user's id.
         host: what it may do where.
         responder: answers prompts.
-        changes: hears of deleted messages.
-        pauses: channels that refuse us.
-        followups: which messages of commands the gateway told of.
     """
 
     api: ReplyApi
     me: int
     host: Host
     responder: Responder
-    changes: Deletions
-    pauses: Pauses
-    followups: Followups
 
 
 class Recovery:
@@ -197,39 +194,14 @@ class Recovery:
         except StoreError:
             return False
 
-    def _open(self, connection: Connection, journal: ReplyJournal, left: Left, *, is_closing: bool) -> DiscordReply:
+    def _open(
+        self, connection: Connection, left: Left, journal: ReplyJournal, *, is_closing: bool = False
+    ) -> DiscordReply:
         """Return the reply, to go on as the process before would have."""
-        prompt, api = left.reply.prompt, connection.api
-        permissions = connection.host.permissions_at(prompt.channel_id)
-        is_chat = prompt.kind is PromptKind.CHAT
-        message_id = prompt.message_id if is_chat else None
-        channel = ChannelTransport(
-            api, asker_id=prompt.author_id, reply_to=message_id if may_refer(permissions) else None
-        )
-        over_token = TokenTransport(
-            api,
-            channel,
-            prompt.token,
-            prompt.message_id,
-            created_at=prompt.created_at,
-            followups=connection.followups,
-        )
-        fallback = None
-        if left.transcript.count() or not is_closing:  # who reads nothing of it by now has long asked again
-            fallback = connection.host.way_out(prompt.guild_id, prompt.channel_id, prompt.author_id, message_id)
         for row in left.transcript.rows():  # an id that was found is in no row yet
             journal.put(stored(row))
-        return DiscordReply(
-            api,
-            left.transcript,
-            over_token if prompt.token else channel,
-            journal,
-            connection.changes,
-            fallback=fallback,
-            pauses=connection.pauses if is_chat else None,
-            with_typing=is_chat and not is_closing,
-            with_control=may_react(permissions) and not is_closing,
-        )
+        permissions = connection.host.permissions_at(left.reply.prompt.channel_id)
+        return connection.host.open_reply(left.transcript, permissions, journal, is_closing=is_closing)
 
     # ------------------------------------------------------------ answering after all
 
@@ -246,14 +218,9 @@ class Recovery:
 
     def _answer(self, connection: Connection, left: Left) -> None:
         """Answer the prompt as if it had just come; its reply lines up with the others of the channel."""
-        reply, changes = left.reply, connection.changes
+        reply = left.reply
         log.info("Prompt %d waited when the bot was interrupted; answering it now", reply.prompt.message_id)
-
-        def open_reply(journal: ReplyJournal) -> DiscordReply:
-            if changes.was_deleted(reply.prompt.message_id):  # there is nothing to stop yet
-                asyncio.get_running_loop().call_soon(changes.note_deleted, reply.prompt.message_id)
-            return self._open(connection, journal, left, is_closing=False)
-
+        open_reply = partial(self._open, connection, left)
         work = connection.responder.respond_again(reply, open_reply, page_limit=PAGE_LIMIT - len(header_of(reply)))
         task = asyncio.create_task(work, name=f"answer-again-{reply.reply_id}")
         self._answering.add(task)
@@ -276,7 +243,7 @@ class Recovery:
         text, pages = left.final_pages(self._mode, self._max_messages)
         if not (left.is_prompt_gone and not left.transcript.count() and not text):
             journal = self._journals.reopen(reply.prompt, reply.reply_id)
-            sender = self._open(connection, journal, left, is_closing=True).deliverer
+            sender = self._open(connection, left, journal, is_closing=True).deliverer
             streamer = ReplyStreamer(sender, pages, self._budget, max_messages=self._max_messages)
             streamer.feed(text)
             footer = left.footer(text)
