@@ -98,10 +98,6 @@ class Store:
         """
         await self._database.watch()
 
-    async def ping(self) -> None:
-        """Ask the database for a sign of life."""
-        await self._read(select(1))
-
     # Prompts
 
     async def add_prompt(self, record: PromptRecord) -> bool:

@@ -146,12 +146,12 @@ class ReplyApi:
         )
         return await self._message(route, payload, file)
 
-    async def create_followup(self, token: str, payload: dict[str, Any], file: File | None = None) -> Answer:
+    async def create_followup(self, token: str, payload: dict[str, Any]) -> Answer:
         """POST a followup message of an interaction."""
         route = MarkedRoute(
             "POST", "/webhooks/{webhook_id}/{webhook_token}", webhook_id=self._application_id, webhook_token=token
         )
-        return await self._message(route, payload, file)
+        return await self._message(route, payload)
 
     async def edit_response(
         self, token: str, message_id: int | None, payload: dict[str, Any], file: File | None = None
@@ -259,7 +259,7 @@ class ReplyApi:
             raise DeliveryForbidden(detail="left out: too many requests were refused")
         await self._send(route, Marked(is_paced=False))
 
-    async def _message(self, route: Route, payload: dict[str, Any], file: File | None) -> Answer:
+    async def _message(self, route: Route, payload: dict[str, Any], file: File | None = None) -> Answer:
         marked = Marked()
         if file is None:
             data = await self._send(route, marked, payload)

@@ -48,9 +48,9 @@ def code_blocks(text: str) -> Iterator[tuple[str, str]]:
         yield fence.language.lower(), "\n".join(code)
 
 
-def long_code(text: str, threshold: int = LONG_CODE) -> list[File]:
+def long_code(text: str) -> list[File]:
     """Return the code blocks of *text* that are too long to copy from messages, named by their language."""
-    blocks = [(language, code) for language, code in code_blocks(text) if len(code) > threshold][:_MAX_FILES]
+    blocks = [(language, code) for language, code in code_blocks(text) if len(code) > LONG_CODE][:_MAX_FILES]
     return [
         File(
             f"code{'' if len(blocks) == 1 else f'-{number}'}.{EXTENSIONS.get(language, 'txt')}",

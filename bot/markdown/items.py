@@ -7,7 +7,7 @@ import re
 from bot.markdown.links import footnote
 from bot.markdown.pieces import MAX_INDENT
 
-__all__ = ["DEFINITION", "ITEM", "is_deep", "lead", "text_indent"]
+__all__ = ["DEFINITION", "ITEM", "is_deep", "lead"]
 
 # A number needs white space after its point: "42." alone is an answer.
 ITEM = re.compile(r"([ \t]{0,40})(?:([-*+])(?:[ \t]+|$)|(\d{1,9})([.)])[ \t]+)")
@@ -18,12 +18,6 @@ _TASK = re.compile(r"\[([ xX])\][ \t]+")
 def is_deep(indent: str) -> bool:
     """Return whether text indented so starts no block in Markdown; to Discord it may."""
     return len(indent) > 3 or "\t" in indent
-
-
-def text_indent(line: str) -> int:
-    """Return how far the text of *line* is indented, behind the mark of an item."""
-    item = ITEM.match(line)
-    return item.end() if item else len(line) - len(line.lstrip())
 
 
 def lead(line: str, *, raw: bool) -> tuple[int, str]:

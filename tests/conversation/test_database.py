@@ -53,7 +53,7 @@ def put(path: Path, content: bytes) -> None:
 
 async def opens(url: str) -> None:
     async with Store.open(url) as store:
-        await store.ping()
+        await store.setting("any")
 
 
 # Files
@@ -367,7 +367,7 @@ def test_a_plain_start_imports_no_alembic(url: str) -> None:
         "from bot.conversation.store import Store\n"
         "async def main():\n"
         "    async with Store.open(sys.argv[1]) as store:\n"
-        "        await store.ping()\n"
+        "        await store.setting('any')\n"
         "asyncio.run(main())\n"
         "sys.exit(any(name.split('.')[0] in {'alembic', 'mako', 'greenlet'} for name in sys.modules))\n"
     )

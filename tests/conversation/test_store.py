@@ -309,7 +309,7 @@ async def test_everything_is_there_after_a_restart(url: str) -> None:
         reply_id = await store.begin_reply(11, model="m", at=NOW)
         await record_message(store, reply_id, 0, channel_id=CHANNEL, nonce="n", message_id=500, text="y")
     async with Store.open(url) as store:
-        await store.ping()
+        await store.setting("any")
         assert [turn.reply for turn in await store.history(CHANNEL)] == ["x"]
         assert (await store.channel_model(CHANNEL), await store.setting("k")) == ("m", "v")
         assert [reply.messages[0].text for reply in await store.unfinished_replies()] == ["y"]
@@ -393,7 +393,7 @@ async def test_a_closed_store_says_so(url: str) -> None:
     async with Store.open(url) as store:
         pass
     with pytest.raises(StoreError, match="closed"):
-        await store.ping()
+        await store.setting("any")
 
 
 async def test_a_call_that_fails_leaves_the_store_working(store: Store) -> None:
