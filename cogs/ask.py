@@ -15,8 +15,9 @@ from bot.conversation.records import PromptKind, PromptRecord
 from bot.delivery.interactions import defer, say, writers_only
 from bot.generation import model_text as describe
 from bot.intake.message_text import option_text, place_of
+from bot.markdown.dress import quote
+from bot.markdown.text import PAGE_LIMIT
 from bot.parts import Text
-from bot.streaming.dress import PAGE_LIMIT, quote
 from bot.streaming.transcript import Transcript
 
 if TYPE_CHECKING:

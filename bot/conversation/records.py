@@ -133,7 +133,7 @@ class ReplyMessage:
         message_id: None while Discord has not told it (a POST in flight).
         nonce: what the POST carried, to find it again.
         text: what was last sent, or about to be.
-        generation, state, shown, first_try, is_status, file: see `bot.streaming.calls.Row`.
+        generation, state, shown, first_try, is_status, file: see `bot.streaming.calls.Message`.
         by_token: an interaction's token reaches it.
     """
 

@@ -173,7 +173,7 @@ reply_message = Table(
     Column("message_id", BigInteger, index=True),
     Column("nonce", String(25), nullable=False),
     Column("text", Text, nullable=False),
-    # What a restart goes on from (`bot.streaming.calls.Row`).
+    # What a restart goes on from (`bot.streaming.calls.Message`).
     Column("state", String(16), nullable=False, server_default=text("'open'")),
     Column("shown", Text, nullable=False, server_default=text("''")),
     Column("first_try", Text, nullable=False, server_default=text("''")),

@@ -12,7 +12,7 @@ from bot.delivery.dm_fallback import DmFallback
 from bot.delivery.permissions import Pauses
 from bot.delivery.transport import Transport
 from bot.streaming.bucket import Bucket
-from bot.streaming.calls import PAGES, POSTS, Answered, Call, Row
+from bot.streaming.calls import PAGES, POSTS, Answered, Call, Message
 from bot.streaming.rules import Kind, Next, Outcome
 from bot.streaming.transcript import Transcript
 
@@ -82,9 +82,9 @@ class Deliverer:
 
     async def send(self, call: Call) -> tuple[Next, Answered]:
         """Send one request, take in what came of it; return what is to be done about it."""
-        row = self.transcript.begin(call)
-        if row is not None:
-            await self._journal.note(stored(row))
+        message = self.transcript.begin(call)
+        if message is not None:
+            await self._journal.note(stored(message))
         answered = await self._transport.send(self._worded(call))
         self.transcript.can_move = self._fallback is not None and self._fallback.may_try()
         what = self.transcript.take(call, answered)
@@ -109,9 +109,9 @@ class Deliverer:
         transcript = self.transcript
         is_new = what is Next.SHOWN and (call.kind in POSTS or call.kind is Kind.LOOK)
         if is_new and transcript.count() > call.ordinal:
-            await self._journal.note(stored(transcript.messages[call.ordinal].row()))
+            await self._journal.note(stored(transcript.messages[call.ordinal]))
         elif call.kind in PAGES and call.ordinal < transcript.count():
-            self._journal.put(stored(transcript.messages[call.ordinal].row()))
+            self._journal.put(stored(transcript.messages[call.ordinal]))
         elif call.kind is Kind.SAY_WHY and transcript.moved_to is not None:
             self._journal.move(transcript.moved_to)
 
@@ -168,19 +168,19 @@ class Deliverer:
             self._has_trouble = False
 
 
-def stored(row: Row) -> ReplyMessage:
-    """Return *row* as the store keeps it."""
+def stored(message: Message) -> ReplyMessage:
+    """Return *message* as the store keeps it."""
     return ReplyMessage(
-        row.ordinal,
-        row.place.channel_id,
-        row.place.message_id,
-        row.place.nonce,
-        row.wanted,
-        row.generation,
-        row.state,
-        row.shown,
-        row.first_try,
-        row.is_status,
-        row.file,
-        row.place.by_token,
+        message.ordinal,
+        message.place.channel_id,
+        message.place.message_id,
+        message.place.nonce,
+        message.wanted,
+        message.generation,
+        message.state,
+        message.shown,
+        message.first_try,
+        message.is_status,
+        message.file,
+        message.place.by_token,
     )

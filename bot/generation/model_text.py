@@ -11,6 +11,7 @@ import hashlib
 import unicodedata
 from collections.abc import Iterable, Sequence
 
+from bot.markdown.text import PAGE_LIMIT
 from bot.ollama.names import canonical_name, same_model
 from bot.ollama.types import Model, ModelDetails, RunningModel
 
@@ -21,7 +22,6 @@ MAX_CHOICE_LENGTH = 100
 
 WHOLE_NAME_LENGTH = 800
 """Code points of a name where it stands whole."""
-_MESSAGE_LENGTH = 2000
 _NAME_LENGTH = 80
 _WORD_LENGTH = 40
 # A line is added only if the one that counts the rest still fits after it.
@@ -70,7 +70,7 @@ def model_list(models: Sequence[Model], current: str | None) -> str:
     for index, model in enumerate(ordered):
         line = _list_line(model, is_current=model in first)
         length += 1 + len(line)
-        if length > _MESSAGE_LENGTH - _REST_ROOM:
+        if length > PAGE_LIMIT - _REST_ROOM:
             lines.append(f"-# … and {len(ordered) - index:,} more: type a part of the name after `/model use`")
             break
         lines.append(line)

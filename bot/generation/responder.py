@@ -28,9 +28,9 @@ from bot.generation.session import Phase, ReplyRestarted, ReplySink, ReplyStoppe
 from bot.generation.status import StatusTeller, in_line
 from bot.generation.stuck_model import StuckModelWatch
 from bot.markdown.failsafe import FailsafePages
+from bot.markdown.text import PAGE_LIMIT
 from bot.ollama.client import OllamaClient
 from bot.streaming.budget import EditBudget
-from bot.streaming.dress import PAGE_LIMIT
 from bot.streaming.streamer import ReplyStreamer
 
 log = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ import discord
 from bot.conversation.speaker_labels import clean_name
 from bot.conversation.turn_text import QUOTE_LENGTH
 from bot.intake.message_text import file_names, option_text, words_of
+from bot.markdown.dress import without_cursor
 from bot.parts import Part, Quote, QuoteKind
 
 DELETED = "it was deleted"
@@ -23,8 +24,7 @@ HIDDEN = "Discord does not show it to this bot"
 EMPTY = "it has no text"
 UNREACHABLE = "Discord did not send it"
 
-# How a text of ours ends while it grows (`bot.markdown.pieces.closed`); no line of a model's begins with "-#".
-_CURSOR = re.compile(r"(?: ▌(?P<closing>\n(?:> )?```)?|(?<=```)\n▌|\A▌)\Z")
+# Lines of ours below a text; no line of a model's begins with "-#".
 _STATES = re.compile(r"(?:(?:\A|\n)-# [^\n]*)+\Z")
 _QUESTION = re.compile(r"\A> [^\n]*(?:\n|\Z)")
 
@@ -67,7 +67,8 @@ def without_deleted(parts: tuple[Part, ...], was_deleted: Callable[[int], bool])
 
 def without_marks(text: str, *, is_command: bool) -> str:
     """Return what the model wrote in a message of ours: no cursor, no lines on its state, no question of a command."""
-    text = _CURSOR.sub(lambda match: match["closing"] or "", _STATES.sub("", text))
+    text = without_cursor(_STATES.sub("", text))
+    text = "" if text == "▌" else text  # there is nothing else yet
     return (_QUESTION.sub("", text) if is_command else text).strip()
 
 

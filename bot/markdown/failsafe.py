@@ -10,7 +10,7 @@ from typing import Literal
 from bot.markdown.code import unbreakable
 from bot.markdown.sanitize import Sanitizer
 from bot.markdown.splitter import STATE_ROOM, Splitter
-from bot.markdown.text import is_blank
+from bot.markdown.text import PAGE_LIMIT, is_blank
 
 __all__ = ["FailsafePages"]
 
@@ -28,7 +28,7 @@ class FailsafePages:
     """
 
     def __init__(
-        self, *, limit: int = 2000, mode: Literal["discord", "raw"] = "discord", last: int | None = None
+        self, *, limit: int = PAGE_LIMIT, mode: Literal["discord", "raw"] = "discord", last: int | None = None
     ) -> None:
         self._rendered = Splitter(limit=limit, mode=mode, last=last)
         self._plain = _CodePages(limit - STATE_ROOM)

@@ -22,6 +22,7 @@ from bot.markdown.page import (
 )
 from bot.markdown.pieces import PLAIN, Context, Piece
 from bot.markdown.sanitize import Sanitizer
+from bot.markdown.text import PAGE_LIMIT
 
 __all__ = ["STATE_ROOM", "Splitter"]
 
@@ -60,7 +61,7 @@ class Splitter:
     def __init__(
         self,
         *,
-        limit: int = 2000,
+        limit: int = PAGE_LIMIT,
         cursor: str = " ▌",
         mode: Literal["discord", "raw"] = "discord",
         last: int | None = None,

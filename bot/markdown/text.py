@@ -7,22 +7,15 @@ from functools import lru_cache
 
 import regex
 
-__all__ = ["discord_length", "display_width", "escape_markdown", "graphemes", "is_blank", "trim_like_discord"]
+__all__ = ["PAGE_LIMIT", "display_width", "escape_markdown", "graphemes", "is_blank"]
+
+PAGE_LIMIT = 2000
+"""Code points of a Discord message, astral ones counting once."""
 
 _MARKUP = regex.compile(r"[\\*_~|`<>\[\]]|^[-+#]|(?<=^\d{1,9})[.)]", regex.MULTILINE)
 # Besides white space: joiners and variation selectors, Hangul fillers, the empty Braille cell.
 _BLANK = regex.compile(r"[\s\u200b-\u200d\ufe00-\ufe0f\u115f\u1160\u3164\uffa0\u2800]*")
 _GRAPHEME = regex.compile(r"\X")
-
-
-def discord_length(text: str) -> int:
-    """Return how much of Discord's 2000 *text* uses: Unicode code points, astral ones counting once."""
-    return len(text)
-
-
-def trim_like_discord(text: str) -> str:
-    """Return *text* as Discord stores it: without white space at its ends."""
-    return text.strip()
 
 
 def is_blank(text: str) -> bool:

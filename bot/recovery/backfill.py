@@ -14,6 +14,7 @@ import aiohttp
 import discord
 
 from bot.delivery.permissions import may_look_back
+from bot.delivery.reply_api import NO_MENTIONS
 from bot.errors import DeliveryError, StoreError
 from bot.intake.history import read_history
 from bot.intake.message_text import is_addressed
@@ -136,7 +137,7 @@ class Backfill:
 
     async def _close(self, message: discord.Message) -> None:
         """Tell who used a command that its answer will not come."""
-        payload = {"content": f"{INTERRUPTED}. Please ask again.", "allowed_mentions": {"parse": []}}
+        payload = {"content": f"{INTERRUPTED}. Please ask again.", "allowed_mentions": NO_MENTIONS}
         try:
             await self._api.edit_message(message.channel.id, message.id, payload)
         except DeliveryError as error:

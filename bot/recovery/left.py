@@ -8,10 +8,10 @@ from typing import Literal
 
 from bot.conversation.records import ReplyState, UnfinishedReply
 from bot.markdown.failsafe import FailsafePages
+from bot.markdown.text import PAGE_LIMIT
 from bot.recovery.found import Found
 from bot.recovery.rebuild import header_of
 from bot.streaming.calls import State
-from bot.streaming.dress import PAGE_LIMIT
 from bot.streaming.transcript import Transcript
 
 INTERRUPTED = "⏹️ interrupted by a restart"

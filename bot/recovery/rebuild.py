@@ -12,9 +12,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from bot.conversation.records import PromptKind, ReplyMessage, UnfinishedReply
+from bot.markdown.dress import has_cursor, is_status, quote
 from bot.recovery.found import Found, Seen
 from bot.streaming.calls import FileState, Left, Message, Place, State
-from bot.streaming.dress import has_cursor, is_status, quote
 from bot.streaming.transcript import Transcript
 
 

@@ -30,13 +30,15 @@ from bot.delivery.reply import DiscordReply
 from bot.delivery.reply_api import NO_MENTIONS, ReplyApi
 from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRetry, MessageGone, StoreError
 from bot.generation.responder import Responder
+from bot.markdown.dress import has_cursor, without_cursor
+from bot.markdown.text import PAGE_LIMIT
 from bot.recovery.found import Found, Seen, look
 from bot.recovery.left import INTERRUPTED, Left, letters
 from bot.recovery.rebuild import header_of, rebuild, unclaimed
 from bot.streaming.backoff import Backoff
 from bot.streaming.budget import EditBudget
-from bot.streaming.dress import PAGE_LIMIT, has_cursor, without_cursor
 from bot.streaming.streamer import ReplyStreamer
+from bot.streaming.transcript import Transcript
 
 log = logging.getLogger(__name__)
 
@@ -198,8 +200,8 @@ class Recovery:
         self, connection: Connection, left: Left, journal: ReplyJournal, *, is_closing: bool = False
     ) -> DiscordReply:
         """Return the reply, to go on as the process before would have."""
-        for row in left.transcript.rows():  # an id that was found is in no row yet
-            journal.put(stored(row))
+        for message in left.transcript.rows():  # an id that was found is in no row yet
+            journal.put(stored(message))
         permissions = connection.host.permissions_at(left.reply.prompt.channel_id)
         return connection.host.open_reply(left.transcript, permissions, journal, is_closing=is_closing)
 

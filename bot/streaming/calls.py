@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bot.errors import DeliveryError
+from bot.markdown.dress import REFUSED, with_line, without_cursor
 from bot.markdown.files import File
+from bot.markdown.text import PAGE_LIMIT
 from bot.streaming.bucket import RateHeaders, Urgency
-from bot.streaming.dress import PAGE_LIMIT, REFUSED, with_line, without_cursor
 from bot.streaming.rules import Kind, Outcome
 
 POSTS = (Kind.POST, Kind.POST_WORDS)
@@ -51,11 +52,11 @@ class Place:
     by_token: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """What the journal stores of a message.
+@dataclass(slots=True)
+class Message:
+    """One message of a reply.
 
-    Attributes:
+    Attributes, those that the journal stores:
         ordinal: its place in the reply, from 0.
         generation: how often messages had been posted anew before it.
         place: where it is.
@@ -65,24 +66,8 @@ class Row:
         first_try: the text of the first try to post it, until its id is known.
         is_status: it shows no text of the answer.
         file: what became of the file with it.
-    """
 
-    ordinal: int
-    generation: int
-    place: Place
-    state: State = State.OPEN
-    wanted: str = ""
-    shown: str = ""
-    first_try: str = ""
-    is_status: bool = False
-    file: FileState = FileState.NONE
-
-
-@dataclass(slots=True)
-class Message:
-    """One message of a reply: a `Row`, and what a running process knows besides.
-
-    Attributes:
+    And what a running process knows besides:
         page: the page that `shown` is, None if that is not certain.
         is_old: it shows text of an answer that this one takes the place of.
         is_unsure: a try to post it may have arrived.
@@ -134,20 +119,6 @@ class Message:
     def is_first(self) -> bool:
         """Whether it is the first of all, which replies to the question or was the loading message."""
         return self.ordinal == 0 and self.generation == 0
-
-    def row(self) -> Row:
-        """Return what is stored of it."""
-        return Row(
-            self.ordinal,
-            self.generation,
-            self.place,
-            self.state,
-            self.wanted,
-            self.shown,
-            self.first_try,
-            self.is_status,
-            self.file,
-        )
 
 
 @dataclass(slots=True)

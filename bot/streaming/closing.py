@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from bot.markdown.dress import REFUSED, has_cursor
 from bot.streaming.calls import Closing, Left, Message, Place, State
-from bot.streaming.dress import REFUSED, has_cursor
 
 if TYPE_CHECKING:
     from bot.streaming.transcript import Transcript

@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from bot.markdown.dress import REFUSED, cut_for
 from bot.markdown.files import File, whole_answer
 from bot.markdown.splitter import STATE_ROOM
 from bot.streaming.bucket import Urgency
 from bot.streaming.calls import POSTS, Call, FileState
-from bot.streaming.dress import REFUSED, cut_for
 from bot.streaming.transcript import Transcript
 
 # A growing page has a cursor and closing marks that the final one has not.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from bot.streaming.calls import Answered, FileState, Left, Message, Place, Row, State
-from bot.streaming.dress import PAGE_LIMIT
+from bot.markdown.text import PAGE_LIMIT
+from bot.streaming.calls import Answered, FileState, Left, Message, Place, State
 
 # So often a message is posted anew since it takes no edit; after that only its final text is tried.
 _PATIENT_WITH_EDITS = 2
@@ -136,9 +136,9 @@ class Screen:
         yield from self.messages
         yield from (left.message for left in self.left)
 
-    def rows(self) -> list[Row]:
-        """Return what the journal knows of the messages."""
-        return [message.row() for message in [*self.every(), *filter(None, (self.pending,))]]
+    def rows(self) -> list[Message]:
+        """Return the messages that the journal knows of."""
+        return [*self.every(), *filter(None, (self.pending,))]
 
     def head(self, message: Message) -> str:
         """Return what stands above the text of a message."""

@@ -11,7 +11,13 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import replace
 
+from bot.markdown.dress import (
+    has_cursor,
+    in_place_of,
+    with_hint,
+)
 from bot.markdown.files import File
+from bot.markdown.text import PAGE_LIMIT
 from bot.streaming.bucket import Urgency
 from bot.streaming.calls import (
     POSTS,
@@ -22,24 +28,15 @@ from bot.streaming.calls import (
     Left,
     Message,
     Place,
-    Row,
     State,
 )
 from bot.streaming.closing import closings
-from bot.streaming.dress import (
-    PAGE_LIMIT,
-    has_cursor,
-    in_place_of,
-    with_hint,
-)
 from bot.streaming.errands import Errands
 from bot.streaming.rules import Kind, Next, Outcome, rule
 from bot.streaming.screen import Screen
 
 _REFUSALS = {Outcome.READ, Outcome.TEXT, Outcome.TOO_LARGE}
 _UNSURE = {Outcome.LATER, Outcome.CLOSED, Outcome.PROXY404}
-# So often a message is posted anew since it takes no edit; after that only its final text is tried.
-_PATIENT_WITH_EDITS = 2
 
 
 class Transcript(Screen):
@@ -134,8 +131,8 @@ class Transcript(Screen):
                 message.state, message.page, message.refusal, message.refused_page = State.OPEN, None, None, ""
                 message.is_old, message.file = True, FileState.NONE
 
-    def begin(self, call: Call) -> Row | None:
-        """Return what the journal must know before *call* leaves, if anything."""
+    def begin(self, call: Call) -> Message | None:
+        """Return the message that the journal must know before *call* leaves, if any."""
         message = self._of(call)
         if message is None:
             return None
@@ -143,7 +140,7 @@ class Transcript(Screen):
             message.wanted = call.text
         if call.kind in POSTS and not message.first_try:
             message.first_try = call.text
-        return message.row()
+        return message
 
     def _of(self, call: Call) -> Message | None:
         if call.kind in POSTS:

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.intake.quotes import without_marks
+from bot.markdown.dress import quote
 from bot.markdown.splitter import Splitter
-from bot.streaming.dress import quote
 from bot.streaming.plan import overlong_line
 from tests.markdown.documents import documents
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bot.markdown.dress import has_cursor
 from bot.markdown.failsafe import FailsafePages
 from bot.markdown.page import Page
 from bot.markdown.pieces import Piece
-from bot.streaming.dress import has_cursor
 
 LIMIT = 900
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bot.markdown.text import discord_length, display_width, escape_markdown, graphemes, trim_like_discord
+from bot.markdown.text import display_width, escape_markdown, graphemes
 
 
 @pytest.mark.parametrize(
@@ -24,8 +24,6 @@ def test_names_are_shown_as_written(name: str, escaped: str) -> None:
     assert escape_markdown(name) == escaped
 
 
-def test_length_counts_code_points_and_width_counts_columns() -> None:
-    assert discord_length("a😀") == 2
+def test_width_counts_columns() -> None:
     assert [display_width(text) for text in ("abc", "日本", "e\u0301", "👨‍👩‍👧", "❤️")] == [3, 4, 1, 2, 2]
     assert graphemes("e\u0301🇩🇪") == ["e\u0301", "🇩🇪"]
-    assert trim_like_discord("\n a \n") == "a"

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, note
 from hypothesis import strategies as st
 
+from bot.markdown.dress import REFUSED, has_cursor
 from bot.streaming.bucket import Urgency
 from bot.streaming.calls import PAGES, POSTS, Answered, Call, State
-from bot.streaming.dress import REFUSED, has_cursor
 from bot.streaming.plan import ReplyPlan
 from bot.streaming.rules import Kind, Next, Outcome
 from bot.streaming.transcript import Transcript

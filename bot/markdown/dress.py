@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import re
 
-from bot.markdown.text import escape_markdown
+from bot.markdown.text import PAGE_LIMIT, escape_markdown
 
-PAGE_LIMIT = 2000
-"""Code points of a Discord message."""
 REFUSED = "-# ⚠️ "
 """How a line of ours begins that says what is missing."""
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from bot.markdown.dress import has_cursor, with_hint, without_cursor
 from bot.markdown.splitter import Splitter
-from bot.streaming.dress import has_cursor, with_hint, without_cursor
 from bot.streaming.plan import overlong_line
 
 HINT = "\n-# `/stop` ends it"
