@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable
+
+from bot.markdown.failsafe import FailsafePages
 
 __all__ = ["beginning"]
 
@@ -11,16 +12,7 @@ _STEP = 64  # code points between two looks at how many pages there are
 _SHORTER = 1.5  # how much more is cut off with each try
 
 
-class _Pages(Protocol):
-    @property
-    def closed(self) -> Sequence[str]: ...
-
-    def feed(self, text: str) -> None: ...
-
-    def finish(self, footer: str = "", *, interrupted: bool = False) -> None: ...
-
-
-def beginning(text: str, count: int, footer: str, new_pages: Callable[[], _Pages]) -> str:
+def beginning(text: str, count: int, footer: str, new_pages: Callable[[], FailsafePages]) -> str:
     """Return a beginning of *text*, as long as may be, that ends within *count* pages, *footer* below the last of them.
 
     *new_pages* makes the pages that it is shown in. It ends with a whole word if there is one.
@@ -42,7 +34,7 @@ def beginning(text: str, count: int, footer: str, new_pages: Callable[[], _Pages
     return ""
 
 
-def _fits(text: str, count: int, footer: str, new_pages: Callable[[], _Pages]) -> bool:
+def _fits(text: str, count: int, footer: str, new_pages: Callable[[], FailsafePages]) -> bool:
     pages = new_pages()
     pages.feed(text)
     pages.finish(footer, interrupted=True)

@@ -8,9 +8,9 @@ shows is composed when its turn has come, so that it is the newest.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from bot.markdown.dress import REFUSED, cut_for
+from bot.markdown.failsafe import FailsafePages
 from bot.markdown.files import File, whole_answer
 from bot.markdown.splitter import STATE_ROOM
 from bot.streaming.bucket import Urgency
@@ -21,36 +21,6 @@ from bot.streaming.transcript import Transcript
 _MARKS = 12
 
 
-class Pages(Protocol):
-    """What is needed of a splitter (`bot.markdown.splitter.Splitter`)."""
-
-    @property
-    def closed(self) -> Sequence[str]:
-        """Pages that never change again."""
-        ...
-
-    @property
-    def is_nearly_full(self) -> bool:
-        """Whether the open page is about to end."""
-        ...
-
-    def feed(self, text: str) -> None:
-        """Append text."""
-        ...
-
-    def has_visible_text(self, *, interrupted: bool = False) -> bool:
-        """Return whether anybody sees anything of the text if it ends here."""
-        ...
-
-    def finish(self, footer: str = "", *, interrupted: bool = False) -> None:
-        """Close the last page, our own line at its end; *interrupted* says that the text was to go on."""
-        ...
-
-    def tail(self, notice: str = "") -> str:
-        """Return the open page as it may be shown now, our own *notice* below it."""
-        ...
-
-
 class ReplyPlan:
     """A reply's text, and what would bring the screen closer to it.
 
@@ -58,7 +28,7 @@ class ReplyPlan:
     counts characters below its text, and the whole text comes as a file at the end.
     """
 
-    def __init__(self, transcript: Transcript, pages: Pages, max_messages: int) -> None:
+    def __init__(self, transcript: Transcript, pages: FailsafePages, max_messages: int) -> None:
         self._transcript = transcript
         self._pages = pages
         self._max_messages = max_messages

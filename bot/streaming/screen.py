@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import KW_ONLY, dataclass, field
 
 from bot.markdown.text import PAGE_LIMIT
 from bot.streaming.calls import Answered, FileState, Left, Message, Place, State
@@ -11,46 +12,44 @@ from bot.streaming.calls import Answered, FileState, Left, Message, Place, State
 _PATIENT_WITH_EDITS = 2
 
 
+@dataclass(eq=False)
 class Screen:
     """The messages of one reply in a channel.
 
-    *nonce_seed* is unique to the reply. *header* stands above the first message.
-    With *by_token* an interaction's token reaches them; *original_id* is the
-    loading message's, if it is known.
-
     Attributes:
+        channel_id: where it is.
+        nonce_seed: unique to the reply.
+        header: stands above the first message.
+        by_token: an interaction's token reaches the messages.
+        original_id: the loading message's, if it is known.
         messages: those on screen, by ordinal.
         left: messages that others stand in for.
         moved_to: the direct messages with who asked, if the rest goes there.
         over: why nothing more can be posted.
         can_move: whether the rest may go to who asked.
         names_command: a line under the growing text says how to stop it.
+        may_show_status: whether Discord takes our status line.
+        generation: how often messages were posted anew.
+        pending: the next one, once its POST was wanted.
+        replaced: how many messages took no edit.
     """
 
-    def __init__(
-        self,
-        channel_id: int,
-        nonce_seed: str,
-        *,
-        header: str = "",
-        by_token: bool = False,
-        original_id: int | None = None,
-    ) -> None:
-        self.messages: list[Message] = []
-        self.left: list[Left] = []
-        self.channel_id = channel_id
-        self.moved_to: int | None = None
-        self.over: Answered | None = None
-        self.can_move = False
-        self.names_command = False
-        self.may_show_status = True
-        self.nonce_seed = nonce_seed
-        self.header = header
-        self.by_token = by_token
-        self.generation = 0
-        self.original_id = original_id
-        self.pending: Message | None = None  # the next one, once its POST was wanted
-        self.replaced = 0
+    channel_id: int
+    nonce_seed: str
+    _: KW_ONLY
+    header: str = ""
+    by_token: bool = False
+    original_id: int | None = None
+    messages: list[Message] = field(default_factory=list, init=False)
+    left: list[Left] = field(default_factory=list, init=False)
+    moved_to: int | None = field(default=None, init=False)
+    over: Answered | None = field(default=None, init=False)
+    can_move: bool = field(default=False, init=False)
+    names_command: bool = field(default=False, init=False)
+    may_show_status: bool = field(default=True, init=False)
+    generation: int = field(default=0, init=False)
+    pending: Message | None = field(default=None, init=False)
+    replaced: int = field(default=0, init=False)
 
     # ------------------------------------------------------------ what the plan asks
 

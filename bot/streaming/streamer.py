@@ -14,16 +14,15 @@ import asyncio
 from typing import Protocol
 
 from bot.errors import DeliveryError, DeliveryRetry
+from bot.markdown.failsafe import FailsafePages
 from bot.streaming.backoff import Backoff
 from bot.streaming.bucket import Bucket, Urgency
 from bot.streaming.budget import EditBudget, Lane, Ticket
 from bot.streaming.cadence import Cadence
 from bot.streaming.calls import PAGES, Answered, Call
-from bot.streaming.plan import Pages, ReplyPlan
+from bot.streaming.plan import ReplyPlan
 from bot.streaming.rules import Kind, Next, Outcome
 from bot.streaming.transcript import Transcript
-
-__all__ = ["Pages", "ReplyStreamer", "Sender"]
 
 _CLOSINGS = (Kind.CLOSE, Kind.DELETE)
 
@@ -62,7 +61,7 @@ class ReplyStreamer:
     def __init__(
         self,
         sender: Sender,
-        pages: Pages,
+        pages: FailsafePages,
         budget: EditBudget,
         *,
         max_messages: int = 8,
@@ -126,13 +125,13 @@ class ReplyStreamer:
         for ticket in self._tickets.values():
             self._budget.advance(ticket, self._cadence.gap)
 
-    def begin_anew(self, pages: Pages) -> None:
+    def begin_anew(self, pages: FailsafePages) -> None:
         """Forget the text: another one, cut into *pages*, takes its place in the messages that are there."""
         self._transcript.begin_anew()
         self._plan = ReplyPlan(self._transcript, pages, self._max_messages)
         self._changed.set()
 
-    def take_back(self, pages: Pages, line: str) -> bool:
+    def take_back(self, pages: FailsafePages, line: str) -> bool:
         """Forget the text, show *line* in its place; return False if more than one message shows it."""
         if self._plan.is_ended or not self._plan.is_in_first_message:
             return False

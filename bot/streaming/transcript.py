@@ -9,7 +9,7 @@ the direct messages with who asked, closing lines) are calls too: `chores`.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from bot.markdown.dress import (
     has_cursor,
@@ -39,23 +39,17 @@ _REFUSALS = {Outcome.READ, Outcome.TEXT, Outcome.TOO_LARGE}
 _UNSURE = {Outcome.LATER, Outcome.CLOSED, Outcome.PROXY404}
 
 
+@dataclass(eq=False)
 class Transcript(Screen):
     """The screen of a reply, and the calls that change it: what they are, and what came of them."""
 
-    def __init__(
-        self,
-        channel_id: int,
-        nonce_seed: str,
-        *,
-        header: str = "",
-        by_token: bool = False,
-        original_id: int | None = None,
-    ) -> None:
-        super().__init__(channel_id, nonce_seed, header=header, by_token=by_token, original_id=original_id)
-        self._errands = Errands(channel_id)
-        self._tries: Counter[tuple[int, Kind, Outcome]] = Counter()
-        self._closings: list[Closing] = []
-        self.is_finished = False
+    is_finished: bool = field(default=False, init=False)
+    _errands: Errands = field(init=False)
+    _tries: Counter[tuple[int, Kind, Outcome]] = field(default_factory=Counter, init=False)
+    _closings: list[Closing] = field(default_factory=list, init=False)
+
+    def __post_init__(self) -> None:
+        self._errands = Errands(self.channel_id)
 
     # ------------------------------------------------------------ calls
 
