@@ -52,34 +52,19 @@ class Admission:
         """Return one that counts anew: for prompts of the past, among which the present ones would be out of order."""
         return Admission(self._queue, self._rates)
 
-    def admit(self, prompt: PromptRecord) -> None:
-        """Let a prompt in, and count it.
+    def admit(self, prompt: PromptRecord, *, is_again: bool = False) -> None:
+        """Let a prompt in, and count it; one that was taken in before (*is_again*) has its place already.
 
         Raises:
             PromptRefused: not now; `PromptRefused.is_repeated` tells whether that was said a moment ago.
         """
         try:
             self._check_rates(prompt)
-            self._queue.check(prompt)
+            if not is_again:
+                self._queue.check(prompt)
         except PromptRefused as refusal:
             self.note(refusal, prompt)
             raise
-        self._take(prompt)
-
-    def count(self, prompt: PromptRecord) -> None:
-        """Count a prompt that is asked once more.
-
-        Raises:
-            PromptRefused: as above.
-        """
-        try:
-            self._check_rates(prompt)
-        except PromptRefused as refusal:
-            self.note(refusal, prompt)
-            raise
-        self._take(prompt)
-
-    def _take(self, prompt: PromptRecord) -> None:
         self._of_user.take(prompt.author_id, prompt.created_at)
         self._of_channel.take(prompt.channel_id, prompt.created_at)
 

@@ -9,17 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Protocol
 
 import discord
 
 from bot.conversation.records import PromptRecord, UnfinishedReply
 from bot.conversation.store import Store
-from bot.errors import PromptRefused, StoreError
+from bot.errors import PromptRefused
 from bot.generation.responder import Responder
 from bot.generation.session import Phase, Session
+from bot.recovery.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Reruns:
         self._answers: Answers | None = None
         self._timers: dict[int, asyncio.TimerHandle] = {}
         self._edited_at: dict[int, float] = {}  # the latest edit of each question that is asked anew
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def connect(self, answers: Answers) -> None:
         """Have answers shown by *answers* from now on."""
@@ -78,11 +78,11 @@ class Reruns:
 
     def resume(self, prompt: PromptRecord) -> None:
         """Answer a question after all that was stopped a moment ago."""
-        self._spawn(self._answer(prompt, None))
+        self._tasks.spawn(self._answer(prompt, None), f"answer-anew-{prompt.message_id}")
 
     def _begin(self, prompt: PromptRecord, edited_at: float, before: Session | None) -> None:
         del self._timers[prompt.message_id]
-        self._spawn(self._run(prompt, edited_at, before))
+        self._tasks.spawn(self._run(prompt, edited_at, before), f"answer-anew-{prompt.message_id}")
 
     async def _run(self, prompt: PromptRecord, edited_at: float, before: Session | None) -> None:
         """Ask anew, unless the reply that ran *before* was stopped since, or the question was edited again."""
@@ -99,7 +99,7 @@ class Reruns:
         if not is_generating and not await self._store.is_reopenable(prompt.message_id, finished_after=finished_after):
             return
         try:
-            self._responder.admission.count(replace(prompt, created_at=edited_at))
+            self._responder.admission.admit(replace(prompt, created_at=edited_at), is_again=True)
         except PromptRefused as refusal:
             if self._answers is not None:
                 await self._answers.refuse(prompt, refusal)
@@ -115,17 +115,3 @@ class Reruns:
         if reply is not None:
             log.info("Reply %d is written anew", reply.reply_id)
             await self._answers.answer_again(replace(reply, model=""))
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name="rerun")
-        self._tasks.add(task)
-        task.add_done_callback(self._ended)
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if task.cancelled() or (error := task.exception()) is None:
-            return
-        if isinstance(error, StoreError):
-            log.warning("A question is not answered anew: %s", error)
-        else:
-            log.error("A question could not be answered anew", exc_info=error)
