@@ -20,11 +20,11 @@ from bot.intake.history import read_history
 from bot.intake.message_text import is_addressed
 from bot.recovery.left import INTERRUPTED
 from bot.recovery.recovery import ANSWERED_WITHIN_SECONDS
+from bot.recovery.tasks import Tasks
 from bot.streaming.backoff import Backoff
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
-    from typing import Any
+    from collections.abc import Callable
 
     from bot.conversation.store import Store
     from bot.delivery.reply_api import ReplyApi
@@ -77,7 +77,7 @@ class Backfill:
         self._answers = answers
         self._permissions_at = permissions_at
         self._began_at = time.time()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     async def look(self, admission: Admission) -> None:
         """Find what was missed in the last hour; have it answered by *admission*, or told that it is late."""
@@ -92,15 +92,9 @@ class Backfill:
             if time.time() - message.created_at.timestamp() > ANSWERED_WITHIN_SECONDS:
                 late[message.channel.id, message.author.id] = message  # nobody needs to be told twice
             else:
-                self._begin(self._answers.take(message, admission), f"missed-{message.id}")
+                self._tasks.spawn(self._answers.take(message, admission), f"missed-{message.id}")
         for message in late.values():
-            self._begin(self._answers.tell_late(message), f"late-{message.id}")
-
-    def _begin(self, work: Coroutine[Any, Any, None], name: str) -> None:
-        """Run *work* as a task; a reply outlives the session that it began in, so nobody ends it."""
-        task = asyncio.create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+            self._tasks.spawn(self._answers.tell_late(message), f"late-{message.id}")
 
     async def _insist(self, place: Place) -> list[discord.Message]:
         """Look into a channel, again if that fails; what can't be read stays unanswered."""

@@ -6,14 +6,12 @@ what stands on screen stays there. What is edited is remembered as it reads now.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
-from typing import Any
 
 import discord
 
@@ -28,6 +26,7 @@ from bot.intake.message_text import words_of
 from bot.parts import sources_of, without_sources
 from bot.recovery.copies import BEFORE_SECONDS, Copies
 from bot.recovery.reruns import Reruns
+from bot.recovery.tasks import Tasks
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +47,7 @@ class Changes:
         self._unheard: deque[discord.Message] = deque(maxlen=_UNHEARD_KEPT)
         self._copies = Copies()
         self._copied: dict[int, int] = {}  # from such a question to its copy
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
 
     def note_deleted(self, *message_ids: int) -> None:
         """Forget messages that somebody deleted, and stop replies to or in them; our own deletions forget nothing."""
@@ -77,7 +76,7 @@ class Changes:
                 session.prompt = replace(session.prompt, parts=without_sources(session.prompt.parts, foreign))
         self._erasure.note_deleted({*foreign, *asked}, asked=asked, answered=answered)
         if self._copies.has_any:
-            self._spawn(self._restore_copied())
+            self._tasks.spawn(self._restore_copied(), "restore-copied")
 
     def was_deleted(self, message_id: int) -> bool:
         """Tell whether a message was deleted lately: events come in any order."""
@@ -88,14 +87,14 @@ class Changes:
         if message.author.id == me.id or message.webhook_id is None or message.application_id == me.id:
             return
         self._copies.note(message.id, message.channel.id, words_of(message, me))
-        self._spawn(self._restore_copied())
+        self._tasks.spawn(self._restore_copied(), "restore-copied")
         for unheard in list(self._unheard):
             is_recent = time.time() - unheard.created_at.timestamp() <= BEFORE_SECONDS + self._erasure.grace
             if is_recent and self._copies.take(unheard.channel.id, words_of(unheard, me)) is not None:
                 self._unheard.remove(unheard)
                 self._undelete(unheard.id)
                 self._copied[unheard.id] = message.id
-                self._spawn(self._reruns.take(unheard))
+                self._tasks.spawn(self._reruns.take(unheard), f"unheard-{unheard.id}")
 
     def note_unheard(self, message: discord.Message) -> None:
         """Take in a question that was deleted before it was heard: its copy may still come."""
@@ -188,11 +187,6 @@ class Changes:
     def _undelete(self, message_id: int) -> None:
         with contextlib.suppress(ValueError):  # it stood in another message, which was deleted; or long ago
             self._deleted.remove(message_id)
-
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work, name="changes")
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _stop_where(self, is_there: Callable[[Session], bool], why: str) -> None:
         for session in [session for session in self._responder.queue if is_there(session)]:

@@ -33,8 +33,10 @@ from bot.generation.responder import Responder
 from bot.markdown.dress import has_cursor, without_cursor
 from bot.markdown.text import PAGE_LIMIT
 from bot.recovery.found import Found, Seen, look
+from bot.recovery.gap_tracker import snowflake
 from bot.recovery.left import INTERRUPTED, Left, letters
 from bot.recovery.rebuild import header_of, rebuild, unclaimed
+from bot.recovery.tasks import Tasks
 from bot.streaming.backoff import Backoff
 from bot.streaming.budget import EditBudget
 from bot.streaming.streamer import ReplyStreamer
@@ -48,7 +50,6 @@ ATTEMPTS = 3
 """So many processes begin to answer a prompt: it could be what kills them."""
 
 _CHANNELS_AT_ONCE = 6
-_DISCORD_EPOCH = 1_420_070_400.0  # an id holds the milliseconds since then
 
 
 class Host(Protocol):
@@ -115,7 +116,7 @@ class Recovery:
         self._mode: Literal["discord", "raw"] = mode
         self._clock = clock
         self._began_at = clock()
-        self._answering: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._strays: dict[int, Seen] = {}
         self._adopted: set[int] = set()
 
@@ -224,14 +225,7 @@ class Recovery:
         log.info("Prompt %d waited when the bot was interrupted; answering it now", reply.prompt.message_id)
         open_reply = partial(self._open, connection, left)
         work = connection.responder.respond_again(reply, open_reply, page_limit=PAGE_LIMIT - len(header_of(reply)))
-        task = asyncio.create_task(work, name=f"answer-again-{reply.reply_id}")
-        self._answering.add(task)
-        task.add_done_callback(self._answered)
-
-    def _answered(self, task: asyncio.Task[None]) -> None:
-        self._answering.discard(task)
-        if not task.cancelled() and task.exception() is not None:
-            log.error("%s failed", task.get_name(), exc_info=task.exception())
+        self._tasks.spawn(work, f"answer-again-{reply.reply_id}")
 
     # ------------------------------------------------------------ closing
 
@@ -279,7 +273,7 @@ class Recovery:
 
     def _is_left_over(self, seen: Seen) -> bool:
         """Tell whether a message is older than this process, so not of a reply that runs now."""
-        return (seen.message_id >> 22) / 1000 + _DISCORD_EPOCH < self._began_at
+        return seen.message_id < snowflake(self._began_at)
 
     async def _try(self, request: Coroutine[Any, Any, object], what: int) -> None:
         try:
