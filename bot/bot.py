@@ -99,7 +99,7 @@ class OllamaBot(GatewayBot):
         return self.intents.message_content
 
     @property
-    def courier(self) -> ReplyApi:
+    def api(self) -> ReplyApi:
         """What sends replies; once logged in."""
         assert self.application_id is not None, "not logged in yet"
         return ReplyApi(self.services.line, self.application_id, invalid=self.invalid, seconds=self.request_seconds)
@@ -122,7 +122,7 @@ class OllamaBot(GatewayBot):
 
         With *is_closing* an earlier process began it, and it is only brought to its end.
         """
-        prompt, api = journal.prompt, self.courier
+        prompt, api = journal.prompt, self.api
         if not is_closing and self.changes.was_deleted(prompt.message_id):  # there is nothing to stop yet
             asyncio.get_running_loop().call_soon(self.changes.note_deleted, prompt.message_id)
         is_chat = prompt.kind is PromptKind.CHAT
@@ -162,7 +162,7 @@ class OllamaBot(GatewayBot):
         if guild_id is None:
             return None
         question = Question(channel_id, author_id, guild_id, question_link(guild_id, channel_id, message_id))
-        return DmFallback(self.courier, question, self)
+        return DmFallback(self.api, question, self)
 
     def may_reach_members(self, guild_id: int) -> bool:
         """Tell whether direct messages to members of a server are worth a try."""

@@ -129,12 +129,12 @@ class Chat:
             return
         sentence, refer = f"⚠️ {refusal.sentence()}", may_refer(self.bot.permissions_at(prompt.channel_id))
         with contextlib.suppress(DeliveryForbidden):
-            await post_notice(self.bot.courier, prompt.channel_id, sentence, about=prompt.message_id, refer=refer)
+            await post_notice(self.bot.api, prompt.channel_id, sentence, about=prompt.message_id, refer=refer)
 
     async def _say(self, message: discord.Message, sentence: str) -> None:
         refer = may_refer(permissions_in(message.channel, message.guild.me if message.guild else None))
         try:
-            await post_notice(self.bot.courier, message.channel.id, sentence, about=message.id, refer=refer)
+            await post_notice(self.bot.api, message.channel.id, sentence, about=message.id, refer=refer)
         except DeliveryForbidden as error:
             self.bot.pauses.pause(message.channel.id, str(error))
 

@@ -34,4 +34,4 @@ async def recover(bot: OllamaBot) -> None:
     """Bring what an earlier process left unfinished to its end; what is asked now in those channels comes after it."""
     assert bot.user is not None, "ready"
 
-    await bot.services.recovery.run(Connection(bot.courier, bot.user.id, bot, bot.responder))
+    await bot.services.recovery.run(Connection(bot.api, bot.user.id, bot, bot.responder))

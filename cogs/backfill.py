@@ -25,7 +25,7 @@ class GapListener(commands.Cog):
     def __init__(self, bot: OllamaBot) -> None:
         self.bot = bot
         self._gaps = bot.services.seen
-        self._backfill = Backfill(bot, bot.courier, self._gaps, bot.store, bot.chat, bot.permissions_at)
+        self._backfill = Backfill(bot, bot.api, self._gaps, bot.store, bot.chat, bot.permissions_at)
         self._has_begun = False
         self._fresh: set[int] = set()  # shards with a new session, to which nothing is told again
         self._noting: asyncio.Task[None] | None = None

@@ -58,20 +58,20 @@ class Stop(commands.Cog):
 
     async def _refuse(self, payload: discord.RawReactionActionEvent) -> None:
         """Take the reaction of somebody who may not stop away, or tell them, once in ten minutes for a channel."""
-        courier = self.bot.courier
+        api = self.bot.api
         try:
             if self._may_remove(payload):
-                await courier.remove_reaction(payload.channel_id, payload.message_id, STOP_EMOJI, payload.user_id)
+                await api.remove_reaction(payload.channel_id, payload.message_id, STOP_EMOJI, payload.user_id)
             elif self.bot.pauses.may_tell(payload.user_id, payload.channel_id) and self.bot.invalid.allows_optional:
-                direct = await courier.open_dm(payload.user_id)
+                direct = await api.open_dm(payload.user_id)
                 text = f"You clicked ⏹️ in <#{payload.channel_id}>. {_MAY_NOT.format(where='there')}"
-                await courier.post_notice(direct, text, about=payload.message_id, refer=False)
+                await api.post_notice(direct, text, about=payload.message_id, refer=False)
         except DeliveryError as error:
             log.info("Who clicked ⏹️ on message %s cannot be told that they may not: %s", payload.message_id, error)
 
     async def _tell(self, payload: discord.RawReactionActionEvent, sentence: str) -> None:
         try:
-            await self.bot.courier.post_notice(payload.channel_id, sentence, about=payload.message_id)
+            await self.bot.api.post_notice(payload.channel_id, sentence, about=payload.message_id)
         except DeliveryError as error:
             log.warning("Could not tell why ⏹️ on message %s failed: %s", payload.message_id, error)
 

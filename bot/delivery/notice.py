@@ -16,7 +16,7 @@ _WITHIN_SECONDS = 10.0
 """From then on a sentence would stand beside other talk."""
 
 
-async def post_notice(courier: ReplyApi, channel_id: int, sentence: str, *, about: int, refer: bool) -> None:
+async def post_notice(api: ReplyApi, channel_id: int, sentence: str, *, about: int, refer: bool) -> None:
     """Post *sentence* about a message, again for a few seconds if Discord has trouble; else it is left out.
 
     Raises:
@@ -25,7 +25,7 @@ async def post_notice(courier: ReplyApi, channel_id: int, sentence: str, *, abou
     backoff, until = Backoff(), time.monotonic() + _WITHIN_SECONDS
     while True:
         try:
-            await courier.post_notice(channel_id, sentence, about=about, refer=refer)
+            await api.post_notice(channel_id, sentence, about=about, refer=refer)
         except DeliveryRetry as error:
             wait = error.retry_after if isinstance(error, DeliveryRateLimited) else 0.0
             wait += backoff.delay()

@@ -144,7 +144,7 @@ async def test_deleting_a_commands_first_message_is_deleting_the_question(stack:
 
 async def test_our_own_deletions_forget_nothing(stack: Stack):
     prompt, replies = await asked(stack, "Keep this", "Of course I do.")
-    await stack.bot.courier.delete_message(int(GENERAL_ID), int(replies[0]["id"]))
+    await stack.bot.api.delete_message(int(GENERAL_ID), int(replies[0]["id"]))
     await stack.until(lambda: not stack.replies())
     assert "Of course I do." in await sent(stack)
     assert prompt["content"].endswith("Keep this")
