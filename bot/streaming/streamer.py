@@ -82,7 +82,7 @@ class ReplyStreamer:
         self._changed = asyncio.Event()
         self._is_idle = True
         self.is_released = not is_held
-        self._ended_at = 0.0
+        self._since = 0.0  # when it ended, or what was shown last went
         self._failure: DeliveryError | None = None  # of the latest try
         self._missed: DeliveryError | None = None  # why a last line is missing
 
@@ -143,6 +143,7 @@ class ReplyStreamer:
         """Let the text go on screen; until then only the status does, since other words come first."""
         if not self.is_released:
             self.is_released = True
+            self._since = self._budget.now()
             self._changed.set()
 
     def hold(self) -> None:
@@ -172,7 +173,7 @@ class ReplyStreamer:
         """
         if self._plan.is_ended:
             return
-        self._ended_at = self._budget.now()
+        self._since = self._budget.now()
         self._plan.end(footer, quiet=quiet, interrupted=interrupted)
         self._changed.set()
 
@@ -183,7 +184,7 @@ class ReplyStreamer:
         """
         if self._plan.is_ended:
             return
-        self._ended_at = self._budget.now()
+        self._since = self._budget.now()
         self._plan.leave(line)
         self._changed.set()
 
@@ -258,12 +259,12 @@ class ReplyStreamer:
                     self._release(ticket)
 
     async def _change(self) -> None:
-        """Wait until something is new; after a failure no longer than patience lasts.
+        """Wait until something is new; of an ending no longer than patience lasts.
 
         Raises:
             DeliveryError: it is over.
         """
-        patience = self._patience() if self._failure is not None else float("inf")
+        patience = self._patience()
         waking = None
         if patience < float("inf"):
             waking = asyncio.get_running_loop().call_later(max(0.0, patience), self._changed.set)
@@ -328,7 +329,7 @@ class ReplyStreamer:
             raise _error(answered)
         if what not in (Next.AGAIN, Next.WAIT):
             self._backoff.reset()
-            self._failure = None
+            self._failure, self._since = None, self._budget.now()
             if what is Next.SKIP and isinstance(answered.error, DeliveryRetry):
                 self._missed = answered.error
             return
@@ -338,14 +339,14 @@ class ReplyStreamer:
             await asyncio.sleep(self._backoff.delay())
 
     def _check_patience(self) -> None:
-        if self._failure is not None and self._patience() <= 0:
-            raise self._failure
+        if self._patience() <= 0:
+            raise self._failure or DeliveryRetry(detail="no turn came in time")
 
     def _patience(self) -> float:
         """Return for how many seconds more the ending is tried."""
-        if not self._plan.is_ended:
+        if not self._plan.is_ended or not self.is_released:
             return float("inf")
-        return self._ended_at + self._give_up_after - self._budget.now()
+        return self._since + self._give_up_after - self._budget.now()
 
 
 def _error(answered: Answered) -> DeliveryError:

@@ -269,20 +269,45 @@ async def test_a_control_leaves_a_thread_that_was_archived(stack: Stack):
     assert not any(left_message(message) for message in stack.replies(thread))
 
 
-async def test_an_hour_of_waiting_after_the_end_does_not_hold_the_channel(
-    stack: Stack, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr("bot.generation.responder.ReplyStreamer", partial(ReplyStreamer, give_up_after=0.3))
-    each = await growing(stack)
-    await quiet(stack)
-    hour = limited(headers={}, body={"message": "x", "retry_after": 3600, "global": False})
-    stack.discord.inject(method="PATCH", route=EDITS, times=1, **hour)
+async def test_an_hour_of_waiting_after_the_end_holds_no_channel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    async with servers(tmp_path) as stack:
+        with monkeypatch.context() as patch:
+            patch.setattr("bot.generation.responder.ReplyStreamer", partial(ReplyStreamer, give_up_after=0.3))
+            async with stack.running_bot():
+                await growing(stack)
+                await quiet(stack)
+                hour = limited(headers={}, body={"message": "x", "retry_after": 3600, "global": False})
+                stack.discord.inject(method="PATCH", route=EDITS, times=1, **hour)
+                stack.world.react(ADA_ID, GENERAL_ID, stack.replies()[0]["id"], STOP)
+                await stack.until(lambda: count(stack, 429))
+                stack.ask("And now?", user=LINUS_ID)
+                await stack.until(lambda: len(stack.replies()) == 2)  # Discord takes no edit there, but new messages
+                await stack.idle()
+                prompt = stack.world.messages(GENERAL_ID, ADA_ID)[0]["id"]
+                assert stored(stack, prompt)["state"] == "stopped"
+                assert stored(stack, prompt)["is_open"] == 1, "the next start shows its end"
+        async with stack.running_bot():
+            await stack.shows("stopped by Ada")
+            assert "".join(stack.texts()).count("stopped by Ada") == 1
+        assert stored(stack, prompt)["is_open"] == 0
+
+
+async def test_a_click_in_the_direct_messages_that_an_answer_moved_to_stops_it(stack: Stack):
+    each, token = ask(stack)
+    stack.world.deny(GENERAL_ID, BOT_ID, int(Permission.VIEW_CHANNEL))
+    await stack.shows("first words")
+    stack.discord.inject(method="POST", route=f"/webhooks/*/{token}", times=-1, **FORBIDDEN)
     each.steps[0].set()
-    await stack.until(lambda: count(stack, 429))
-    stack.world.react(ADA_ID, GENERAL_ID, stack.replies()[0]["id"], STOP)
+    each.steps[1].set()
+    await stack.until(lambda: any("word329" in text for text in direct(stack)))
+    dm = stack.world.open_dm(ADA_ID)["id"]
+    stack.world.react(ADA_ID, dm, stack.world.messages(dm, ADA_ID)[-1]["id"], STOP)
+    await stack.until(lambda: "stopped by Ada" in direct(stack)[-1])
     await stack.idle()
-    assert stored(stack)["is_open"] == 1, "the next start shows its end"
-    assert stored(stack)["state"] == "stopped"
+    [here] = stack.texts()
+    assert here.startswith(HEADER)
+    assert here.endswith("\n-# ⚠️ the rest went to who asked")
+    assert CURSOR not in "".join(direct(stack))
 
 
 # ------------------------------------------------------------ /ask
