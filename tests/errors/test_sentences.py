@@ -62,7 +62,8 @@ def test_every_kind_of_the_tree_is_looked_at():
 
 @pytest.mark.parametrize("kind", ALL)
 def test_no_sentence_holds_what_is_the_operators(kind: type[BurbleError]):
-    sentence = made(kind).sentence()
+    error = made(kind)
+    sentence = error.sentence().replace(error.reference, "")  # any hexadecimal word may be in that
     found = [word for word in OPERATORS if re.search(rf"(?<![a-z]){re.escape(word)}", sentence)]
     assert sentence.strip()
     assert found == []
