@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
     from bot.settings.settings import Settings
 
-__all__ = ["EXIT_CLEAN", "EXIT_FAILED", "EXIT_SETTINGS", "main"]
-
 EXIT_CLEAN: Final = 0
 EXIT_FAILED: Final = 1
 EXIT_SETTINGS: Final = 2

@@ -12,8 +12,6 @@ from urllib.parse import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["LineFormatter", "setup_logging"]
-
 MASK: Final = "[secret]"
 
 # The lowest level that each library may log at. Below these discord.py prints every

@@ -25,26 +25,6 @@ from sqlalchemy import (
 )
 
 from bot.conversation.columns import Parts, Text
-from bot.conversation.records import PromptKind, PromptState, ReplyState
-
-__all__ = [
-    "HEAD",
-    "REVISIONS",
-    "REWRITE_KEY",
-    "PromptKind",
-    "PromptState",
-    "ReplyState",
-    "channel",
-    "context_window",
-    "forgotten",
-    "metadata",
-    "prompt",
-    "quoted",
-    "reply",
-    "reply_message",
-    "reply_piece",
-    "setting",
-]
 
 REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
 """Every revision of the schema, oldest first (the names of the migrations)."""

@@ -27,8 +27,6 @@ from itertools import zip_longest
 
 import regex
 
-__all__ = ["NAME_LENGTH", "clean_name", "distinct_names", "neutralise", "speak"]
-
 NAME_LENGTH = 32
 """Code points of a name that reach the model; Discord's names have at most as many."""
 

@@ -20,7 +20,6 @@ from bot.conversation.erasure import Erasure
 from bot.conversation.erasure_queries import Done, close, is_forgotten
 from bot.conversation.records import (
     Piece,
-    PromptKind,
     PromptRecord,
     PromptState,
     ReplyEnd,
@@ -42,20 +41,6 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.dml import UpdateBase
 
     from bot.conversation.database import Database
-
-__all__ = [
-    "Piece",
-    "PromptKind",
-    "PromptRecord",
-    "PromptState",
-    "ReplyEnd",
-    "ReplyMessage",
-    "ReplyOwner",
-    "ReplyState",
-    "Store",
-    "Turn",
-    "UnfinishedReply",
-]
 
 _TOKEN_SECONDS = 15 * 60.0  # how long Discord lets an interaction's token live
 

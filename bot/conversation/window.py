@@ -24,8 +24,6 @@ from bot.errors import PromptTooLong
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["Fitted", "Message", "Scale", "Turn", "default_reserve", "extend", "fit"]
-
 TEMPLATE_OVERHEAD = 80
 """Tokens that a template adds once; gpt-oss with its preamble adds about 70."""
 

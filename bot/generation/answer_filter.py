@@ -10,8 +10,6 @@ from typing import NamedTuple
 from bot.generation.code_state import CodeState
 from bot.generation.model_marks import CLOSING, END, LITERALS, MARK, OPENING, SPOKEN_LIMIT
 
-__all__ = ["AnswerFilter", "Filtered"]
-
 FIRST_MESSAGE = 1500
 """Code points of an answer that are taken back when it turns out that they were a thought."""
 

@@ -7,8 +7,6 @@ import re
 from bot.markdown.code import after_line, fence_opening
 from bot.markdown.pieces import Fence
 
-__all__ = ["CodeState"]
-
 _QUOTE = re.compile(r"(?: {0,3}> ?)+")
 _LEAD = re.compile(r"[ \t>]*")
 _MAX_LINE = 2000

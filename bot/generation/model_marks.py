@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["CLOSING", "END", "LITERALS", "MARK", "OPENING", "SPOKEN_LIMIT", "opens_thought"]
-
 _ANGLED = ("think", "thinking", "thought", "seed:think")
 _OPENING = (*(f"<{name}>" for name in _ANGLED), "[THINK]", "◁think▷", "<|begin_of_thought|>", "<|channel>")
 _CLOSING = (*(f"</{name}>" for name in _ANGLED), "[/THINK]", "◁/think▷", "<|end_of_thought|>", "<channel|>")

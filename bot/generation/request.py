@@ -10,9 +10,9 @@ from math import ceil
 from typing import Protocol
 
 from bot.conversation.journal import StoreHealth
-from bot.conversation.records import ContextWindow, PromptKind, PromptRecord
+from bot.conversation.records import ContextWindow, PromptKind, PromptRecord, Turn
 from bot.conversation.speaker_labels import distinct_names, neutralise
-from bot.conversation.store import Store, Turn
+from bot.conversation.store import Store
 from bot.conversation.tokens import MOST_CHARACTERS_PER_TOKEN, TokenEstimator, units
 from bot.conversation.tokens import Message as ContextMessage
 from bot.conversation.turn_text import said, trimmed, without

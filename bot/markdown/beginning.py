@@ -6,8 +6,6 @@ from collections.abc import Callable
 
 from bot.markdown.failsafe import FailsafePages
 
-__all__ = ["beginning"]
-
 _STEP = 64  # code points between two looks at how many pages there are
 _SHORTER = 1.5  # how much more is cut off with each try
 

@@ -15,8 +15,6 @@ from bot.markdown.pieces import PLAIN, Context, Fence, Piece, Rank, TableHead, c
 from bot.markdown.table_block import Row, Table, render_table
 from bot.markdown.tables import is_delimiter_row, is_row, parse_aligns, split_row
 
-__all__ = ["Block", "BlockReader"]
-
 RULE = "─" * 12
 
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]+|$)")

@@ -11,19 +11,6 @@ from bot.markdown.items import ITEM
 from bot.markdown.languages import EXTENSIONS
 from bot.markdown.pieces import MAX_CLUSTER, PLAIN, Context, Fence, Piece, Rank, closed
 
-__all__ = [
-    "LATE",
-    "MAX_INFO",
-    "Opening",
-    "add_code_line",
-    "after_line",
-    "end_code",
-    "fence_opening",
-    "may_be_fence",
-    "unbreakable",
-    "without_indent",
-]
-
 MAX_INFO = 300
 """Characters behind the mark of a fence in which a backtick makes it inline code; text that is longer is code."""
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["flanking", "identifier"]
-
 _BEFORE = ")]"
 _GLOB = re.compile(
     r"\*\.\w{1,8}(?=[\s,;:)\]\"'./]|\Z)|\*\*/\*|\*{1,2}/(?=\s|\Z)"

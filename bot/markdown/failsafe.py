@@ -12,8 +12,6 @@ from bot.markdown.sanitize import Sanitizer
 from bot.markdown.splitter import STATE_ROOM, Splitter
 from bot.markdown.text import PAGE_LIMIT, is_blank
 
-__all__ = ["FailsafePages"]
-
 log = logging.getLogger(__name__)
 
 _FENCES = len("```\n\n```")

@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 from bot.markdown.latex import to_unicode
 
-__all__ = ["DOLLARS", "Formula", "displayed", "formula_at", "formula_cap", "formula_goes_on", "show_formula"]
-
 DOLLARS = (
     r"(?<![\w$])\$(?![\s$)\]},.;:])(?:[^$\n\\`]|\\[^\n]){1,300}?(?<![\s\\(\[{])\$(?:(?![\w$])|(?=(?:th|st|nd|rd|s)\b))"
 )

@@ -9,8 +9,6 @@ from typing import NamedTuple
 from bot.markdown.latex_symbols import SUBSCRIPTS, SUPERSCRIPTS
 from bot.markdown.links import plain_label, shown_link
 
-__all__ = ["Tag", "is_half_tag", "line_break", "tag_at", "tagged_text"]
-
 _TAG = re.compile(r"<(/?)([A-Za-z]{1,10})((?:\s[^<>\n]{0,200})?)/?>")
 _HALF = re.compile(r"</?([A-Za-z]{0,10})(\s[^<>\n]{0,200})?/?")
 _MARKS = {

@@ -9,8 +9,6 @@ from bot.markdown.lexer import Lexer
 from bot.markdown.pieces import MAX_INDENT, Context, Piece, Rank, Run, closing, word_rank
 from bot.markdown.tokens import Action, Kind, Token
 
-__all__ = ["render_inline"]
-
 _BLOCK_START = re.compile(r"(-#|#{1,3}|>{1,3}|[-*+]|\d{1,9}[.)])")
 _STATE_BEHIND = re.compile(r"(?:(?:#{1,3}|>|[-*+]|\d{1,9}\.) {0,9}){1,9}-#")  # where white space before it is trimmed
 _LEAD = re.compile(r"( *)(?:[-*]|\d+\.) ")

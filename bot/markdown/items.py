@@ -7,8 +7,6 @@ import re
 from bot.markdown.links import footnote
 from bot.markdown.pieces import MAX_INDENT
 
-__all__ = ["DEFINITION", "ITEM", "is_deep", "lead"]
-
 # A number needs white space after its point: "42." alone is an answer.
 ITEM = re.compile(r"([ \t]{0,40})(?:([-*+])(?:[ \t]+|$)|(\d{1,9})([.)])[ \t]+)")
 DEFINITION = re.compile(r" {0,3}\[\^([\w-]{1,30})\]:[ \t]*")

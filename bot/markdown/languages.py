@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = ["EXTENSIONS"]
-
 EXTENSIONS = {
     "bash": "sh", "c": "c", "c#": "cs", "c++": "cpp", "clojure": "clj", "cpp": "cpp", "cs": "cs", "csharp": "cs",
     "css": "css", "csv": "csv", "dart": "dart", "diff": "diff", "dockerfile": "dockerfile", "elixir": "ex",

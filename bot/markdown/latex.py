@@ -9,8 +9,6 @@ from typing import ClassVar
 
 from bot.markdown.latex_symbols import ACCENTS, FACES, SUBSCRIPTS, SUPERSCRIPTS, WORDS, symbols
 
-__all__ = ["to_unicode"]
-
 _PART = re.compile(r"\\(?:[A-Za-z]+\*?|.)|\s+|.", re.DOTALL)
 _LINE_GAP = re.compile(r"\\\\\[[\d.]+[a-z]{2}\]")  # how far the next line is down
 _SPACES = {",": " ", ";": " ", ":": " ", "!": "", " ": " ", "quad": "  ", "qquad": "   ", "\\": "\n", ">": " "}

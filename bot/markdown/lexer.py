@@ -28,8 +28,6 @@ from bot.markdown.links import (
 from bot.markdown.sanitize import cleaned
 from bot.markdown.tokens import Kind, Token
 
-__all__ = ["Lexer"]
-
 # Words with single spaces between them are one token: pages are cut inside it only where one must end.
 _PLAIN_RAW = re.compile(r"[^\s\\`*_~|<\[!&]+(?: [^\s\\`*_~|<\[!&]+)*")
 _PLAIN = re.compile(r"[^\s\\`*_~|<\[!&$]+(?: [^\s\\`*_~|<\[!&$]+)*")

@@ -6,8 +6,6 @@ import re
 
 from bot.markdown.pieces import PLAIN, Context, Piece, Rank
 
-__all__ = ["Block", "LineReader"]
-
 _QUOTE = re.compile(r" {0,3}>(?:[ \t]|(?=[^>\s=\d])|(?=\n|$)|(?=>(?!=)))")  # ">= 5" and ">100" are none
 _RAW_QUOTE = re.compile(r" {0,3}>(?: |(?=\n|$))")
 _REPL = re.compile(r">>>(?: |$)")

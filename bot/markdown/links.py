@@ -4,21 +4,6 @@ from __future__ import annotations
 
 import re
 
-__all__ = [
-    "FOOTNOTE",
-    "LABEL_PARTIAL",
-    "LINK",
-    "LINK_PARTIAL",
-    "TARGETS",
-    "URL",
-    "WIDE_PUNCTUATION",
-    "defused",
-    "footnote",
-    "plain_label",
-    "shown_link",
-    "trimmed",
-]
-
 URL = re.compile(r"https?://[^\s<>`]{1,2000}")
 WIDE_PUNCTUATION = re.compile("[，。、；：！？（）「」『』《》〈〉【】“”…]")
 _LABEL = r"\[((?:[^\[\]\\\n]|\\.|\[[^\[\]\n]*\])*+)\]"

@@ -6,19 +6,6 @@ from bot.markdown.blocks import BlockReader
 from bot.markdown.pieces import PLAIN, Context, Piece, Rank, closed
 from bot.markdown.text import is_blank
 
-__all__ = [
-    "Page",
-    "choose_cut",
-    "fit",
-    "is_nearly_full",
-    "latest_cut",
-    "next_level",
-    "show",
-    "size",
-    "take_page",
-    "words",
-]
-
 _EXPANSION = 2  # rendered characters that one more of the source adds at most, but for oddities
 # A page ends at the first place that is good enough for how full it is, so that it ends
 # before anything of the next page is on screen: shares of the limit for the end of a

@@ -8,21 +8,6 @@ from typing import Final
 
 import regex
 
-__all__ = [
-    "MAX_CLUSTER",
-    "MAX_INDENT",
-    "PLAIN",
-    "Context",
-    "Fence",
-    "Piece",
-    "Rank",
-    "Run",
-    "TableHead",
-    "closed",
-    "closing",
-    "word_rank",
-]
-
 _WORD = re.compile(r"\S+\s*|\s+")
 _SENTENCE_END = re.compile(r"[.!?…:;。！？][\"'”’)\]*_」』）]*\s*$")
 _WIDE = re.compile("[\u2e80-\u9fff\uac00-\ud7af\uf900-\ufaff\uff00-\uffef]")  # scripts without spaces

@@ -8,8 +8,6 @@ from functools import lru_cache
 from bot.markdown.inline import render_inline
 from bot.markdown.pieces import PLAIN
 
-__all__ = ["plain_text"]
-
 _SHOWN = re.compile(
     r"\\(?P<escaped>[!-/:-@\[-`{-~])"
     r"|(?P<ticks>`+)(?P<code>.*?)(?:(?<!`)(?P=ticks)(?!`)|$)"

@@ -6,8 +6,6 @@ import unicodedata
 
 import regex
 
-__all__ = ["MAX_MARKS", "Sanitizer", "cleaned"]
-
 MAX_MARKS = 8  # more combining marks than any script stacks on one letter
 
 _TAG_BASE = "\U0001f3f4"  # the black flag: England, Scotland and Wales are written with tag characters after it

@@ -24,8 +24,6 @@ from bot.markdown.pieces import PLAIN, Context, Piece
 from bot.markdown.sanitize import Sanitizer
 from bot.markdown.text import PAGE_LIMIT
 
-__all__ = ["STATE_ROOM", "Splitter"]
-
 STATE_ROOM = 400
 """Code points that the last page of a reply leaves for our own lines: how long the text is, how it ended."""
 

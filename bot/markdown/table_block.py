@@ -10,8 +10,6 @@ from bot.markdown.plain import plain_text
 from bot.markdown.tables import MAX_WIDTH, align_rows, split_row
 from bot.markdown.text import display_width, escape_markdown
 
-__all__ = ["Row", "Table", "render_table"]
-
 _MAX_TITLE = 60
 _STICKS_OUT = 16  # columns that a growing cell may take beyond the widest table: half a formula is long
 _FRAME = 24  # characters of fences, quote marks and line ends around header, rule and a row

@@ -7,8 +7,6 @@ import re
 from bot.markdown.formulas import DOLLARS
 from bot.markdown.text import display_width
 
-__all__ = ["MAX_WIDTH", "align_rows", "is_delimiter_row", "is_row", "parse_aligns", "split_row"]
-
 MAX_WIDTH = 64  # columns of a code block that a narrow window still shows unwrapped
 
 _DELIMITER_ROW = re.compile(r"\s*+\|?\s*+:?-++:?\s*+(?:\|\s*+:?-++:?\s*+)*+\|?\s*+")

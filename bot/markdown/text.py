@@ -7,8 +7,6 @@ from functools import lru_cache
 
 import regex
 
-__all__ = ["PAGE_LIMIT", "display_width", "escape_markdown", "graphemes", "is_blank"]
-
 PAGE_LIMIT = 2000
 """Code points of a Discord message, astral ones counting once."""
 

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
-__all__ = ["Action", "Kind", "Token"]
-
 
 class Kind:
     """What a token is; plain numbers, for an enum's members take longer to look up than all else about a token."""

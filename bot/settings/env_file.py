@@ -12,8 +12,6 @@ from dotenv.parser import parse_stream
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ENV_FILE_KEY", "env_file_path", "read_env_file"]
-
 ENV_FILE_KEY: Final = "BURBLE_ENV_FILE"
 """Environment variable that names the file to read instead of ``.env``; empty: read none."""
 

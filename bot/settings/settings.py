@@ -24,7 +24,7 @@ from pydantic import (
 )
 
 from bot.errors import SettingsError
-from bot.settings.env_file import ENV_FILE_KEY, env_file_path, read_env_file
+from bot.settings.env_file import env_file_path, read_env_file
 from bot.settings.values import (
     clean_key,
     clean_token,
@@ -42,8 +42,6 @@ from bot.settings.values import (
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
-
-__all__ = ["ENV_FILE_KEY", "Settings", "load_settings"]
 
 _LONGEST_WAIT = 604_800.0  # seconds; a week is already "for ever" here
 

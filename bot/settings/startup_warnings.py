@@ -18,8 +18,6 @@ from bot.settings.settings import Settings
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["doubtful_keys", "shared_database", "shared_env_file"]
-
 _OURS: Final = "BURBLE_"
 # Settings of Ollama's own, which people keep in the same file for its container
 # (envconfig/config.go, AsMap): OLLAMA_MODELS is a directory, not our OLLAMA_MODEL.
