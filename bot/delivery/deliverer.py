@@ -6,6 +6,7 @@ import logging
 from dataclasses import replace
 from typing import Protocol
 
+from bot.conversation.journal import ReplyJournal
 from bot.conversation.records import ReplyMessage
 from bot.delivery.control import StopControl
 from bot.delivery.dm_fallback import DmFallback
@@ -19,22 +20,6 @@ from bot.streaming.transcript import Transcript
 log = logging.getLogger(__name__)
 
 _REFUSED_PLACE = (Outcome.FORBIDDEN, Outcome.PROXY)
-
-
-class Journal(Protocol):
-    """Notes what is on screen (`bot.conversation.journal.ReplyJournal`)."""
-
-    async def note(self, message: ReplyMessage) -> None:
-        """Write down what a message is about to show."""
-        ...
-
-    def put(self, message: ReplyMessage) -> None:
-        """Note what a message shows by now."""
-        ...
-
-    def move(self, channel_id: int) -> None:
-        """Note that the rest goes to those direct messages."""
-        ...
 
 
 class Deletions(Protocol):
@@ -60,7 +45,7 @@ class Deliverer:
         self,
         transcript: Transcript,
         transport: Transport,
-        journal: Journal,
+        journal: ReplyJournal,
         control: StopControl,
         deletions: Deletions,
         *,

@@ -6,8 +6,9 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any
 
+from bot.conversation.journal import ReplyJournal
 from bot.delivery.control import StopControl
-from bot.delivery.deliverer import Deletions, Deliverer, Journal
+from bot.delivery.deliverer import Deletions, Deliverer
 from bot.delivery.dm_fallback import DmFallback
 from bot.delivery.permissions import Pauses
 from bot.delivery.reply_api import ReplyApi
@@ -33,7 +34,7 @@ class DiscordReply:
         api: ReplyApi,
         transcript: Transcript,
         transport: Transport,
-        journal: Journal,
+        journal: ReplyJournal,
         deletions: Deletions,
         *,
         fallback: DmFallback | None = None,

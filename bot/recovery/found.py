@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from bot.conversation.records import PromptKind, UnfinishedReply
 from bot.delivery.control import is_stop_emoji
+from bot.delivery.reply_api import ReplyApi
 
 _PAGE = 100
 _PAGES = 3  # a reply's messages stand close together; further away they are taken on trust
@@ -55,41 +56,29 @@ class Found:
         return bool(self.newest) and (self.is_complete or message_id <= self.newest) and message_id not in self.messages
 
 
-class Channels(Protocol):
-    """What can be asked of Discord (`bot.delivery.reply_api.ReplyApi`); raises the `DeliveryError` family only."""
-
-    async def messages_after(self, channel_id: int, message_id: int) -> list[dict[str, Any]]:
-        """Return the first hundred messages that are newer than one of them."""
-        ...
-
-    async def has_message(self, channel_id: int, message_id: int) -> bool:
-        """Tell whether a message is there."""
-        ...
-
-
-async def look(channels: Channels, me: int, reply: UnfinishedReply) -> Found:
+async def look(api: ReplyApi, me: int, reply: UnfinishedReply) -> Found:
     """Look *reply* up in its channel; *me* is our user.
 
     Raises:
         DeliveryError: the channel is gone, closed to us, or Discord has trouble.
     """
-    messages, is_complete = await _messages_since(channels, reply)
+    messages, is_complete = await _messages_since(api, reply)
     own = [_seen(each) for each in messages if int(each["author"]["id"]) == me]
     return Found(
         {each.message_id: each for each in own},
         is_complete,
         max((int(each["id"]) for each in messages), default=0),
-        await _is_prompt_gone(channels, reply, messages),
+        await _is_prompt_gone(api, reply, messages),
     )
 
 
-async def _messages_since(channels: Channels, reply: UnfinishedReply) -> tuple[list[dict[str, Any]], bool]:
+async def _messages_since(api: ReplyApi, reply: UnfinishedReply) -> tuple[list[dict[str, Any]], bool]:
     """Return the channel's messages from the prompt on, oldest first, and whether these are all."""
     found: list[dict[str, Any]] = []
     after = reply.prompt.message_id - 1
     wanted = {message.message_id for message in reply.messages}
     for _ in range(_PAGES):
-        page = await channels.messages_after(reply.prompt.channel_id, after)
+        page = await api.messages_after(reply.prompt.channel_id, after)
         found += sorted(page, key=lambda each: int(each["id"]))
         if len(page) < _PAGE:
             return found, True
@@ -99,14 +88,14 @@ async def _messages_since(channels: Channels, reply: UnfinishedReply) -> tuple[l
     return found, False
 
 
-async def _is_prompt_gone(channels: Channels, reply: UnfinishedReply, found: Iterable[dict[str, Any]]) -> bool:
+async def _is_prompt_gone(api: ReplyApi, reply: UnfinishedReply, found: Iterable[dict[str, Any]]) -> bool:
     if reply.prompt.kind is not PromptKind.CHAT:
         return False
     first = next(iter(found), None)
     if first is not None:
         return int(first["id"]) != reply.prompt.message_id
     # Without the right to read the history every channel looks empty.
-    return not await channels.has_message(reply.prompt.channel_id, reply.prompt.message_id)
+    return not await api.has_message(reply.prompt.channel_id, reply.prompt.message_id)
 
 
 def _seen(message: dict[str, Any]) -> Seen:
