@@ -14,7 +14,8 @@ from typing import Any
 import hypothesis
 import pytest
 
-from bot.settings.settings import ENV_FILE_KEY, Settings
+from bot.settings.env_file import ENV_FILE_KEY
+from bot.settings.settings import Settings
 from tests.postgresql import PostgresServer, find_postgresql, running_postgresql
 
 # `fast` while working, `ci` for a thorough run (HYPOTHESIS_PROFILE, or CI=true).

@@ -13,7 +13,8 @@ import discord
 import pytest
 
 from bot.delivery.permissions import PERMISSIONS
-from bot.settings.settings import ENV_FILE_KEY, Settings, load_settings
+from bot.settings.env_file import ENV_FILE_KEY
+from bot.settings.settings import Settings, load_settings
 from bot.settings.values import TOKEN_PLACEHOLDER
 from tests.cogs.test_definitions import NAMES
 
