@@ -16,7 +16,6 @@ from bot.delivery.interactions import defer, say, writers_only
 from bot.generation import model_text as describe
 from bot.intake.message_text import option_text, place_of
 from bot.markdown.dress import quote
-from bot.markdown.text import PAGE_LIMIT
 from bot.parts import Text
 from bot.streaming.transcript import Transcript
 
@@ -71,7 +70,6 @@ class Ask(commands.Cog):
             record,
             partial(self.bot.open_reply, transcript, permissions),
             model=chosen,
-            page_limit=PAGE_LIMIT - len(header),
         )
 
     @commands.Cog.listener()

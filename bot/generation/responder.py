@@ -28,7 +28,6 @@ from bot.generation.session import Phase, ReplyRestarted, ReplySink, ReplyStoppe
 from bot.generation.status import StatusTeller, in_line
 from bot.generation.stuck_model import StuckModelWatch
 from bot.markdown.failsafe import FailsafePages
-from bot.markdown.text import PAGE_LIMIT
 from bot.ollama.client import OllamaClient
 from bot.streaming.budget import EditBudget
 from bot.streaming.streamer import ReplyStreamer
@@ -105,13 +104,10 @@ class Responder:
         open_sink: Callable[[ReplyJournal], ReplySink],
         *,
         model: str | None = None,
-        page_limit: int = PAGE_LIMIT,
     ) -> None:
         """Answer *prompt* in the sink that *open_sink* opens with the reply's journal; return when it is recorded.
 
-        *model* answers instead of the channel's. *page_limit* is what a message
-        holds, in code points: fewer where the sink adds words of its own.
-
+        *model* answers instead of the channel's.
         A prompt that was taken in before (a redelivered event) changes nothing.
         A database that cannot be used costs the memory, not the answer.
         """
@@ -120,7 +116,7 @@ class Responder:
             log.info("Prompt %s was delivered again; ignored", prompt.message_id)
             return
         try:
-            await self._answer(journal, open_sink, model or "", page_limit)
+            await self._answer(journal, open_sink, model or "")
         except Exception:  # the caller says so: a restart has nothing to do
             journal.end(ReplyEnd(ReplyState.FAILED, "", at=time.time()))
             await journal.close(is_shown=True)
@@ -136,13 +132,7 @@ class Responder:
             if not self._taking_in:
                 self._all_taken_in.set()
 
-    async def respond_again(
-        self,
-        reply: UnfinishedReply,
-        open_sink: Callable[[ReplyJournal], ReplySink],
-        *,
-        page_limit: int = PAGE_LIMIT,
-    ) -> None:
+    async def respond_again(self, reply: UnfinishedReply, open_sink: Callable[[ReplyJournal], ReplySink]) -> None:
         """Answer a prompt to which an earlier process had not said a word; see `respond`.
 
         When we are shutting down as well, it stays for the next start.
@@ -150,21 +140,21 @@ class Responder:
         if self.queue.is_closed:
             return
         journal = self._journals.reopen(reply.prompt, reply.reply_id)
-        await self._answer(journal, open_sink, reply.model, page_limit, is_owed=True)
+        await self._answer(journal, open_sink, reply.model, is_owed=True)
 
     async def _answer(
         self,
         journal: ReplyJournal,
         open_sink: Callable[[ReplyJournal], ReplySink],
         model: str,
-        page_limit: int,
         *,
         is_owed: bool = False,
     ) -> None:
         prompt = journal.prompt
         sink = open_sink(journal)
         options = self._options
-        new_pages = partial(FailsafePages, limit=page_limit, mode=options.render_markdown, last=options.max_messages)
+        limit = sink.deliverer.transcript.room(0)  # beside words of our own
+        new_pages = partial(FailsafePages, limit=limit, mode=options.render_markdown, last=options.max_messages)
         streamer = ReplyStreamer(
             sink.deliverer, new_pages(), self._budget, max_messages=options.max_messages, is_held=True
         )

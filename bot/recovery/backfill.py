@@ -18,7 +18,7 @@ from bot.delivery.reply_api import NO_MENTIONS
 from bot.errors import DeliveryError, StoreError
 from bot.intake.history import read_history
 from bot.intake.message_text import is_addressed
-from bot.recovery.left import INTERRUPTED
+from bot.recovery.leftover import INTERRUPTED
 from bot.recovery.recovery import ANSWERED_WITHIN_SECONDS
 from bot.recovery.tasks import Tasks
 from bot.streaming.backoff import Backoff

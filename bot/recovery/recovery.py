@@ -31,11 +31,10 @@ from bot.delivery.reply_api import NO_MENTIONS, ReplyApi
 from bot.errors import DeliveryError, DeliveryForbidden, DeliveryRetry, MessageGone, StoreError
 from bot.generation.responder import Responder
 from bot.markdown.dress import has_cursor, without_cursor
-from bot.markdown.text import PAGE_LIMIT
 from bot.recovery.found import Found, Seen, look
 from bot.recovery.gap_tracker import snowflake
-from bot.recovery.left import INTERRUPTED, Left, letters
-from bot.recovery.rebuild import header_of, rebuild, unclaimed
+from bot.recovery.leftover import INTERRUPTED, Leftover, letters
+from bot.recovery.rebuild import rebuild, unclaimed
 from bot.recovery.tasks import Tasks
 from bot.streaming.backoff import Backoff
 from bot.streaming.budget import EditBudget
@@ -169,7 +168,7 @@ class Recovery:
         await self._clear_away(connection, left)
         await self._finish(reply, text)
 
-    async def _look(self, connection: Connection, reply: UnfinishedReply) -> Left:
+    async def _look(self, connection: Connection, reply: UnfinishedReply) -> Leftover:
         found = await self._found(connection, reply)
         free = unclaimed(reply, found) if found is not None else []
         free = [seen for seen in free if not await self._is_known(seen.message_id)]
@@ -179,7 +178,7 @@ class Recovery:
         self._strays |= {
             seen.message_id: seen for seen in free if seen.message_id not in ours and has_cursor(seen.text)
         }
-        return Left(reply, transcript, found)
+        return Leftover(reply, transcript, found)
 
     async def _found(self, connection: Connection, reply: UnfinishedReply) -> Found | None:
         if not may_look_back(connection.host.permissions_at(reply.prompt.channel_id)):
@@ -198,7 +197,7 @@ class Recovery:
             return False
 
     def _open(
-        self, connection: Connection, left: Left, journal: ReplyJournal, *, is_closing: bool = False
+        self, connection: Connection, left: Leftover, journal: ReplyJournal, *, is_closing: bool = False
     ) -> DiscordReply:
         """Return the reply, to go on as the process before would have."""
         for message in left.transcript.rows():  # an id that was found is in no row yet
@@ -219,17 +218,17 @@ class Recovery:
             return False
         return True
 
-    def _answer(self, connection: Connection, left: Left) -> None:
+    def _answer(self, connection: Connection, left: Leftover) -> None:
         """Answer the prompt as if it had just come; its reply lines up with the others of the channel."""
         reply = left.reply
         log.info("Prompt %d waited when the bot was interrupted; answering it now", reply.prompt.message_id)
         open_reply = partial(self._open, connection, left)
-        work = connection.responder.respond_again(reply, open_reply, page_limit=PAGE_LIMIT - len(header_of(reply)))
+        work = connection.responder.respond_again(reply, open_reply)
         self._tasks.spawn(work, f"answer-again-{reply.reply_id}")
 
     # ------------------------------------------------------------ closing
 
-    async def _close(self, connection: Connection, left: Left) -> str:
+    async def _close(self, connection: Connection, left: Leftover) -> str:
         """Bring every message of the reply to its final text; return what the model wrote.
 
         Raises:
@@ -251,7 +250,7 @@ class Recovery:
         log.info("Reply %d was interrupted by a restart; closed", reply.reply_id)
         return text
 
-    async def _clear_away(self, connection: Connection, left: Left) -> None:
+    async def _clear_away(self, connection: Connection, left: Leftover) -> None:
         """Take our own ⏹️ off."""
         for channel_id, message_id in left.controls():
             await self._try(connection.api.remove_reaction(channel_id, message_id, STOP_EMOJI), left.reply.reply_id)

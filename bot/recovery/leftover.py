@@ -8,9 +8,7 @@ from typing import Literal
 
 from bot.conversation.records import ReplyState, UnfinishedReply
 from bot.markdown.failsafe import FailsafePages
-from bot.markdown.text import PAGE_LIMIT
 from bot.recovery.found import Found
-from bot.recovery.rebuild import header_of
 from bot.streaming.calls import State
 from bot.streaming.transcript import Transcript
 
@@ -19,7 +17,7 @@ INTERRUPTED = "⏹️ interrupted by a restart"
 
 
 @dataclass(frozen=True, slots=True)
-class Left:
+class Leftover:
     """What an earlier process left of a reply.
 
     Attributes:
@@ -57,7 +55,7 @@ class Left:
 
     def final_pages(self, mode: Literal["discord", "raw"], max_messages: int) -> tuple[str, FailsafePages]:
         """Return what the model wrote and its pages, without loss of what is on screen."""
-        reply, shown, limit = self.reply, self.texts(), PAGE_LIMIT - len(header_of(self.reply))
+        reply, shown, limit = self.reply, self.texts(), self.transcript.room(0)
         drafts = FailsafePages(limit=limit, mode=mode, last=max_messages)
         drafts.feed(reply.text)
         drafts.finish(interrupted=True)
