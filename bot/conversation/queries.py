@@ -193,6 +193,12 @@ def drop_pieces() -> Delete:
     return delete(reply_piece).where(reply_piece.c.reply_id == bindparam("ended"))
 
 
+def blank_messages(reply_id: int) -> Update:
+    """Forget what the messages of a reply that are on screen were to show."""
+    posted = and_(reply_message.c.reply_id == reply_id, reply_message.c.message_id.is_not(None))
+    return update(reply_message).where(posted).values(text="", shown="", first_try="")
+
+
 def drop_token() -> Update:
     """Forget the token of the command that the reply ``shown`` answers."""
     answered = select(reply.c.prompt_id).where(reply.c.id == bindparam("shown")).scalar_subquery()

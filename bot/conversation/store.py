@@ -167,10 +167,12 @@ class Store:
             end: how the reply ended.
             moved_to: the direct messages that the rest of it goes to.
             is_shown: its ending is on screen, so a restart has nothing to do.
-            is_anew: pieces from before do not count any more.
+            is_anew: pieces from before do not count any more, nor what messages showed.
         """
 
         def write(connection: Connection) -> Done | None:
+            if is_anew:
+                connection.execute(queries.blank_messages(reply_id))
             if messages:
                 connection.execute(self._record_message, [message_row(reply_id, message) for message in messages])
             if is_anew:

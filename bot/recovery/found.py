@@ -89,13 +89,16 @@ async def _messages_since(api: ReplyApi, reply: UnfinishedReply) -> tuple[list[d
 
 
 async def _is_prompt_gone(api: ReplyApi, reply: UnfinishedReply, found: Iterable[dict[str, Any]]) -> bool:
-    if reply.prompt.kind is not PromptKind.CHAT:
+    prompt = reply.prompt
+    if prompt.kind is not PromptKind.CHAT:
         return False
-    first = next(iter(found), None)
-    if first is not None:
-        return int(first["id"]) != reply.prompt.message_id
+    # a copy that came later took the message's place
+    wanted = max(prompt.message_id, prompt.copy_id or 0)
+    seen = {int(each["id"]) for each in found}
+    if seen and (wanted in seen or wanted == prompt.message_id):
+        return wanted not in seen
     # Without the right to read the history every channel looks empty.
-    return not await api.has_message(reply.prompt.channel_id, reply.prompt.message_id)
+    return not await api.has_message(prompt.channel_id, wanted)
 
 
 def _seen(message: dict[str, Any]) -> Seen:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bot.conversation.records import ReplyState, UnfinishedReply
+from bot.conversation.records import ReplyMessage, ReplyState, UnfinishedReply
 from bot.markdown.failsafe import FailsafePages
 from bot.recovery.found import Found
 from bot.streaming.calls import State
@@ -14,6 +14,8 @@ from bot.streaming.transcript import Transcript
 
 INTERRUPTED = "⏹️ interrupted by a restart"
 """How a reply ends that another process has to close."""
+
+_ALIKE = 20  # code points that a page begins with, however it grew
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +42,11 @@ class Leftover:
         return any(each.state is State.GONE for each in self.transcript.messages)
 
     def texts(self) -> list[str]:
-        """Return what the messages show of the text, in order."""
+        """Return what the messages show of the text, in order; of one that is written anew only what is new."""
         there = [each for each in self.transcript.messages if each.state is not State.GONE]
+        if self.reply.text and self.reply.state is ReplyState.STREAMING:
+            rows = {row.message_id: row for row in self.reply.messages if row.message_id}
+            there = [each for each in there if not _is_older(each.shown, rows.get(each.place.message_id or 0))]
         return [each.bare(self.transcript.head(each)).strip() for each in there]
 
     def controls(self) -> list[tuple[int, int]]:
@@ -69,6 +74,14 @@ class Leftover:
         if self.reply.state is not ReplyState.STREAMING:
             return self.reply.footer
         return f"-# {INTERRUPTED}" if text else f"{INTERRUPTED}. Please ask again."
+
+
+def _is_older(shown: str, row: ReplyMessage | None) -> bool:
+    """Tell whether a message shows what it did before the answer was begun anew, and *row* knows better."""
+    if row is None or not row.text:
+        return row is not None
+    is_other = shown[:_ALIKE] != row.text[:_ALIKE] and not row.is_status
+    return is_other and (not row.shown or shown == row.shown)
 
 
 def _knows_more(shown: Sequence[str], pages: Sequence[str]) -> bool:

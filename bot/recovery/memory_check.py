@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Sequence
 
 import aiohttp
 import discord
 
-from bot.conversation.records import PromptRecord, Turn
+from bot.conversation.records import PromptKind, PromptRecord, Turn
 from bot.conversation.store import Store
 from bot.delivery.permissions import may_look_back
 from bot.errors import StoreError
@@ -39,6 +40,7 @@ class MemoryCheck:
         self._client: discord.Client | None = None
         self._permissions_at: Callable[[int], discord.Permissions | None] = lambda _: None
         self._checked: set[int] = set()
+        self._since = 0.0
         self._running: dict[int, asyncio.Task[None]] = {}
 
     def connect(self, client: discord.Client, permissions_at: Callable[[int], discord.Permissions | None]) -> None:
@@ -48,11 +50,16 @@ class MemoryCheck:
     def begin_session(self) -> None:
         """Note that a session is new: what was before it may have changed unheard."""
         self._checked.clear()
+        self._since = time.time()
 
     async def check(self, prompt: PromptRecord, turns: Sequence[Turn]) -> None:
-        """Forget what is gone of *turns*, which are about to be sent with *prompt*."""
+        """Forget what is gone of *turns*, which are about to be sent with *prompt*, or of that if it waited so long."""
         channel_id = prompt.channel_id
-        if channel_id in self._checked or not turns or self._client is None:
+        turns = [] if channel_id in self._checked else [*turns]
+        if prompt.created_at < self._since and prompt.kind is PromptKind.CHAT:
+            said = (prompt.author_name, prompt.parts, "", prompt.message_id)
+            turns.append(Turn(*said, copy_id=prompt.copy_id))
+        if not turns or self._client is None:
             return
         task = self._running.get(channel_id)
         if task is None:

@@ -154,6 +154,8 @@ class Recovery:
 
     async def _recover(self, connection: Connection, reply: UnfinishedReply) -> None:
         left = await self._look(connection, reply)
+        if left.is_prompt_gone:
+            self._store.erasure.note_deleted([reply.prompt.message_id])
         if reply.state is ReplyState.STREAMING and not reply.text and not any(map(letters, left.texts())):
             is_gone = left.is_prompt_gone or reply.is_deleted
             if left.is_deleted or (is_gone and not left.transcript.count()):

@@ -155,6 +155,25 @@ async def test_words_before_a_mention_that_are_deleted_and_then_copied_are_answe
     assert "Who am I?" in await sent(stack)
 
 
+async def test_a_copied_question_that_waits_is_answered_after_a_restart(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot() as bot:
+            stack.ollama.enqueue(hang())
+            stack.ask("First")
+            await stack.until(lambda: stack.ollama.chats)
+            prompt = stack.ask("L: Who am I?")
+            await stack.until(lambda: len(list(stack.services.queue)) == 2)
+            copy(stack, "Who am I?")
+            stack.world.delete(ADA_ID, GENERAL_ID, prompt["id"])
+            await stack.until(lambda: rows(stack, "SELECT 1 FROM prompt WHERE copy_id IS NOT NULL"))
+            await bot.responder.shutdown(0)
+        stack.ollama.enqueue(say("You are Lyra."))
+        async with stack.running_bot():
+            await stack.shows("You are Lyra.")
+            await stack.idle()
+            assert "Who am I?" in await sent(stack)
+
+
 async def test_a_copied_question_is_not_taken_for_deleted_after_a_restart(tmp_path: Path):
     async with servers(tmp_path) as stack:
         async with stack.running_bot():

@@ -274,6 +274,23 @@ async def test_a_kill_while_it_is_written_anew_leaves_words(tmp_path: Path):
             assert "oldish" not in request
 
 
+async def test_a_kill_while_it_is_written_anew_mixes_no_pages_of_both(tmp_path: Path):
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot():
+            prompt, before = await asked(stack, "oldish", long_text("old", 4))
+            stack.ollama.enqueue(say(long_text("new", 2)), hang())
+            edit(stack, prompt, f"<@{BOT_ID}> newish")
+            await stack.shows("newness")
+        assert len(before) == 4
+        async with stack.running_bot():
+            await stack.shows("interrupted")
+            await stack.idle()
+            assert "oldness" not in str(stack.texts())
+            request = await sent(stack)
+            assert "newness" in request
+            assert "oldness" not in request
+
+
 def long_text(word: str, pages: int) -> str:
     return "\n\n".join(f"{word}ness {number} " + "word " * 60 for number in range(6 * pages - 3)).rstrip()
 

@@ -265,6 +265,32 @@ async def test_a_kill_between_deleting_and_erasing_loses_nothing_of_it(tmp_path:
 # What was changed while nobody listened
 
 
+@pytest.mark.parametrize("what", ["edited", "deleted", "quoted"])
+async def test_what_happens_in_a_gap_to_a_question_that_waits_is_heeded(tmp_path: Path, what: str):
+    async with servers(tmp_path) as stack:
+        async with stack.running_bot() as bot:
+            stack.ollama.enqueue(hang())
+            stack.ask("First")
+            await stack.until(lambda: stack.ollama.chats)
+            source = stack.say("A secret of Grace", user=GRACE_ID)
+            words = "Well?" if what == "quoted" else "A secret question"
+            waiting = stack.ask(words, user=LINUS_ID, reply_to=source["id"] if what == "quoted" else None)
+            await stack.until(lambda: len(list(stack.services.queue)) == 2)
+            await bot.responder.shutdown(0)
+        if what == "edited":
+            stack.world.edit(LINUS_ID, GENERAL_ID, waiting["id"], f"<@{BOT_ID}> Another one")
+        elif what == "deleted":
+            stack.world.delete(LINUS_ID, GENERAL_ID, waiting["id"])
+        else:
+            stack.world.delete(GRACE_ID, GENERAL_ID, source["id"])
+        async with stack.running_bot():
+            request = await sent(stack)
+            assert ("Another one" in request) is (what == "edited")
+            assert ("Well?" in request) is (what == "quoted")
+            assert "secret" not in str([chat.json for chat in stack.ollama.chats])
+            await erased(stack, "secret")
+
+
 def looks(stack: Stack) -> int:
     """How often messages were looked up."""
     return sum(record.method == "GET" and record.path.endswith("/messages") for record in stack.discord.log)
