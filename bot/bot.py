@@ -125,6 +125,8 @@ class OllamaBot(GatewayBot):
         prompt, api = journal.prompt, self.api
         if not is_closing and self.changes.was_deleted(prompt.message_id):  # there is nothing to stop yet
             asyncio.get_running_loop().call_soon(self.changes.note_deleted, prompt.message_id)
+        if not is_closing and self.user is not None:
+            asyncio.get_running_loop().call_soon(self.changes.note_taken_in, prompt.message_id, self.user)
         is_chat = prompt.kind is PromptKind.CHAT
         question_id = prompt.message_id if is_chat else None
         reply_to = question_id if may_refer(permissions) else None

@@ -41,10 +41,11 @@ class Chat:
             sees_content=bot.sees_all_messages,
         )
         self._seen = bot.services.seen
+        self._reading: set[int] = set()
 
     async def take(self, message: discord.Message, admission: Admission | None = None) -> None:
         """Answer *message* if it speaks to the bot, or say why not; *admission* is that of the present or another."""
-        if not self._is_for_us(message):
+        if not self._is_for_us(message) or message.id in self._reading:  # an edit while it is read: see `Changes`
             return
         try:
             await self._answer(message, admission)
@@ -102,7 +103,11 @@ class Chat:
         me = message.guild.me if message.guild else None
         prompt = _record(message, (me or self.bot.user).display_name)
         self.bot.responder.admit(prompt, admission)
-        asked = await self.reader.read(message, self.bot.user)
+        self._reading.add(message.id)
+        try:
+            asked = await self.reader.read(message, self.bot.user)
+        finally:
+            self._reading.discard(message.id)
         parts = without_deleted(asked.parts, was_deleted)
         if asked.question_id is not None and was_deleted(asked.question_id):
             parts = ()

@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 _DELETED_KEPT = 200  # an event about a message comes within seconds of the others
 _UNHEARD_KEPT = 20
+_EDITS_KEPT = 50
+_READ_WITHIN_SECONDS = 10.0  # a question, with all that it refers to
 
 
 class Changes:
@@ -45,6 +47,7 @@ class Changes:
         self._deleted: deque[int] = deque(maxlen=_DELETED_KEPT)
         self._cut: deque[int] = deque(maxlen=_DELETED_KEPT)  # questions that ran or waited then
         self._unheard: deque[discord.Message] = deque(maxlen=_UNHEARD_KEPT)
+        self._edits: deque[discord.Message] = deque(maxlen=_EDITS_KEPT)
         self._copies = Copies()
         self._copied: dict[int, int] = {}  # from such a question to its copy
         self._tasks = Tasks()
@@ -121,9 +124,22 @@ class Changes:
             log.warning("The edit of message %s is not noted: %s", message.id, error)
             return False
         if record is None:
+            self._edits.append(message)
             return not self._responder.knows(message.id)
         self._edit(record, message, me)
         return False
+
+    def note_taken_in(self, prompt_id: int, me: discord.abc.User) -> None:
+        """Take in an edit that came while its question was read and stored: nothing was sent of it yet."""
+        session = self._responder.queue.find(prompt_id)
+        since = time.time() - _READ_WITHIN_SECONDS
+        for edited in self._edits:
+            if session is None or edited.id != prompt_id or edited.edited_at is None:
+                continue
+            parts = edited_parts(session.prompt.parts, edited, me)
+            if parts and edited.edited_at.timestamp() >= since:
+                session.prompt = replace(session.prompt, parts=parts)
+                self._erasure.note_edited(prompt_id, parts)
 
     def _edit(
         self, prompt: PromptRecord, message: discord.Message, me: discord.abc.User, session: Session | None = None

@@ -15,7 +15,7 @@ from bot.streaming.transcript import Transcript
 INTERRUPTED = "⏹️ interrupted by a restart"
 """How a reply ends that another process has to close."""
 
-_ALIKE = 20  # code points that a page begins with, however it grew
+_ALIKE = 20  # code points that a page begins with at most, however it grew
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +80,8 @@ def _is_older(shown: str, row: ReplyMessage | None) -> bool:
     """Tell whether a message shows what it did before the answer was begun anew, and *row* knows better."""
     if row is None or not row.text:
         return row is not None
-    is_other = shown[:_ALIKE] != row.text[:_ALIKE] and not row.is_status
+    alike = min(_ALIKE, len(row.text) // 2)
+    is_other = shown[:alike] != row.text[:alike] and not row.is_status
     return is_other and (not row.shown or shown == row.shown)
 
 

@@ -291,6 +291,26 @@ async def test_a_kill_while_it_is_written_anew_mixes_no_pages_of_both(tmp_path: 
             assert "oldness" not in request
 
 
+@pytest.mark.parametrize("when", ["stored", "read"])
+async def test_an_edit_while_its_question_is_taken_in_counts(tmp_path: Path, when: str):
+    async with running(tmp_path, user_prompts_per_minute=1) as stack:
+        stack.discord.latency = 0.05
+        source = stack.say("The tide is at five.", user=LINUS_ID) if when == "read" else None
+        if source is not None:
+            source = stack.world.create_thread(LINUS_ID, GENERAL_ID, "tides", message_id=source["id"])
+        channel = source["id"] if source is not None else GENERAL_ID
+        prompt = stack.ask("oldish", channel=channel)
+        stack.world.edit(ADA_ID, channel, prompt["id"], f"<@{BOT_ID}> middling")
+        await asyncio.sleep(0.02 if when == "read" else 0)
+        stack.world.edit(ADA_ID, channel, prompt["id"], f"<@{BOT_ID}> newish")
+        await stack.answered(1, channel)
+        assert [talk(stack, index)[-1]["content"].splitlines()[-1] for index in range(len(stack.ollama.chats))] == [
+            "⟦Ada⟧ newish"
+        ]
+        assert len(stack.replies(channel)) == 1
+        await erased(stack, "oldish", "middling")
+
+
 def long_text(word: str, pages: int) -> str:
     return "\n\n".join(f"{word}ness {number} " + "word " * 60 for number in range(6 * pages - 3)).rstrip()
 
