@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import secrets
 from dataclasses import replace
@@ -113,11 +112,9 @@ class Chat:
             parts = ()
         if is_answerable(message, parts):
             prompt = replace(prompt, parts=parts, copy_id=asked.question_id or self.bot.changes.copy_of(message.id))
-            transcript, permissions = (
-                Transcript(message.channel.id, str(message.id)),
-                permissions_in(message.channel, me),
-            )
-            await self.bot.responder.respond(prompt, partial(self.bot.open_reply, transcript, permissions))
+            transcript = Transcript(message.channel.id, str(message.id))
+            open_reply = partial(self.bot.open_reply, transcript, permissions_in(message.channel, me))
+            await self.bot.responder.respond(prompt, open_reply)
         else:
             await self._say(message, hint(message, parts))
 
@@ -130,18 +127,19 @@ class Chat:
 
     async def refuse(self, prompt: PromptRecord, refusal: PromptRefused) -> None:
         """Tell who asked why a question is not answered anew."""
-        if refusal.is_repeated:
-            return
-        sentence, refer = f"⚠️ {refusal.sentence()}", may_refer(self.bot.permissions_at(prompt.channel_id))
-        with contextlib.suppress(DeliveryForbidden):
-            await post_notice(self.bot.api, prompt.channel_id, sentence, about=prompt.message_id, refer=refer)
+        if not refusal.is_repeated:
+            permissions = self.bot.permissions_at(prompt.channel_id)
+            await self._post(prompt.channel_id, prompt.message_id, f"⚠️ {refusal.sentence()}", permissions)
 
     async def _say(self, message: discord.Message, sentence: str) -> None:
-        refer = may_refer(permissions_in(message.channel, message.guild.me if message.guild else None))
+        permissions = permissions_in(message.channel, message.guild.me if message.guild else None)
+        await self._post(message.channel.id, message.id, sentence, permissions)
+
+    async def _post(self, channel_id: int, about: int, sentence: str, permissions: discord.Permissions | None) -> None:
         try:
-            await post_notice(self.bot.api, message.channel.id, sentence, about=message.id, refer=refer)
+            await post_notice(self.bot.api, channel_id, sentence, about=about, refer=may_refer(permissions))
         except DeliveryForbidden as error:
-            self.bot.pauses.pause(message.channel.id, str(error))
+            self.bot.pauses.pause(channel_id, str(error))
 
 
 def _record(message: discord.Message, own_name: str) -> PromptRecord:

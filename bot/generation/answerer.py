@@ -65,8 +65,8 @@ class Answerer:
         self._resumes = resumes
         self._outage = Outage()
 
-    async def answer(self, job: Job, choose_model: Callable[[], Awaitable[str]]) -> None:
-        """Write the model's answer into *job*; *choose_model* is asked if the job names none.
+    async def answer(self, job: Job) -> None:
+        """Write the model's answer into *job*, that of its channel's model if the job names none.
 
         Raises:
             PromptTooLong: the prompt does not fit.
@@ -78,7 +78,7 @@ class Answerer:
         async def prepare() -> Request:
             nonlocal request
             if not job.model:
-                job.model = await choose_model()
+                job.model = await self._requests.model_for(job.reply.prompt.channel_id)
             job.status.say(f"⏳ waiting for {code(job.model)}")
             request = await self._build(job)
             return request

@@ -106,6 +106,13 @@ class Requests:
         self._keep_alive = keep_alive
         self._models = ModelMemory(store, health)
 
+    async def model_for(self, channel_id: int) -> str:
+        """Return the model chosen for a channel; the default one if none was, or the store cannot tell it now."""
+        chosen = None
+        with suppress(StoreError):
+            chosen = await self._health.read(self._store.channel_model(channel_id))
+        return chosen or await self._catalog.default()
+
     async def build(self, prompt: PromptRecord, model: str) -> Request:
         """Return what to send for *prompt*.
 

@@ -13,7 +13,7 @@ from typing import Any
 from bot.conversation.journal import Journals, ReplyJournal
 from bot.conversation.records import PromptRecord, ReplyEnd, ReplyState, UnfinishedReply
 from bot.conversation.store import Store
-from bot.errors import BurbleError, DeliveryError, DeliveryRetry, ModelMissing, PromptRefused, StoreError
+from bot.errors import BurbleError, DeliveryError, DeliveryRetry, ModelMissing, PromptRefused
 from bot.generation import ending as endings
 from bot.generation.admission import Admission
 from bot.generation.answerer import Answerer
@@ -50,7 +50,6 @@ class Responder:
         options: ReplyOptions,
         check: HistoryCheck | None = None,
     ) -> None:
-        self._store = store
         self._journals = Journals(store)
         self._budget = budget
         self.catalog = catalog
@@ -315,15 +314,10 @@ class Responder:
 
     async def _work(self, job: Job) -> None:
         """Wait for the turn, choose model and history, read the answer; cancelled when stopped."""
-        prompt = job.reply.prompt
         self._moved(job.reply, job)
         await self.queue.turn(job.reply)
         job.status.say("⏳ waiting for the model")
-
-        async def choose_model() -> str:
-            return await self._channel_model(prompt.channel_id) or await self.catalog.default()
-
-        await self._answerer.answer(job, choose_model)
+        await self._answerer.answer(job)
 
     def _moved(self, session: Session, job: Job) -> None:
         """Tell who waits where they are now; show what may be shown."""
@@ -333,10 +327,3 @@ class Responder:
             job.status.say(in_line(queue.ahead(session), is_over_share=is_over_share, is_held=is_held))
         elif queue.may_show(session):
             job.show()
-
-    async def _channel_model(self, channel_id: int) -> str | None:
-        """Return the model chosen for a channel, or None if none was or the store cannot tell it now."""
-        try:
-            return await self._journals.health.read(self._store.channel_model(channel_id))
-        except StoreError:
-            return None
