@@ -11,6 +11,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from bot.conversation.turn_text import said
+from bot.parts import Quote, QuoteKind
 from bot.playground.standin.replies import CONFESSION, compose, tokens_of
 from bot.playground.standin.server import StandIn
 from bot.playground.standin.wire import go_json
@@ -184,6 +186,14 @@ def test_what_is_quoted_is_told_apart_from_what_is_said():
     answer = compose([{"role": "user", "content": f"{quote}⟦Grace⟧ is it so?"}]).content
     assert "Grace, you said:\n> is it so?\nYou mean what somebody wrote:\n> ⟦ hello\n> there\n3 words" in answer
     assert "code" in compose([{"role": "user", "content": f"{quote}⟦Grace⟧ code"}]).content
+
+
+def test_what_is_quoted_is_shown_where_nothing_else_was_said():
+    quote = "⟦quoted: what Linus wrote, with which this thread began⟧\n> hello\n"
+    alone = said("Ada", (Quote(QuoteKind.REPLY, "Linus", "hello"),))
+    assert compose([{"role": "user", "content": alone}]).content.endswith("I was shown this:\n> hello\n")
+    first = compose([{"role": "user", "content": f"{quote}⟦Ada⟧ what did I say first?"}]).content
+    assert first.endswith("in this conversation, beside:\n> hello\n")
 
 
 def test_it_recalls_who_said_what():

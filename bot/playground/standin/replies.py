@@ -21,6 +21,7 @@ _MAX_WORDS = 20_000
 _TOKEN = re.compile(r" ?\w{1,7}|\s(?=\w)|\s+|[^\w\s]")
 # Burble puts what a message refers to before it, and the speaker before each message of a channel.
 _QUOTES = re.compile(r"(?:⟦quoted: [^\n]*⟧\n(?:> [^\n]*\n)*(?:⟦the quote is cut here⟧\n)?)+")
+_NO_WORDS = re.compile(r"\(no words of their own:[^\n]*\)\Z")
 _SPEAKER = re.compile(r"⟦([^⟦⟧\n]{1,64})⟧ ?")
 _RECALL = re.compile(
     r"\b(what|which)\b.*\b(did|have|had|was)\b.*\b(i|we|my)\b|\bdo you remember\b|\brecall\b", re.IGNORECASE | re.DOTALL
@@ -125,7 +126,7 @@ word by word, so that you can see how each one arrives. Press ⏹️ when you ha
 
 _ERROR = f"""\
 {CONFESSION}. This answer breaks in the middle, as happens when a model server runs out of memory. \
-What has been written up to here stays, and the line below says what"""
+What has been written up to here stays, and the line below names the reference under which the log says more"""
 
 _LONG_SECTIONS = (
     """\
@@ -229,7 +230,8 @@ def _said(message: Mapping[str, Any]) -> _Said:
     quotes = _QUOTES.match(content)
     quoted, content = (quotes[0], content[quotes.end() :]) if quotes else ("", content)
     label = _SPEAKER.match(content)
-    return _Said(label[1], content[label.end() :], quoted) if label else _Said("", content, quoted)
+    name, content = (label[1], content[label.end() :]) if label else ("", content)
+    return _Said(name, _NO_WORDS.sub("", content) if quoted else content, quoted)
 
 
 def _script_for(last: _Said, earlier: Sequence[_Said]) -> Script:
@@ -238,7 +240,7 @@ def _script_for(last: _Said, earlier: Sequence[_Said]) -> Script:
         if word in words:
             return build(last.text)
     if _RECALL.search(last.text):
-        return Script(_recollection(last.name, earlier))
+        return Script(_recollection(last, earlier))
     if _ABOUT.search(last.text):
         return Script(_HELP)
     return Script(_echo(last, len(earlier)))
@@ -273,33 +275,40 @@ _BY_WORD: dict[str, Callable[[str], Script]] = {
 }
 
 
-def _recollection(asker: str, earlier: Sequence[_Said]) -> str:
+def _recollection(last: _Said, earlier: Sequence[_Said]) -> str:
     if not earlier:
-        return f"{CONFESSION}, and this is the first thing I have heard in this conversation."
+        beside = f", beside:\n{_lines_of(last.quoted)}" if last.quoted else "."
+        return f"{CONFESSION}, and this is the first thing I have heard in this conversation{beside}"
 
     def who(said: _Said) -> str:
-        return "you" if said.name == asker else said.name or "someone"
+        return "you" if said.name == last.name else said.name or "someone"
 
     lines = [f"{CONFESSION}, but I do remember. First {who(earlier[0])} said:", _quote(earlier[0].text)]
     if len(earlier) > 1:
-        last = f"the last of them, from {who(earlier[-1])}"
-        lines += [f"and {len(earlier) - 1} more since, {last}:", _quote(earlier[-1].text)]
+        whose = f"the last of them, from {who(earlier[-1])}"
+        lines += [f"and {len(earlier) - 1} more since, {whose}:", _quote(earlier[-1].text)]
     return "\n".join(lines)
 
 
 def _echo(last: _Said, earlier: int) -> str:
+    quoted = _lines_of(last.quoted)
     if not last.text.strip():
+        if quoted:
+            return f"{CONFESSION}, so I can only tell you that I was shown this:\n{quoted}"
         return f"{CONFESSION}, and I was told nothing. Say **help** to see what I can show."
     said = f"{last.name}, you said" if last.name else "You said"
     count = len(last.text.split())
     words = "One word, and it arrived." if count == 1 else f"{count} words, and every one of them arrived."
-    quoted = "".join(f"{line}\n" for line in last.quoted.splitlines() if line.startswith("> "))
     about = f"You mean what somebody wrote:\n{quoted}" if quoted else ""
     memory = f" That was message {earlier + 1} of this conversation." if earlier else ""
     return (
         f"{CONFESSION}, so I can only tell you that I heard you. {said}:\n{_quote(last.text)}\n"
         f"{about}{words}{memory} Say **help** to see what I can show."
     )
+
+
+def _lines_of(quotes: str) -> str:
+    return "".join(f"{line}\n" for line in quotes.splitlines() if line.startswith("> "))
 
 
 def _quote(text: str) -> str:
