@@ -130,6 +130,28 @@ async def test_the_stop_names_the_question_as_it_reads_now(view):
     await expect(stop).to_have_attribute("title", "Stop (Ctrl+.): What?")
 
 
+async def test_the_stop_of_a_further_message_names_its_own_question(view):
+    world, channel = view.playground.world, view.channel["id"]
+    world.send(BOT_ID, channel, "Page one", reply_to=view.say(f"<@{BOT_ID}> First?")["id"])
+    waiting = world.send(BOT_ID, channel, "in line", reply_to=view.say(f"<@{BOT_ID}> Second?")["id"])
+    world.react(BOT_ID, channel, waiting["id"], "⏹️")
+    world.react(BOT_ID, channel, world.send(BOT_ID, channel, "Page two")["id"], "⏹️")
+    stops = view.page.locator(".stop-button")
+    await expect(stops).to_contain_text(["Second?", "First?"])
+
+
+async def test_above_a_reply_stands_how_its_question_reads_now(view):
+    world, channel = view.playground.world, view.channel["id"]
+    question = view.say("Waht?")
+    world.send(BOT_ID, channel, "Well", reply_to=question["id"])
+    line = view.page.locator(".reply-line")
+    await expect(line).to_contain_text("Waht?")
+    world.edit(ADA_ID, channel, question["id"], "What?")
+    await expect(line).to_contain_text("What?")
+    world.delete(ADA_ID, channel, question["id"])
+    await expect(line).to_have_text("Original message was deleted")
+
+
 async def test_on_a_phone_suggestions_cover_nothing(view):
     await view.page.set_viewport_size({"width": 390, "height": 780})
     view.playground.world.command_rules.overwrite("", MODEL)

@@ -28,9 +28,7 @@ export function askerOf(message, store) {
 export function questionOf(message, store) {
   const start = first(message, store);
   const original = start?.referenced_message;
-  // as it reads now: what came with the reply is how it read then
-  const asked = start?.interaction_metadata ? quoted(start.content)
-    : (store.message(message.channel_id, original?.id) ?? original)?.content;
+  const asked = start?.interaction_metadata ? quoted(start.content) : original?.content;
   const bot = `@${store.nameOf(store.bot)}`;
   const text = plainText(asked, store.names);
   return text.startsWith(bot) ? text.slice(bot.length).trim() : text;
@@ -41,11 +39,11 @@ export function mayStop(message, store) {
   return store.may(MANAGE_MESSAGES, message.channel_id) || askerOf(message, store)?.id === store.me;
 }
 
-/** The message that a reply began with: its further ones refer to nothing. */
+/** The message that a reply began with: its further ones refer to nothing, and the sign has moved on from it. */
 function first(message, store) {
   if (message.interaction_metadata || message.type === REPLY) return message;
   const earlier = store.list(message.channel_id).filter((each) => each.id !== message.id &&
-    each.author.id === store.bot?.id && each.type === REPLY && !each.interaction_metadata);
+    each.author.id === store.bot?.id && each.type === REPLY && !each.interaction_metadata && !isRunning(each, store));
   return earlier.filter((each) => new Date(each.timestamp) <= new Date(message.timestamp)).at(-1);
 }
 

@@ -145,6 +145,7 @@ export class Store extends EventTarget {
     MESSAGE_UPDATE: (message) => this.#updated(message),
     MESSAGE_DELETE: ({ id, channel_id: channelId }) => {
       this.messages.get(channelId)?.delete(id);
+      this.#refer(channelId, id, null);
       this.#tell("removed", { channelId, id });
     },
     MESSAGE_DELETE_BULK: ({ ids, channel_id: channelId }) => ids.forEach((id) =>
@@ -204,6 +205,16 @@ export class Store extends EventTarget {
     if (merged.reactions === undefined && known?.reactions) merged.reactions = known.reactions;
     messages.set(message.id, merged);
     this.#tell("updated", { message: merged });
+    this.#refer(message.channel_id, message.id, merged);
+  }
+
+  /** Show above the replies to a message how it reads now; null: it was deleted. */
+  #refer(channelId, id, original) {
+    for (const reply of this.messages.get(channelId)?.values() ?? []) {
+      if (reply.referenced_message?.id !== id) continue;
+      reply.referenced_message = original;
+      this.#tell("updated", { message: reply });
+    }
   }
 
   #reacted({ channel_id: channelId, message_id: id, user_id: userId, emoji }, step) {
