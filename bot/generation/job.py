@@ -162,7 +162,7 @@ class Job:
         """Forget what the model wrote: it is asked anew, and its text takes the other's place."""
         self.journal.begin_anew()
         self.streamer.begin_anew(self.new_pages())
-        self.last, self.hint = ChatChunk(), ""
+        self.last, self.hint, self.first_word_at = ChatChunk(), "", None
         self.thought = self.is_resumed = self.is_forgetful = False
         self.tools, self._thoughts = [], []
         self._thought_characters = self._unseen = self._blank = 0

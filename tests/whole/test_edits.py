@@ -65,7 +65,8 @@ async def test_a_question_that_waits_is_asked_with_its_new_words_in_its_old_plac
     await erased(stack, "second-oldish")
 
 
-async def test_a_question_that_is_being_answered_is_asked_anew_in_place(stack: Stack):
+async def test_a_question_that_is_being_answered_is_asked_anew_in_place(stack: Stack, caplog: pytest.LogCaptureFixture):
+    caplog.set_level("INFO", "bot.generation.job")
     go = asyncio.Event()
     stack.ollama.enqueue(say("An answer to the old words"), hang())
     prompt = stack.ask("oldish")
@@ -84,6 +85,8 @@ async def test_a_question_that_is_being_answered_is_asked_anew_in_place(stack: S
     assert talk(stack, 2)[0]["content"] == "⟦Ada⟧ newish"
     assert stored(stack) == [("complete", "An answer to the new ones"), ("complete", "Hello from the scripted model.")]
     await erased(stack, "old words", "oldish")
+    assert "first token 0." in caplog.text
+    assert "first token -" not in caplog.text
 
 
 @pytest.mark.parametrize(("old", "new"), [(1, 1), (3, 1), (1, 3), (3, 2)])
