@@ -30,6 +30,7 @@ async def report_ollama(services: Services) -> None:
         model = await services.catalog.default()
         window = await services.catalog.window(model)
     except OllamaError as error:
-        log.warning("%s: %s. The bot comes up all the same and asks again with each prompt", error.sentence(), error)
+        told = f"{error.sentence()}: {error.text}"
+        log.warning("%s. The bot comes up all the same and asks again with each prompt", told)
     else:
         log.info("Ollama %s at %s, model %s, window %d tokens", version, services.ollama.url, model, window)
