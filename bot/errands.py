@@ -9,7 +9,6 @@ from typing import Any
 
 from bot.bot import OllamaBot
 from bot.command_sync import sync_commands
-from bot.recovery.recovery import Connection
 
 log = logging.getLogger(__name__)
 
@@ -18,7 +17,8 @@ async def run_errands(bot: OllamaBot) -> None:
     """Do what is to be done once per connection, when the bot is ready."""
     await bot.wait_until_ready()
     await asyncio.gather(
-        _logged("Closing open replies", recover(bot)), _logged("Registering commands", sync_commands(bot))
+        _logged("Closing open replies", bot.services.recovery.run(bot)),
+        _logged("Registering commands", sync_commands(bot)),
     )
 
 
@@ -28,10 +28,3 @@ async def _logged(what: str, errand: Coroutine[Any, Any, None]) -> None:
         await errand
     except Exception:
         log.exception("%s failed", what)
-
-
-async def recover(bot: OllamaBot) -> None:
-    """Bring what an earlier process left unfinished to its end; what is asked now in those channels comes after it."""
-    assert bot.user is not None, "ready"
-
-    await bot.services.recovery.run(Connection(bot.api, bot.user.id, bot, bot.responder))

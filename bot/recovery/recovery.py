@@ -14,7 +14,6 @@ import contextlib
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, Literal, Protocol
 
@@ -52,7 +51,23 @@ _CHANNELS_AT_ONCE = 6
 
 
 class Host(Protocol):
-    """What is known of the places that a bot is in."""
+    """A bot that is ready.
+
+    Attributes:
+        responder: answers prompts.
+    """
+
+    responder: Responder
+
+    @property
+    def api(self) -> ReplyApi:
+        """What sends requests."""
+        ...
+
+    @property
+    def user(self) -> discord.ClientUser | None:
+        """Our user; known by now."""
+        ...
 
     def permissions_at(self, channel_id: int) -> discord.Permissions | None:
         """Return what we may do in a channel, None where that is not known."""
@@ -68,23 +83,6 @@ class Host(Protocol):
     ) -> DiscordReply:
         """Return a reply, to go on as the process before would have."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Connection:
-    """What recovery needs of a bot that is ready.
-
-    Attributes:
-        api: sends the requests.
-        me: our user's id.
-        host: what it may do where.
-        responder: answers prompts.
-    """
-
-    api: ReplyApi
-    me: int
-    host: Host
-    responder: Responder
 
 
 class Recovery:
@@ -119,7 +117,7 @@ class Recovery:
         self._strays: dict[int, Seen] = {}
         self._adopted: set[int] = set()
 
-    async def run(self, connection: Connection) -> None:
+    async def run(self, host: Host) -> None:
         """Do what is left, a few channels at a time; what Discord does not take now is tried again until it does."""
         backoff = Backoff(base=5.0, cap=300.0)
         while self._left:
@@ -127,17 +125,15 @@ class Recovery:
             for reply in self._left.values():
                 channels.setdefault(reply.prompt.channel_id, []).append(reply)
             gate = asyncio.Semaphore(_CHANNELS_AT_ONCE)
-            await asyncio.gather(*(self._recover_channel(connection, replies, gate) for replies in channels.values()))
+            await asyncio.gather(*(self._recover_channel(host, replies, gate) for replies in channels.values()))
             if self._left:
                 await asyncio.sleep(5.0 + backoff.delay())
 
-    async def _recover_channel(
-        self, connection: Connection, replies: Sequence[UnfinishedReply], gate: asyncio.Semaphore
-    ) -> None:
+    async def _recover_channel(self, host: Host, replies: Sequence[UnfinishedReply], gate: asyncio.Semaphore) -> None:
         async with gate:
             for reply in replies:
                 try:
-                    await self._recover(connection, reply)
+                    await self._recover(host, reply)
                 except DeliveryRetry as error:
                     log.warning("Reply %d cannot be closed yet: %s", reply.reply_id, error)
                     return
@@ -150,10 +146,10 @@ class Recovery:
             channel_id = replies[0].prompt.channel_id
             # the tasks that answer line up in their first step, which comes before this
             asyncio.get_running_loop().call_soon(self._on_taken_up, channel_id)
-            await self._close_strays(connection, channel_id)
+            await self._close_strays(host, channel_id)
 
-    async def _recover(self, connection: Connection, reply: UnfinishedReply) -> None:
-        left = await self._look(connection, reply)
+    async def _recover(self, host: Host, reply: UnfinishedReply) -> None:
+        left = await self._look(host, reply)
         if left.is_prompt_gone:
             self._store.erasure.note_deleted([reply.prompt.message_id])
         if reply.state is ReplyState.STREAMING and not reply.text and not any(map(letters, left.texts())):
@@ -162,16 +158,16 @@ class Recovery:
                 await self._finish(reply, "")
                 return
             if not is_gone and self._is_worth_answering(reply):
-                await self._clear_away(connection, left)
+                await self._clear_away(host, left)
                 if await self._begin_again(reply):
-                    self._answer(connection, left)
+                    self._answer(host, left)
                     return
-        text = await self._close(connection, left)
-        await self._clear_away(connection, left)
+        text = await self._close(host, left)
+        await self._clear_away(host, left)
         await self._finish(reply, text)
 
-    async def _look(self, connection: Connection, reply: UnfinishedReply) -> Leftover:
-        found = await self._found(connection, reply)
+    async def _look(self, host: Host, reply: UnfinishedReply) -> Leftover:
+        found = await self._found(host, reply)
         free = unclaimed(reply, found) if found is not None else []
         free = [seen for seen in free if not await self._is_known(seen.message_id)]
         transcript = rebuild(reply, found, free)
@@ -182,11 +178,12 @@ class Recovery:
         }
         return Leftover(reply, transcript, found)
 
-    async def _found(self, connection: Connection, reply: UnfinishedReply) -> Found | None:
-        if not may_look_back(connection.host.permissions_at(reply.prompt.channel_id)):
+    async def _found(self, host: Host, reply: UnfinishedReply) -> Found | None:
+        if not may_look_back(host.permissions_at(reply.prompt.channel_id)):
             return None  # where the past may not be read, every channel looks empty
+        assert host.user is not None, "ready"
         try:
-            return await look(connection.api, connection.me, reply)
+            return await look(host.api, host.user.id, reply)
         except (DeliveryForbidden, MessageGone):
             if not reply.prompt.token:
                 raise
@@ -198,14 +195,12 @@ class Recovery:
         except StoreError:
             return False
 
-    def _open(
-        self, connection: Connection, left: Leftover, journal: ReplyJournal, *, is_closing: bool = False
-    ) -> DiscordReply:
+    def _open(self, host: Host, left: Leftover, journal: ReplyJournal, *, is_closing: bool = False) -> DiscordReply:
         """Return the reply, to go on as the process before would have."""
         for message in left.transcript.rows():  # an id that was found is in no row yet
             journal.put(stored(message))
-        permissions = connection.host.permissions_at(left.reply.prompt.channel_id)
-        return connection.host.open_reply(left.transcript, permissions, journal, is_closing=is_closing)
+        permissions = host.permissions_at(left.reply.prompt.channel_id)
+        return host.open_reply(left.transcript, permissions, journal, is_closing=is_closing)
 
     # ------------------------------------------------------------ answering after all
 
@@ -220,17 +215,17 @@ class Recovery:
             return False
         return True
 
-    def _answer(self, connection: Connection, left: Leftover) -> None:
+    def _answer(self, host: Host, left: Leftover) -> None:
         """Answer the prompt as if it had just come; its reply lines up with the others of the channel."""
         reply = left.reply
         log.info("Prompt %d waited when the bot was interrupted; answering it now", reply.prompt.message_id)
-        open_reply = partial(self._open, connection, left)
-        work = connection.responder.respond_again(reply, open_reply)
+        open_reply = partial(self._open, host, left)
+        work = host.responder.respond_again(reply, open_reply)
         self._tasks.spawn(work, f"answer-again-{reply.reply_id}")
 
     # ------------------------------------------------------------ closing
 
-    async def _close(self, connection: Connection, left: Leftover) -> str:
+    async def _close(self, host: Host, left: Leftover) -> str:
         """Bring every message of the reply to its final text; return what the model wrote.
 
         Raises:
@@ -240,7 +235,7 @@ class Recovery:
         text, pages = left.final_pages(self._mode, self._max_messages)
         if not (left.is_prompt_gone and not left.transcript.count() and not text):
             journal = self._journals.reopen(reply.prompt, reply.reply_id)
-            sender = self._open(connection, left, journal, is_closing=True).deliverer
+            sender = self._open(host, left, journal, is_closing=True).deliverer
             streamer = ReplyStreamer(sender, pages, self._budget, max_messages=self._max_messages)
             streamer.feed(text)
             footer = left.footer(text)
@@ -252,12 +247,12 @@ class Recovery:
         log.info("Reply %d was interrupted by a restart; closed", reply.reply_id)
         return text
 
-    async def _clear_away(self, connection: Connection, left: Leftover) -> None:
+    async def _clear_away(self, host: Host, left: Leftover) -> None:
         """Take our own ⏹️ off."""
         for channel_id, message_id in left.controls():
-            await self._try(connection.api.remove_reaction(channel_id, message_id, STOP_EMOJI), left.reply.reply_id)
+            await self._try(host.api.remove_reaction(channel_id, message_id, STOP_EMOJI), left.reply.reply_id)
 
-    async def _close_strays(self, connection: Connection, channel_id: int) -> None:
+    async def _close_strays(self, host: Host, channel_id: int) -> None:
         """Take the cursor off what no reply of the channel turned out to own: a later message stands in for it."""
         for message_id, seen in list(self._strays.items()):
             if seen.channel_id != channel_id:
@@ -268,9 +263,9 @@ class Recovery:
             text = without_cursor(seen.text) or f"-# {INTERRUPTED}"
             payload = {"content": text, "allowed_mentions": NO_MENTIONS}
             with contextlib.suppress(DeliveryRetry):  # not worth holding up what matters more
-                await self._try(connection.api.edit_message(channel_id, message_id, payload), message_id)
+                await self._try(host.api.edit_message(channel_id, message_id, payload), message_id)
                 if seen.has_control:
-                    await self._try(connection.api.remove_reaction(channel_id, message_id, STOP_EMOJI), message_id)
+                    await self._try(host.api.remove_reaction(channel_id, message_id, STOP_EMOJI), message_id)
 
     def _is_left_over(self, seen: Seen) -> bool:
         """Tell whether a message is older than this process, so not of a reply that runs now."""
