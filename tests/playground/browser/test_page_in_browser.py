@@ -50,6 +50,7 @@ async def test_a_message_is_forwarded_to_another_channel(view):
     await view.page.get_by_role("menuitem", name="Forward").click()
     await view.page.get_by_role("menuitem", name=f"#{view.channel['name']}").click()
     await expect(view.messages.last.locator(".forwarded")).to_contain_text("the news")
+    await expect(view.page.locator(".toast")).to_have_text(f"Forwarded to #{view.channel['name']}.")
 
 
 async def test_a_post_is_begun_in_the_forum(view):

@@ -238,10 +238,11 @@ export class MessageList {
 
   #forward(message, anchor) {
     const store = this.#store;
-    openMenu(anchor, [...store.channels.values()].filter(({ type }) => type !== FORUM).map(({ id, name }) => ({
-      label: name ? `#${name}` : `@${store.nameOf(store.bot)}`,
-      run: () => this.#do("forward", { message_id: message.id, to: id }),
-    })), { label: "Forward to" });
+    openMenu(anchor, [...store.channels.values()].filter(({ type }) => type !== FORUM).map(({ id, name }) => {
+      const label = name ? `#${name}` : `@${store.nameOf(store.bot)}`;
+      return { label, run: async () =>
+        await this.#do("forward", { message_id: message.id, to: id }) && toast(`Forwarded to ${label}.`) };
+    }), { label: "Forward to" });
   }
 
   async #thread(message) {
