@@ -6,6 +6,7 @@ what stands on screen stays there. What is edited is remembered as it reads now.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import time
@@ -48,6 +49,7 @@ class Changes:
         self._cut: deque[int] = deque(maxlen=_DELETED_KEPT)  # questions that ran or waited then
         self._unheard: deque[discord.Message] = deque(maxlen=_UNHEARD_KEPT)
         self._edits: deque[discord.Message] = deque(maxlen=_EDITS_KEPT)
+        self._editing = asyncio.Lock()
         self._copies = Copies()
         self._copied: dict[int, int] = {}  # from such a question to its copy
         self._tasks = Tasks()
@@ -114,27 +116,33 @@ class Changes:
         """
         if message.edited_at is None or not message.content or (message.author.bot and message.webhook_id is None):
             return False
-        session = self._responder.queue.find(message.id)
-        if session is not None and not session.is_message(message.id):
-            self._edit(session.prompt, message, me, session)
+        async with self._editing:  # one after the other: the last one counts
+            record = None
+            if (session := self._asked_in(message.id)) is None:
+                try:
+                    record = await self._erasure.question_in(message.id)
+                except StoreError as error:
+                    log.warning("The edit of message %s is not noted: %s", message.id, error)
+                    return False
+                session = self._asked_in(message.id)  # it may have been taken in just now
+            if session is None and record is None:
+                self._edits.append(message)
+                return not self._responder.knows(message.id)
+            if (prompt := session.prompt if session is not None else record) is not None:
+                self._edit(prompt, message, me, session)
             return False
-        try:
-            record = await self._erasure.question_in(message.id)
-        except StoreError as error:
-            log.warning("The edit of message %s is not noted: %s", message.id, error)
-            return False
-        if record is None:
-            self._edits.append(message)
-            return not self._responder.knows(message.id)
-        self._edit(record, message, me)
-        return False
+
+    def _asked_in(self, message_id: int) -> Session | None:
+        session = self._responder.queue.find(message_id)
+        return None if session is None or session.is_message(message_id) else session
 
     def note_taken_in(self, prompt_id: int, me: discord.abc.User) -> None:
         """Take in an edit that came while its question was read and stored: nothing was sent of it yet."""
         session = self._responder.queue.find(prompt_id)
         since = time.time() - _READ_WITHIN_SECONDS
-        for edited in self._edits:
-            if session is None or edited.id != prompt_id or edited.edited_at is None:
+        for edited in [each for each in self._edits if each.id == prompt_id]:
+            self._edits.remove(edited)  # later ones find the question
+            if session is None or edited.edited_at is None:
                 continue
             parts = edited_parts(session.prompt.parts, edited, me)
             if parts and edited.edited_at.timestamp() >= since:

@@ -314,6 +314,18 @@ async def test_an_edit_while_its_question_is_taken_in_counts(tmp_path: Path, whe
         await erased(stack, "oldish", "middling")
 
 
+async def test_edits_in_one_breath_count_in_their_order(stack: Stack):
+    for number in range(5):
+        prompt = stack.ask(f"{number}: oldish")
+        for edited in range(4):
+            edit(stack, prompt, f"<@{BOT_ID}> {number}: newish {edited}")
+            await asyncio.sleep(0.002 * (number % 3))
+        await stack.answered(number + 1)
+        await asyncio.sleep(0.1)
+        await stack.idle()
+        assert talk(stack, -1)[-1]["content"] == f"⟦Ada⟧ {number}: newish 3"
+
+
 def long_text(word: str, pages: int) -> str:
     return "\n\n".join(f"{word}ness {number} " + "word " * 60 for number in range(6 * pages - 3)).rstrip()
 
