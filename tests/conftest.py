@@ -83,6 +83,8 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Share a run of all tests among some processes: most of them wait, for sockets and for clocks of their own."""
     options = config.option
+    if hasattr(config, "workerinput"):  # one of those processes, which is to start none of its own
+        return
     if config.args_source is pytest.Config.ArgsSource.TESTPATHS and getattr(options, "numprocesses", 0) is None:
         options.numprocesses, options.dist = WORKERS, "worksteal"
 
