@@ -111,14 +111,14 @@ async def open_services(
             memory = MemoryCheck(store)
             responder = Responder(ollama, store, budget, catalog, queue, options, memory)
             leftovers = await store.leftovers(at=time.time())
-            queue.holds.hold(reply.prompt.channel_id for reply in leftovers)
+            queue.recovery_gate.hold(reply.prompt.channel_id for reply in leftovers)
             recovery = Recovery(
                 store,
                 budget,
                 leftovers,
                 max_messages=options.max_messages,
                 mode=options.render_markdown,
-                on_taken_up=queue.holds.release,
+                on_taken_up=queue.recovery_gate.release,
             )
             seen = await _last_seen(store)
             preloading = Preloader(

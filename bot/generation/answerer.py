@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
 from bot.errors import FirstByteTimeout, OllamaError, OllamaUnreachable, StreamCut
-from bot.generation.continuation import Seam
+from bot.generation.continuation import Continuation
 from bot.generation.job import Job
 from bot.generation.model_text import code
 from bot.generation.models import ModelCatalog
@@ -53,7 +53,7 @@ class Answerer:
         *,
         timing: StatusTiming,
         retry: RetryPolicy,
-        slots: StuckModelWatch,
+        stuck: StuckModelWatch,
         resumes: bool,
     ) -> None:
         self._client = client
@@ -61,7 +61,7 @@ class Answerer:
         self._requests = requests
         self._timing = timing
         self._retry = retry
-        self._slots = slots
+        self._stuck = stuck
         self._resumes = resumes
         self._outage = Outage()
 
@@ -137,11 +137,11 @@ class Answerer:
     @asynccontextmanager
     async def _ask(self, job: Job, request: Request) -> AsyncIterator[ChatStream]:
         """Send *request* once, telling meanwhile what it waits for; yield the answer."""
-        wait = self._slots.asked(request.model)
+        wait = self._stuck.asked(request.model)
         watch = WaitWatch(
             self._client,
             self._catalog,
-            self._slots,
+            self._stuck,
             model=request.model,
             num_ctx=request.num_ctx,
             say=job.status.say,
@@ -152,29 +152,29 @@ class Answerer:
             async with AsyncExitStack() as stack:
                 async with watch:
                     chunks = await stack.enter_async_context(self._requests.send(request))
-                self._slots.answered(wait)
+                self._stuck.answered(wait)
                 yield chunks
         except FirstByteTimeout:
-            if self._slots.is_stuck(request.model):
+            if self._stuck.is_stuck(request.model):
                 job.hint = (
                     f"{code(request.model)} has answered nobody for a while: whoever hosts me finds more in my log."
                 )
             raise
         finally:
-            self._slots.left(wait)
+            self._stuck.left(wait)
 
     @staticmethod
-    async def _read(job: Job, chunks: ChatStream, seam: Seam | None = None) -> None:
-        """Drain the socket as fast as the model talks; *seam* joins the text to what was there."""
+    async def _read(job: Job, chunks: ChatStream, continuation: Continuation | None = None) -> None:
+        """Drain the socket as fast as the model talks; *continuation* joins the text to what was there."""
         while batch := await chunks.read_batch():
             for chunk in batch:
-                if chunk.thinking and seam is not None:
+                if chunk.thinking and continuation is not None:
                     raise StreamCut(chunks.url, "the model began to think afresh")
                 if chunk.thinking:
                     job.note_thought(chunk.thinking)
                     job.take(job.filter.release())  # the server tells thoughts apart
                 if chunk.content:
-                    job.take(job.filter.feed(chunk.content), seam)
+                    job.take(job.filter.feed(chunk.content), continuation)
                 job.note_rest(chunk)
                 if job.filter.is_ended:
                     return
@@ -197,7 +197,7 @@ class Answerer:
             OllamaError: the answer was cut off again, further on.
         """
         job.filter.drop_half()
-        text, seam = job.streamer.text, None
+        text, continuation = job.streamer.text, None
         if not await self._requests.is_current(request):
             request = await self._build(job)
         if text:
@@ -205,11 +205,11 @@ class Answerer:
             if resumed is None:
                 log.info("Reply %s: %s; too long to be resumed", job.journal.label, job.told(cut))
                 raise cut
-            request, seam = resumed, Seam(text, resumed.fitted.messages[-1].content)
+            request, continuation = resumed, Continuation(text, resumed.fitted.messages[-1].content)
         log.info("Reply %s: %s; resuming after %d characters", job.journal.label, job.told(cut), len(text))
-        return await self._continue(job, request, cut, seam)
+        return await self._continue(job, request, cut, continuation)
 
-    async def _continue(self, job: Job, request: Request, cut: StreamCut, seam: Seam | None) -> Request:
+    async def _continue(self, job: Job, request: Request, cut: StreamCut, continuation: Continuation | None) -> Request:
         """Send *request* and write what comes behind the text that is there."""
 
         async def ready() -> Request:
@@ -220,22 +220,22 @@ class Answerer:
         before = job.streamer.characters
         try:
             async with self._open(job, ready, since=time.monotonic()) as chunks:
-                await self._read(job, chunks, seam)
+                await self._read(job, chunks, continuation)
         except OllamaError as error:
-            self._write_held(job, seam)
-            job.is_resumed = seam is not None and job.streamer.characters > before
-            if job.is_resumed or seam is None:
+            self._write_held(job, continuation)
+            job.is_resumed = continuation is not None and job.streamer.characters > before
+            if job.is_resumed or continuation is None:
                 raise
             log.warning("Reply %s could not be resumed: %s", job.journal.label, job.told(error))
             job.hint = "I tried to resume it, in vain."
             raise cut from error
         finally:
-            self._write_held(job, seam)  # when it is stopped, too
-        job.is_resumed = seam is not None
+            self._write_held(job, continuation)  # when it is stopped, too
+        job.is_resumed = continuation is not None
         return request
 
     @staticmethod
-    def _write_held(job: Job, seam: Seam | None) -> None:
-        job.take(job.filter.flush(is_whole=job.last.done and job.last.done_reason != "length"), seam)
-        if seam is not None:
-            job.write(seam.flush())
+    def _write_held(job: Job, continuation: Continuation | None) -> None:
+        job.take(job.filter.flush(is_whole=job.last.done and job.last.done_reason != "length"), continuation)
+        if continuation is not None:
+            job.write(continuation.flush())

@@ -18,7 +18,7 @@ _LONGEST_AFRESH = 20_000
 """Code points of an answer that is recognised when it is begun afresh."""
 
 
-class Seam:
+class Continuation:
     """Takes the continuation of *before* in pieces, gives what is to be appended to it.
 
     *sent* is what the model was sent of it: that is never appended again,

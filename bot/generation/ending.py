@@ -109,7 +109,7 @@ def forgetful(ending: Ending) -> Ending:
 
 
 def resumed(ending: Ending) -> Ending:
-    """Return *ending* with a word on why there may be a seam in the text."""
+    """Return *ending* with a word on why there may be a continuation in the text."""
     line = "↻ resumed: the connection to Ollama broke in the middle"
     return replace(ending, line=f"{line}\n{ending.line}".strip())
 

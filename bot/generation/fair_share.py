@@ -14,7 +14,7 @@ class _Share:
     running: int = 0
 
 
-class Shares:
+class FairShare:
     """Counts what each user has of *places*, for as long as they have anything. Pure.
 
     One user never has the last quarter of the places (of four or more), so that

@@ -13,7 +13,7 @@ from bot.conversation.records import ReplyState
 from bot.conversation.turn_text import said
 from bot.errors import BurbleError
 from bot.generation.answer_filter import AnswerFilter, Filtered
-from bot.generation.continuation import Seam
+from bot.generation.continuation import Continuation
 from bot.generation.ending import Ending
 from bot.generation.log_redaction import discreet
 from bot.generation.model_text import code
@@ -105,15 +105,15 @@ class Job:
             self.journal.append(text)
             self.streamer.feed(text)
 
-    def take(self, words: Filtered, seam: Seam | None = None) -> None:
-        """Take what the filter made of the model's words; *seam* joins them to what was there."""
+    def take(self, words: Filtered, continuation: Continuation | None = None) -> None:
+        """Take what the filter made of the model's words; *continuation* joins them to what was there."""
         if words.takes_back:
             self._take_back()
         if words.thought or self.filter.is_thinking:
             self.note_thought(words.thought)
             self._unseen += len(words.thought)
         if words.text:
-            self.write(seam.feed(words.text) if seam else words.text)
+            self.write(continuation.feed(words.text) if continuation else words.text)
         if self.filter.is_thinking and self.streamer.characters:
             self.streamer.notice(f"-# {self._thinking}")
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from bot.conversation.records import PromptKind, PromptRecord
 from bot.errors import QueueFull, ShuttingDown
-from bot.generation.fair_share import Shares
+from bot.generation.fair_share import FairShare
 from bot.generation.recovery_gate import RecoveryGate
 from bot.generation.session import Phase, Session, StopCause
 
@@ -45,15 +45,15 @@ class ReplyQueue:
     """All replies that wait, are generated or delivered.
 
     Attributes:
-        holds: channels in which new prompts do not begin yet.
+        recovery_gate: channels in which new prompts do not begin yet.
         is_closed: nothing is taken in and nothing begins any more.
     """
 
     def __init__(self, max_concurrent: int) -> None:
         self._places = max_concurrent
-        self._shares = Shares(max_concurrent)
+        self._shares = FairShare(max_concurrent)
         self._entries: list[_Entry] = []  # those that have begun first, in the order of their turns
-        self.holds = RecoveryGate(self._advance)
+        self.recovery_gate = RecoveryGate(self._advance)
         self.is_closed = False
         self._empty = asyncio.Event()
         self._empty.set()
@@ -93,7 +93,7 @@ class ReplyQueue:
             self.check(prompt)
         entry = _Entry(Session(prompt), on_move, is_owed)
         if not is_owed and self._is_held(prompt):
-            self.holds.note_waiting(prompt.channel_id)
+            self.recovery_gate.note_waiting(prompt.channel_id)
         self._entries.insert(self._place(prompt), entry)
         self._shares.waits(prompt.author_id)
         self._empty.clear()
@@ -196,7 +196,7 @@ class ReplyQueue:
         return [entry for entry in self._entries if entry.session.phase is phase]
 
     def _is_held(self, prompt: PromptRecord) -> bool:
-        return prompt.kind is PromptKind.CHAT and prompt.channel_id in self.holds
+        return prompt.kind is PromptKind.CHAT and prompt.channel_id in self.recovery_gate
 
     def _waits_for_recovery(self, entry: _Entry) -> bool:
         return not entry.is_owed and self._is_held(entry.session.prompt)

@@ -70,7 +70,7 @@ class Responder:
             ),
             timing=options.timing,
             retry=options.retry,
-            slots=StuckModelWatch(after=options.stuck_after),
+            stuck=StuckModelWatch(after=options.stuck_after),
             resumes=options.resumes,
         )
         self._tasks: set[asyncio.Task[None]] = set()

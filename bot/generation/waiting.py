@@ -37,7 +37,7 @@ class WaitWatch:
         self,
         client: OllamaClient,
         catalog: ModelCatalog,
-        slots: StuckModelWatch,
+        stuck: StuckModelWatch,
         *,
         model: str,
         num_ctx: int,
@@ -47,7 +47,7 @@ class WaitWatch:
     ) -> None:
         self._client = client
         self._catalog = catalog
-        self._slots = slots
+        self._stuck = stuck
         self._model = model
         self._num_ctx = num_ctx
         self._say = say
@@ -82,7 +82,7 @@ class WaitWatch:
     def _why_absent(self, loaded: Sequence[RunningModel]) -> str:
         """Tell what our model may wait for while only others are loaded."""
         others = [model.name for model in loaded if not same_model(model.name, self._model)]
-        busy = next(filter(self._slots.is_asked, others), None)
+        busy = next(filter(self._stuck.is_asked, others), None)
         if busy:
             return f"⏳ {code(self._model)} waits for room: {code(busy)} is still answering"
         if others and len(others) == len(loaded):
@@ -92,19 +92,19 @@ class WaitWatch:
     async def _watch_place(self) -> None:
         """Look now and then whether the model answers anybody."""
         while True:
-            await asyncio.sleep(self._slots.after / 4)
-            if self._slots.is_stuck(self._model) and await self._is_among(await self._loaded() or ()):
+            await asyncio.sleep(self._stuck.after / 4)
+            if self._stuck.is_stuck(self._model) and await self._is_among(await self._loaded() or ()):
                 self._tell_stuck()
 
     def _tell_stuck(self) -> None:
         self._say(f"⏳ {code(self._model)} answers nobody; whoever hosts me finds the remedy in my log")
-        if self._slots.tell_once(self._model):
+        if self._stuck.tell_once(self._model):
             log.error(
                 "Model %s is loaded, but has answered none of several questions for %.0f minutes: its place in Ollama "
                 "is probably lost, as happens when a client leaves in the middle of an answer. Remedy: run "
                 "`ollama stop %s` on Ollama's machine (stop the waiting replies first), or restart Ollama",
                 self._model,
-                2 * self._slots.after / 60,
+                2 * self._stuck.after / 60,
                 self._model,
             )
 

@@ -23,7 +23,7 @@ from bot.playground.loopback.world import World
 from bot.playground.page.control_panel import PlaygroundBackstage
 from bot.playground.page.lag import LagMeter
 from bot.playground.page.metrics import Meter
-from bot.playground.page.ollama_proxy import Tap, model_server_url
+from bot.playground.page.ollama_proxy import OllamaProxy, model_server_url
 from bot.playground.page.server import Page
 from bot.playground.page.view import channel_name
 from bot.playground.ports import DEFAULT_PORT, choose_port, port_refused
@@ -102,7 +102,7 @@ class Playground:
     Attributes:
         world: its people and channels.
         discord: the loopback Discord.
-        backstage: what the page's side panel shows.
+        control_panel: what the page's side panel shows.
         bot: the bot's process (not yet started), or None.
         model_url: where a bot finds the model.
         took_next: whether the usual port was taken.
@@ -110,7 +110,7 @@ class Playground:
 
     world: World
     discord: LoopbackDiscord
-    backstage: PlaygroundBackstage
+    control_panel: PlaygroundBackstage
     bot: BotProcess | None
     model_url: str
     took_next: bool
@@ -125,7 +125,7 @@ class Playground:
         lines = [f"Burble playground: {self.url}"]
         if self.took_next:
             lines.append(f"Port {DEFAULT_PORT} is taken, using {self.discord.port}.")
-        lines.append(f"Model: {self.backstage.model_note}")
+        lines.append(f"Model: {self.control_panel.model_note}")
         if self.bot is None:
             lines += [
                 "No bot was started. To connect one, give it:",
@@ -152,23 +152,25 @@ async def open_playground(options: PlaygroundOptions) -> AsyncIterator[Playgroun
         model = await _open_model(options, stack)
         limits = LimitSettings(kind=options.limiter)
         discord = LoopbackDiscord(world, limits=limits, port=choose_port(options.port))
-        lag = LagMeter(lambda: model.tap.streams)
-        meter = Meter(discord, lag, lambda: model.tap.tokens, time.monotonic, lambda each: channel_name(world, each))
+        lag = LagMeter(lambda: model.proxy.streams)
+        meter = Meter(discord, lag, lambda: model.proxy.tokens, time.monotonic, lambda each: channel_name(world, each))
         stack.callback(world.subscribe(_visible_text(world, lag)))
-        backstage = PlaygroundBackstage(world, limits, meter, model.stand_in, model.note, model.tap)
-        model.tap.changed = backstage.bot_changed
+        control_panel = PlaygroundBackstage(world, limits, meter, model.stand_in, model.note, model.proxy)
+        model.proxy.changed = control_panel.bot_changed
         if options.no_bot:
-            backstage.model_hint = f"It answers your bot if that has OLLAMA_HOST={model.tap.url} among its settings."
-        page = Page(world, backstage)
+            control_panel.model_hint = (
+                f"It answers your bot if that has OLLAMA_HOST={model.proxy.url} among its settings."
+            )
+        page = Page(world, control_panel)
         page.add_routes(discord.app)
-        backstage.changed = page.announce_status
+        control_panel.changed = page.announce_status
         await _listen(discord, stack)
         claim.note(f"{discord.url}/")
-        bot = None if options.no_bot else _bot(options, data_dir, discord, model, backstage)
-        backstage.bot = bot
+        bot = None if options.no_bot else _bot(options, data_dir, discord, model, control_panel)
+        control_panel.bot = bot
         stack.callback(world.subscribe(_presence(bot)))
         took_next = options.port is None and discord.port != DEFAULT_PORT
-        yield Playground(world, discord, backstage, bot, model.tap.url, took_next)
+        yield Playground(world, discord, control_panel, bot, model.proxy.url, took_next)
 
 
 async def _listen(discord: LoopbackDiscord, stack: contextlib.AsyncExitStack) -> None:
@@ -181,22 +183,22 @@ async def _listen(discord: LoopbackDiscord, stack: contextlib.AsyncExitStack) ->
 
 @dataclass(slots=True)
 class _Model:
-    tap: Tap
+    proxy: OllamaProxy
     stand_in: StandIn | None
     note: str
 
 
 async def _open_model(options: PlaygroundOptions, stack: contextlib.AsyncExitStack) -> _Model:
-    """Find Ollama or start the stand-in, and put the tap in front of it."""
+    """Find Ollama or start the stand-in, and put the proxy in front of it."""
     url = model_server_url(options.ollama_host or os.environ.get("OLLAMA_HOST", ""))
     version = None if options.stand_in else await _ollama_version(url)
     if version is not None:
-        tap = await stack.enter_async_context(Tap(url))
-        return _Model(tap, None, f"Ollama {version} at {tap.shown_upstream}")
+        proxy = await stack.enter_async_context(OllamaProxy(url))
+        return _Model(proxy, None, f"Ollama {version} at {proxy.shown_upstream}")
     stand_in = await stack.enter_async_context(StandIn(speed=options.speed))
-    tap = await stack.enter_async_context(Tap(stand_in.url))
-    reason = "As asked for," if options.stand_in else f"No Ollama answered at {Tap(url).shown_upstream}, so"
-    return _Model(tap, stand_in, f"{reason} a stand-in answers. It is not a model: say “help” to see what it shows.")
+    proxy = await stack.enter_async_context(OllamaProxy(stand_in.url))
+    reason = "As asked for," if options.stand_in else f"No Ollama answered at {OllamaProxy(url).shown_upstream}, so"
+    return _Model(proxy, stand_in, f"{reason} a stand-in answers. It is not a model: say “help” to see what it shows.")
 
 
 async def _ollama_version(url: str) -> str | None:
@@ -214,23 +216,27 @@ async def _ollama_version(url: str) -> str | None:
 
 
 def _bot(
-    options: PlaygroundOptions, data_dir: Path, discord: LoopbackDiscord, model: _Model, backstage: PlaygroundBackstage
+    options: PlaygroundOptions,
+    data_dir: Path,
+    discord: LoopbackDiscord,
+    model: _Model,
+    control_panel: PlaygroundBackstage,
 ) -> BotProcess:
     env = {key: value for key, value in os.environ.items() if not key.startswith("DISCORD_") and key not in _FOREIGN}
     if model.stand_in is not None:
         env = {key: value for key, value in env.items() if not key.startswith("OLLAMA_")}
-    shown = model.tap.url if model.stand_in else model.tap.shown_upstream
+    shown = model.proxy.url if model.stand_in else model.proxy.shown_upstream
     env |= {
         "DISCORD_TOKEN": discord.token,
         "DISCORD_API_URL": discord.api_url,
-        "OLLAMA_HOST": model.tap.url,
-        "BURBLE_OLLAMA_SHOWN_AS": shown,  # in what the bot says, where the tap has no place
+        "OLLAMA_HOST": model.proxy.url,
+        "BURBLE_OLLAMA_SHOWN_AS": shown,  # in what the bot says, where the proxy has no place
         "DATA_DIR": str(data_dir / "bot"),
         "BURBLE_ENV_FILE": "",
         "PYTHONUNBUFFERED": "1",
     }
     env |= options.bot_env
-    return BotProcess(options.bot_command, env, backstage.bot_changed, grace=_grace(env))
+    return BotProcess(options.bot_command, env, control_panel.bot_changed, grace=_grace(env))
 
 
 def _grace(env: Mapping[str, str]) -> float:

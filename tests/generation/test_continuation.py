@@ -7,12 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.conversation.speaker_labels import neutralise
-from bot.generation.continuation import Seam
+from bot.generation.continuation import Continuation
 
 
 def joined(before: str, *pieces: str, sent: str = "") -> str:
-    seam = Seam(before, sent)
-    return before + "".join([seam.feed(piece) for piece in pieces]) + seam.flush()
+    continuation = Continuation(before, sent)
+    return before + "".join([continuation.feed(piece) for piece in pieces]) + continuation.flush()
 
 
 CASES = {
@@ -66,16 +66,16 @@ def test_the_seam(before: str, after: str, whole: str) -> None:
 
 
 def test_text_is_held_back_only_while_it_could_be_a_repetition() -> None:
-    seam = Seam("The moon pulls the sea, the sea")
-    assert seam.feed(" ") == ""
-    assert seam.feed("the") == ""
-    assert seam.feed(" wind") == " the wind"
-    assert seam.feed(" the sea") == " the sea"
+    continuation = Continuation("The moon pulls the sea, the sea")
+    assert continuation.feed(" ") == ""
+    assert continuation.feed("the") == ""
+    assert continuation.feed(" wind") == " the wind"
+    assert continuation.feed(" the sea") == " the sea"
 
 
 def test_space_without_end_is_not_held_for_ever() -> None:
-    seam = Seam("Hello")
-    shown = sum(len(seam.feed("\n")) for _ in range(10_000))
+    continuation = Continuation("Hello")
+    shown = sum(len(continuation.feed("\n")) for _ in range(10_000))
     assert shown > 5_000
 
 
@@ -115,8 +115,8 @@ def test_an_answer_that_repeats_its_last_words_reads_as_if_never_cut(cut: int, a
 
 def test_a_long_answer_that_is_begun_afresh_costs_no_more_than_linear_time() -> None:
     before = "".join(f"Line {number} says something.\n" for number in range(20_000))
-    seam = Seam(before)
-    assert seam.feed("Line 0 says") == "Line 0 says"
+    continuation = Continuation(before)
+    assert continuation.feed("Line 0 says") == "Line 0 says"
 
 
 halves = st.text("abc de,.\n<|im_start>/s0€", max_size=80).map(str.rstrip).filter(bool)

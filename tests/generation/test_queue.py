@@ -128,14 +128,14 @@ def test_closing_stops_who_waits_and_lets_nobody_begin() -> None:
 
 async def test_in_a_held_channel_only_chat_that_is_new_waits() -> None:
     queue = ReplyQueue(16)
-    queue.holds.hold([1, 1])
+    queue.recovery_gate.hold([1, 1])
     owed_prompt = prompt()
     new, ask, elsewhere = enter(queue), enter(queue, kind=PromptKind.ASK), enter(queue, channel=2)
     assert [runs(reply) for reply in (new, ask, elsewhere)] == [False, True, True]
     assert queue.is_held(new)
     owed = queue.enter(owed_prompt, lambda _: None, is_owed=True)
-    queue.holds.release(1)
-    queue.holds.release(1)
+    queue.recovery_gate.release(1)
+    queue.recovery_gate.release(1)
     assert [runs(reply) for reply in (owed, new)] == [True, False]
     queue.leave(owed)
     assert runs(new)

@@ -78,7 +78,7 @@ async def test_an_ollama_that_answers_is_used(tmp_path):
         StandIn() as ollama,
         open_playground(options(tmp_path, stand_in=False, ollama_host=ollama.url)) as playground,
     ):
-        model = playground.backstage.status()["model"]
+        model = playground.control_panel.status()["model"]
         assert model["stand_in"] is False
         assert model["note"] == f"Ollama 0.32.9 at {ollama.url}"
 
@@ -86,7 +86,7 @@ async def test_an_ollama_that_answers_is_used(tmp_path):
 async def test_without_one_the_stand_in_says_so(tmp_path, unused_tcp_port):
     host = f"someone:secret@127.0.0.1:{unused_tcp_port}"
     async with open_playground(options(tmp_path, stand_in=False, ollama_host=f"http://{host}")) as playground:
-        model = playground.backstage.status()["model"]
+        model = playground.control_panel.status()["model"]
         assert model["stand_in"] is True
         assert "No Ollama answered" in model["note"]
         assert "secret" not in model["note"]
@@ -153,7 +153,7 @@ async def test_without_a_bot_the_greeting_says_how_to_connect_one(tmp_path):
         greeting = playground.greeting()
         assert f"DISCORD_API_URL={playground.discord.api_url}" in greeting
         assert f"DISCORD_TOKEN={playground.discord.token}" in greeting
-        status = playground.backstage.status()
+        status = playground.control_panel.status()
         assert status["bot"]["state"] == "external"
         (address,) = re.findall(r"OLLAMA_HOST=(http://127\.0\.0\.1:\d+)", greeting)
         assert f"OLLAMA_HOST={address}" in status["model"]["note"]

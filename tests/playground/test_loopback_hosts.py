@@ -9,7 +9,7 @@ import aiohttp
 import pytest
 import yarl
 
-from bot.playground.page.ollama_proxy import Tap
+from bot.playground.page.ollama_proxy import OllamaProxy
 from bot.playground.standin.server import StandIn
 from tests.loopback import GENERAL, api_of, loopback
 
@@ -106,8 +106,8 @@ def is_taken(address, port):
 
 
 async def test_all_servers_of_the_playground_listen_on_one_loopback_address_alone():
-    async with loopback() as discord, StandIn() as standin, Tap(standin.url) as tap:
-        for url in (discord.url, standin.url, tap.url):
+    async with loopback() as discord, StandIn() as standin, OllamaProxy(standin.url) as proxy:
+        for url in (discord.url, standin.url, proxy.url):
             port = yarl.URL(url).port
             assert is_taken("127.0.0.1", port)
             # of a server on 0.0.0.0 this would be an address, too

@@ -71,14 +71,14 @@ async def world():
 
 
 @pytest.fixture
-async def backstage():
+async def control_panel():
     return FakeBackstage()
 
 
 @pytest.fixture
-async def discord(world, backstage):
+async def discord(world, control_panel):
     server = LoopbackDiscord(world)
-    Page(world, backstage).add_routes(server.app)
+    Page(world, control_panel).add_routes(server.app)
     async with server:
         yield server
 
@@ -251,12 +251,12 @@ async def test_an_autocomplete_that_waits_holds_nothing_up(tabs, world):
     assert frame["error"]["message"] == "Loading options failed"
 
 
-async def test_the_side_panel_can_switch_what_runs(tabs, backstage):
+async def test_the_side_panel_can_switch_what_runs(tabs, control_panel):
     ada = await tabs(ADA_ID)
     await ada.ask("restart")
     await ada.ask("speed", tokens_per_second=120)
     await ada.ask("limiter", kind="leaky")
-    assert backstage.calls == ["restart", 120.0, "leaky"]
+    assert control_panel.calls == ["restart", 120.0, "leaky"]
     assert (await ada.event("METRICS")) == {"requests": 7}
 
 
@@ -266,9 +266,9 @@ async def test_a_bot_that_comes_online_is_announced(tabs, world):
     assert (await ada.event("STATUS"))["limiter"] == {"kind": "fixed"}
 
 
-async def test_closing_the_server_closes_the_tabs(world, backstage, http):
+async def test_closing_the_server_closes_the_tabs(world, control_panel, http):
     server = LoopbackDiscord(world)
-    Page(world, backstage).add_routes(server.app)
+    Page(world, control_panel).add_routes(server.app)
     async with server:
         socket = await http.ws_connect(f"{server.url}/page/ws")
     async with asyncio.timeout(2):

@@ -1,4 +1,4 @@
-"""A connection that breaks in the middle of an answer: the model goes on, once, and the seam does not show."""
+"""A connection that breaks in the middle of an answer: the model goes on, once, and the continuation does not show."""
 
 from __future__ import annotations
 

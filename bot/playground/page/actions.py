@@ -13,10 +13,10 @@ if TYPE_CHECKING:
 
     from bot.playground.loopback.world import World
 
-__all__ = ["Backstage", "error_body", "perform", "speaker"]
+__all__ = ["ControlPanel", "error_body", "perform", "speaker"]
 
 
-class Backstage(Protocol):
+class ControlPanel(Protocol):
     """What runs behind the page, as its side panel sees it."""
 
     def status(self) -> dict[str, Any]:
@@ -40,7 +40,7 @@ class _Ask:
     """One request of a tab: who asks, and for what."""
 
     world: World
-    backstage: Backstage
+    control_panel: ControlPanel
     viewer: str
     args: dict[str, Any]
 
@@ -53,7 +53,7 @@ class _Ask:
         return str(self.args["message_id"])
 
 
-async def perform(world: World, backstage: Backstage, viewer: str, action: str, args: dict[str, Any]) -> Any:
+async def perform(world: World, control_panel: ControlPanel, viewer: str, action: str, args: dict[str, Any]) -> Any:
     """Do *action* as *viewer* and return its result, which is JSON.
 
     Raises:
@@ -62,7 +62,7 @@ async def perform(world: World, backstage: Backstage, viewer: str, action: str, 
     run = _ACTIONS.get(action)
     if run is None or not viewer:
         raise WorldError(400, 0, "That is not something the page can ask for.")
-    return await run(_Ask(world, backstage, viewer, args))
+    return await run(_Ask(world, control_panel, viewer, args))
 
 
 def speaker(world: World, wanted: Any) -> str:
@@ -86,7 +86,7 @@ def _reason(tree: Any) -> str:
 
 
 async def _view(ask: _Ask) -> Any:
-    return snapshot(ask.world, ask.viewer) | {"status": ask.backstage.status()}
+    return snapshot(ask.world, ask.viewer) | {"status": ask.control_panel.status()}
 
 
 async def _history(ask: _Ask) -> Any:
@@ -164,15 +164,15 @@ async def _modal(ask: _Ask) -> Any:
 
 
 async def _restart(ask: _Ask) -> Any:
-    ask.backstage.restart_bot()
+    ask.control_panel.restart_bot()
 
 
 async def _speed(ask: _Ask) -> Any:
-    ask.backstage.set_speed(float(ask.args["tokens_per_second"]))
+    ask.control_panel.set_speed(float(ask.args["tokens_per_second"]))
 
 
 async def _limiter(ask: _Ask) -> Any:
-    ask.backstage.set_limiter(str(ask.args["kind"]))
+    ask.control_panel.set_limiter(str(ask.args["kind"]))
 
 
 _ACTIONS: dict[str, Callable[[_Ask], Awaitable[Any]]] = {

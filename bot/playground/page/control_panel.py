@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bot.playground.loopback.limits import LimitSettings
     from bot.playground.loopback.world import World
     from bot.playground.page.metrics import Meter
-    from bot.playground.page.ollama_proxy import Tap
+    from bot.playground.page.ollama_proxy import OllamaProxy
     from bot.playground.standin.server import StandIn
     from bot.playground.supervisor import BotProcess
 
@@ -23,7 +23,7 @@ _ANNOUNCE_SECONDS = 0.1  # lines of the log come in bursts; the page hears of th
 
 
 class PlaygroundBackstage:
-    """The `bot.playground.page.actions.Backstage` of a running playground.
+    """The `bot.playground.page.actions.ControlPanel` of a running playground.
 
     Attributes:
         bot: the bot's process, or None if somebody else's bot connects.
@@ -39,7 +39,7 @@ class PlaygroundBackstage:
         meter: Meter,
         stand_in: StandIn | None,
         model_note: str,
-        tap: Tap,
+        proxy: OllamaProxy,
     ) -> None:
         self.bot: BotProcess | None = None
         self.model_note = model_note
@@ -49,14 +49,14 @@ class PlaygroundBackstage:
         self._limits = limits
         self._meter = meter
         self._stand_in = stand_in
-        self._tap = tap
+        self._proxy = proxy
         self._announcement: asyncio.TimerHandle | None = None
 
     def status(self) -> dict[str, Any]:
         """Return the state of bot, model and limiter."""
         model = {
             "stand_in": self._stand_in is not None,
-            "reachable": self._tap.reachable,
+            "reachable": self._proxy.reachable,
             "note": f"{self._model_state()} {self.model_hint}".strip(),
             "speed": self._stand_in.speed if self._stand_in else None,
         }
@@ -95,9 +95,9 @@ class PlaygroundBackstage:
         self.changed()
 
     def _model_state(self) -> str:
-        if self._tap.reachable:
+        if self._proxy.reachable:
             return self.model_note
-        return f"Nobody answered at {self._tap.shown_upstream} when the bot asked last."
+        return f"Nobody answered at {self._proxy.shown_upstream} when the bot asked last."
 
     def _bot_status(self) -> dict[str, Any]:
         if self.bot is None:

@@ -130,7 +130,7 @@ class _Reading:
 
 
 class LagMeter:
-    """Matches visible messages with the streams of a `Tap`.
+    """Matches visible messages with the streams of a `OllamaProxy`.
 
     *streams* returns the streams to look among, oldest first.
     """

@@ -1,6 +1,6 @@
 """A pass-through in front of the model server that notes when each character was emitted.
 
-The bot talks to the tap as if it were Ollama; bytes pass unchanged, in both
+The bot talks to the proxy as if it were Ollama; bytes pass unchanged, in both
 directions at once, and a cut connection on one side cuts the other, as does
 one that cannot be made. What passes
 by is kept in `TokenStream` objects, from which `bot.playground.page.lag` tells how
@@ -25,7 +25,7 @@ from bot.playground.page.lag import TokenStream, letters
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-__all__ = ["Tap", "model_server_url"]
+__all__ = ["OllamaProxy", "model_server_url"]
 
 _HOP_BY_HOP = frozenset({
     "connection", "host", "keep-alive", "proxy-authenticate", "proxy-authorization", "te", "trailer",
@@ -68,8 +68,8 @@ def _name_and_port(address: str, default: int) -> tuple[str, int]:
     return name, int(port) if port.isascii() and port.isdigit() and 0 < int(port) < 65536 else default
 
 
-class Tap:
-    """The pass-through; ``async with Tap(url) as tap`` listens on 127.0.0.1.
+class OllamaProxy:
+    """The pass-through; ``async with OllamaProxy(url) as proxy`` listens on 127.0.0.1.
 
     Attributes:
         upstream: base URL of the model server.
@@ -127,7 +127,7 @@ class Tap:
 
     async def _pass(self, request: web.Request) -> web.StreamResponse:
         if self._session is None:
-            raise RuntimeError("the tap is not running")
+            raise RuntimeError("the proxy is not running")
         body = await request.read()
         recorder = self._recorder(request.path, body)
         headers = _forwarded(request.headers)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from bot.playground.loopback.world import World
-    from bot.playground.page.actions import Backstage
+    from bot.playground.page.actions import ControlPanel
 
 __all__ = ["Page"]
 
@@ -56,12 +56,12 @@ class Page:
 
     Args:
         world: what the tabs show and act on.
-        backstage: what the side panel shows and switches.
+        control_panel: what the side panel shows and switches.
     """
 
-    def __init__(self, world: World, backstage: Backstage) -> None:
+    def __init__(self, world: World, control_panel: ControlPanel) -> None:
         self.world = world
-        self.backstage = backstage
+        self.control_panel = control_panel
         self._tabs: set[_Tab] = set()
         self._files = _load_files()
         self._unsubscribe = world.subscribe(self._on_event)
@@ -76,8 +76,8 @@ class Page:
         app.on_shutdown.append(self._close)
 
     def announce_status(self) -> None:
-        """Tell every tab what the backstage is doing now."""
-        self._broadcast("STATUS", self.backstage.status())
+        """Tell every tab what the control_panel is doing now."""
+        self._broadcast("STATUS", self.control_panel.status())
 
     async def _start(self, _: web.Application) -> None:
         self._ticker = asyncio.create_task(self._tick(), name="page-metrics")
@@ -94,7 +94,7 @@ class Page:
         while True:
             await asyncio.sleep(_METRICS_SECONDS)
             if self._tabs:
-                self._broadcast("METRICS", self.backstage.metrics())
+                self._broadcast("METRICS", self.control_panel.metrics())
 
     async def _index(self, request: web.Request) -> web.Response:
         return self._file("index.html", request)
@@ -197,7 +197,7 @@ class _Tab:
         try:
             if action == "view":
                 self.viewer = page_actions.speaker(self._page.world, args.get("user_id"))
-            result = await page_actions.perform(self._page.world, self._page.backstage, self.viewer, action, args)
+            result = await page_actions.perform(self._page.world, self._page.control_panel, self.viewer, action, args)
             self.push({"re": number, "ok": result})
         except WorldError as error:
             self.push({"re": number, "error": page_actions.error_body(error)})

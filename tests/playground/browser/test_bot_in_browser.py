@@ -68,7 +68,7 @@ async def test_a_model_is_chosen_with_the_slash_picker(view):
 
 async def test_the_answer_to_a_command_counts_in_the_lag(view):
     def counted():
-        return view.playground.backstage.metrics()["lag"]["characters"]
+        return view.playground.control_panel.metrics()["lag"]["characters"]
 
     before = counted()
     await view.write("/ask a question with several words")
