@@ -153,6 +153,15 @@ class ReplyQueue:
             count += entry.precedes(session.prompt)
         return count
 
+    def previous(self, session: Session) -> Session | None:
+        """Return the chat reply of the channel that comes just before *session*, if any is left."""
+        found = None
+        for entry in self._entries:
+            if entry.session is session:
+                break
+            found = entry.session if entry.precedes(session.prompt) else found
+        return found
+
     def may_show(self, session: Session) -> bool:
         """Tell whether the text of *session* may go on screen: what comes before it in its channel is there."""
         return self._find(session) is None or (session.phase is not Phase.QUEUED and not self.ahead(session))

@@ -322,6 +322,7 @@ class Responder:
     def _moved(self, session: Session, job: Job) -> None:
         """Tell who waits where they are now; show what may be shown."""
         queue = self.queue
+        job.status.after = queue.previous(session)
         if session.phase is Phase.QUEUED:
             is_over_share, is_held = queue.is_over_share(session), queue.is_held(session)
             job.status.say(in_line(queue.ahead(session), is_over_share=is_over_share, is_held=is_held))

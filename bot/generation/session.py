@@ -166,6 +166,11 @@ class Session:
             return ReplyStopped(self.cause)
         return ReplyRestarted() if self._is_anew else None
 
+    @property
+    def is_on_screen(self) -> bool:
+        """Whether a message of the reply can be seen, or none will come any more."""
+        return self.phase is Phase.DONE or (self.streamer is not None and bool(self.streamer.messages))
+
     def shows(self, message_id: int) -> bool:
         """Tell whether a message is the prompt or one of the reply's."""
         return message_id in {self.prompt.message_id, self.prompt.copy_id} or self.is_message(message_id)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from bot.generation.session import ReplySink
+from bot.generation.session import ReplySink, Session
 from bot.streaming.streamer import ReplyStreamer
 
 
@@ -28,7 +28,7 @@ class StatusTiming:
     stalled_after: float = 30.0
 
 
-# So often is looked, in the time that counts as a stall, whether words came.
+# So often is looked for something in the time after which it is told.
 _LOOKS = 3
 
 DISCORD_TIMING = StatusTiming()
@@ -39,6 +39,9 @@ class StatusTeller:
 
     The elapsed time is Discord's own relative timestamp, which counts without
     edits; it counts from when the prompt was taken in.
+
+    Attributes:
+        after: the answer that comes before this one in the channel, if any: its first message is to stand above.
     """
 
     def __init__(
@@ -51,6 +54,8 @@ class StatusTeller:
     ) -> None:
         self._streamer = streamer
         self._sink = sink
+        self.after: Session | None = None
+        self._status_after = timing.status_after
         self._control_after = timing.control_after
         self._stalled_after = timing.stalled_after
         self._clock = clock
@@ -105,6 +110,10 @@ class StatusTeller:
         self._look_later()
 
     def _due(self) -> None:
+        if self.after is not None and not self.after.is_on_screen:
+            # the first messages of a channel's answers stand in the order of its questions
+            self._timer = asyncio.get_running_loop().call_later(self._status_after / _LOOKS, self._due)
+            return
         self._is_due = True
         self._show()
         self._sink.offer_stop()
