@@ -209,7 +209,10 @@ async def test_several_edits_while_pages_go_out_are_one_restart(tmp_path: Path):
         assert talk(stack, 1)[-1]["content"] == "⟦Ada⟧ newish 2"
 
 
-async def test_a_stop_after_an_edit_stands_and_an_edit_after_a_stop_asks_anew(stack: Stack):
+async def test_a_stop_after_an_edit_stands_and_an_edit_after_a_stop_asks_anew(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(reruns, "QUIET_SECONDS", 0.5)
     stack.ollama.enqueue(say("Half"), hang())
     prompt = stack.ask("oldish")
     await stack.shows("Half")
@@ -217,6 +220,7 @@ async def test_a_stop_after_an_edit_stands_and_an_edit_after_a_stop_asks_anew(st
     await stack.until(lambda: stack.services.reruns._timers)
     stack.world.react(ADA_ID, GENERAL_ID, prompt["id"], STOP)
     await stack.shows("stopped by Ada")
+    await stack.until(lambda: not stack.services.reruns._timers)
     await asyncio.sleep(0.1)
     await stack.idle()
     assert len(stack.ollama.chats) == 1
