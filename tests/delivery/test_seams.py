@@ -136,25 +136,25 @@ async def test_a_marked_requests_limiter_survives_the_headers_of_its_answers(api
         "X-RateLimit-Reset-After": "60",
         "X-RateLimit-Reset": "1",
     }
-    api = ReplyApi(HttpLine(http), 1)
+    reply_api = ReplyApi(HttpLine(http), 1)
     for _ in range(3):
         api.answers.append(as_json({"id": "1", "channel_id": "2", "content": "x"}, headers=spent))
         async with asyncio.timeout(1):
-            answer = await api.create_message(2, {"content": "x"})
+            answer = await reply_api.create_message(2, {"content": "x"})
         assert answer.headers is not None
         assert answer.headers.reset_after == 60
 
 
 async def test_the_trace_context_passes_through_and_errors_come_out(api, http):
-    api = ReplyApi(HttpLine(http), 1)
+    reply_api = ReplyApi(HttpLine(http), 1)
     limit = {"message": "slow", "retry_after": 0.25, "global": False}
     api.answers.append(as_json(limit, status=429, headers={"Via": "1.1 x", "X-RateLimit-Scope": "shared"}))
     with pytest.raises(DeliveryRateLimited) as limited:
-        await api.create_message(2, {"content": "x"})
+        await reply_api.create_message(2, {"content": "x"})
     assert (limited.value.retry_after, limited.value.scope) == (0.25, "shared")
     api.answers.append(web.Response(status=502, text="bad gateway"))
     with pytest.raises(DeliveryRetry) as failed:
-        await api.edit_message(2, 1, {"content": "x"})
+        await reply_api.edit_message(2, 1, {"content": "x"})
     assert failed.value.status == 502
     assert len(api.seen) == 2, "discord.py retried by itself"
 
@@ -165,13 +165,13 @@ async def test_a_timeout_reaches_aiohttp(http, api, monkeypatch):
         return web.Response()
 
     monkeypatch.setattr(api, "handle", never)
-    api = ReplyApi(HttpLine(http), 1, seconds=0.05)
+    reply_api = ReplyApi(HttpLine(http), 1, seconds=0.05)
     app = web.Application()
     app.router.add_route("*", "/{rest:.*}", never)
     async with TestServer(app) as server:
         endpoint.use_api(str(server.make_url("/api/v10")))
         with pytest.raises(DeliveryRetry, match="TimeoutError"):
-            await api.create_message(2, {"content": "x"})
+            await reply_api.create_message(2, {"content": "x"})
 
 
 async def test_a_request_that_waited_long_for_its_turn_is_still_bounded(api, http, budget, monkeypatch):
@@ -179,11 +179,11 @@ async def test_a_request_that_waited_long_for_its_turn_is_still_bounded(api, htt
         await asyncio.sleep(0.08)  # longer than the request itself may take
 
     monkeypatch.setattr(budget, "others_turn", late)
-    api = ReplyApi(HttpLine(http), 1, seconds=0.05)
+    reply_api = ReplyApi(HttpLine(http), 1, seconds=0.05)
     api.released.clear()
     async with asyncio.timeout(2):
         with pytest.raises(DeliveryRetry, match="TimeoutError"):
-            await api.messages_after(2, 1)
+            await reply_api.messages_after(2, 1)
         api.released.set()
         await ReplyApi(HttpLine(http), 1).messages_after(2, 1)  # and nothing is queued behind it
 

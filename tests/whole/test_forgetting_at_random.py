@@ -116,7 +116,7 @@ class Play:
             self.stack.world.edit(author, GENERAL_ID, one, f"<@{BOT_ID}> {new}")
             await self.stack.until(lambda: rows(self.stack, f"SELECT 1 FROM prompt WHERE parts LIKE '%{new}%'"))
             reruns = self.stack.services.reruns
-            await self.stack.until(lambda: not reruns._timers and not reruns._tasks)
+            await self.stack.until(lambda: not reruns._timers and not reruns._tasks._running)
             await self.stack.idle()
             if len(self.stack.ollama.chats) > before:  # it was the latest: its old answer is gone as well
                 self.forbidden |= set(self.answers[one]) - self.quoted

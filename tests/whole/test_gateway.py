@@ -256,7 +256,8 @@ async def test_a_prompt_that_comes_twice_at_once_is_answered_once(stack: Stack):
 async def test_a_hint_that_is_asked_for_twice_comes_once(stack: Stack):
     prompt = stack.ask("")
     stack.discord.dispatch("MESSAGE_CREATE", prompt)
-    await stack.until(lambda: sum(r.method == "POST" and r.path.endswith("/messages") for r in stack.discord.log) == 2)
+    await stack.until(stack.texts)
+    await asyncio.sleep(0.05)
     assert len(stack.texts()) == 1
 
 

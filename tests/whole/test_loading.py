@@ -244,7 +244,7 @@ def short(**timing: float) -> StatusTiming:
 
 def watchful(stack: Stack, after: float = 0.15) -> None:
     stack.services.responder._answerer._timing = short(long_after=0.05)
-    stack.services.responder._answerer._slots.after = after
+    stack.services.responder._answerer._stuck.after = after
 
 
 async def test_a_model_that_answers_nobody_is_told_to_the_operator_with_the_remedy(stack: Stack, caplog) -> None:

@@ -13,10 +13,11 @@ import discord
 import pytest
 from discord.gateway import DiscordWebSocket
 
-from bot import app, command_sync, errands
+from bot import app, command_sync
 from bot import supervisor as supervisor_room
 from bot.delivery import endpoint
 from bot.delivery.endpoint import Application
+from bot.recovery.recovery import Recovery
 from bot.signals import EXIT_OK, Stop
 from tests.scripted_ollama import hold, say
 from tests.whole.stack import running, servers
@@ -280,10 +281,10 @@ async def test_a_frame_that_cannot_be_read_costs_the_connection_and_not_the_bot(
 
 
 async def test_an_errand_that_fails_is_logged_and_holds_up_no_other(tmp_path: Path, monkeypatch, caplog):
-    async def fail(_: object) -> None:
+    async def fail(*_: object) -> None:
         raise RuntimeError("zorillafern")
 
-    monkeypatch.setattr(errands, "recover", fail)
+    monkeypatch.setattr(Recovery, "run", fail)
     async with running(tmp_path) as stack:
         await stack.until(lambda: stack.world.commands)
     [record] = [each for each in caplog.records if each.getMessage() == "Closing open replies failed"]
