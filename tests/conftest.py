@@ -29,7 +29,7 @@ hypothesis.settings.load_profile(PROFILE)
 
 DEEP_FILES = ("test_answer_filter", "test_losses", "test_splitter")
 DEEP_TIMEOUT_SECONDS = 300
-WORKERS = 4
+WORKERS = 2
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
